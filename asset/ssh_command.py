@@ -55,7 +55,7 @@ def _through(host: Asset, jumps: Sequence[Asset]) -> list[str]:
 
 
 def _algorithms(host: Asset) -> list[str]:
-    """Return the options that make ssh accept the old algorithms which the host's row allows."""
+    """Return the options that make ssh accept the legacy algorithms that the host allows."""
     if not host.legacy_algorithms:
         return []
     from deployer.engine.ssh.algorithms import by_hand  # imports paramiko: only where a host needs it

@@ -63,7 +63,7 @@ def five_minutes() -> str:
     return "".join(text for kind, text in blocks("docs/tutorial.md") if kind == "sh five-minutes")
 
 
-def test_every_command_in_the_pages_is_run_by_a_test():
+def test_every_command_is_run_by_a_test():
     assert set(shell_commands()) == set(RUN_BY)
 
 
@@ -89,12 +89,12 @@ def test_every_command_in_the_pages_is_run_by_a_test():
         "help",
     ],
 )
-def test_every_target_of_the_makefile_can_be_made(target):
+def test_every_make_target_exists(target):
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_settings_table_names_exactly_what_the_code_reads():
+def test_settings_table_matches_the_code():
     read = set()
     for path in ("deployer/settings.py", "gunicorn.conf.py"):
         read |= set(re.findall(r"\b(?:\w+\.)?\w+\(\s*[\"']([A-Z_]+)[\"']", (ROOT / path).read_text()))
@@ -102,7 +102,7 @@ def test_the_settings_table_names_exactly_what_the_code_reads():
     assert set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE)) == read
 
 
-def test_every_link_in_the_pages_leads_somewhere():
+def test_every_link_works():
     missing = []
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
@@ -111,7 +111,7 @@ def test_every_link_in_the_pages_leads_somewhere():
     assert not missing
 
 
-def test_every_pinned_package_has_its_reason_in_the_readme():
+def test_every_package_has_its_reason():
     reasons = (ROOT / "docs/dependencies.md").read_text().lower()
     for name in ("requirements.in", "requirements-s3.in", "requirements-dev.in", "requirements-audit.in"):
         for line in (ROOT / name).read_text().splitlines():
@@ -121,7 +121,7 @@ def test_every_pinned_package_has_its_reason_in_the_readme():
                 assert package in reasons, f"docs/dependencies.md does not say why {package} is needed"
 
 
-def test_every_package_that_is_installed_is_locked_by_version_and_hash():
+def test_every_package_is_locked():
     for name in ("requirements", "requirements-s3", "requirements-dev", "requirements-audit"):
         locked = (ROOT / f"{name}.txt").read_text()
         for entry in re.split(r"\n(?=\S)", locked):
@@ -135,7 +135,7 @@ def test_every_package_that_is_installed_is_locked_by_version_and_hash():
                 assert wanted.search(locked), f"{name}.txt does not hold {line}: make lock"
 
 
-def test_the_layout_in_the_pages_exists():
+def test_layout_exists():
     layout = (ROOT / "CONTRIBUTING.md").read_text().partition("## Layout")[2].partition("```\n")[2].partition("```")[0]
     top = ""
     for line in layout.splitlines():
@@ -147,7 +147,7 @@ def test_the_layout_in_the_pages_exists():
                 top = name
 
 
-def test_the_files_for_production_start_the_commands_of_the_readme():
+def test_production_files_run_the_documented_commands():
     web = (ROOT / "docs/production/deployer-web.service").read_text()
     worker = (ROOT / "docs/production/deployer-worker@.service").read_text()
     assert "gunicorn -c gunicorn.conf.py deployer.wsgi" in web
@@ -158,13 +158,13 @@ def test_the_files_for_production_start_the_commands_of_the_readme():
             assert f"| `{line.partition('=')[0]}` |" in table
 
 
-def test_the_scripts_are_shell_that_can_be_read():
+def test_scripts_are_valid_shell():
     for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run", ROOT / "docs/production/deployer-manage"]:
         if path.is_file() and path.read_text().startswith("#!/bin/sh"):
             assert subprocess.run(["sh", "-n", path]).returncode == 0, path
 
 
-def test_nothing_in_the_repository_names_a_registry_or_somebody_s_own_folder():
+def test_names_no_private_registry_or_folder():
     names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
     if not any(names):
         pytest.skip("this is no git checkout, so there is no list of what belongs to the repository")
@@ -180,11 +180,11 @@ def test_nothing_in_the_repository_names_a_registry_or_somebody_s_own_folder():
     assert not wrong
 
 
-def test_these_tests_run_on_a_python_that_is_supported():
+def test_python_is_supported():
     assert sys.version_info >= (3, 11)
 
 
-def test_every_picture_is_there_in_both_themes_and_all_of_them_are_small():
+def test_pictures_exist_in_both_themes_and_are_small():
     taken = {path.name for path in (ROOT / "docs/screenshots").glob("*.png")}
     assert sum((ROOT / "docs/screenshots" / name).stat().st_size for name in taken) < 2_000_000
     for page in ("README.md", "docs/console.md"):

@@ -8,7 +8,7 @@ from tests.found import FOUND
 TESTS = Path(__file__).parent
 
 
-def test_each_kind_of_fault_that_was_found_has_tests():
+def test_each_kind_of_fault_has_tests():
     named = {
         kind for path in TESTS.rglob("test_*.py") for kind in re.findall(r'mark\.found\("(\w+)"\)', path.read_text())
     }

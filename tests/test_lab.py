@@ -18,29 +18,29 @@ def run(host, command: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run([*ssh, f"{host.username}@{host.address}", command], capture_output=True, text=True, **options)
 
 
-def test_a_host_is_a_real_openssh_server_with_its_own_key(sshd):
+def test_host_is_a_real_openssh_server(sshd):
     done = run(sshd, "echo here", stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stdout) == (0, "here\n"), done.stderr
 
 
-def test_a_command_left_running_on_a_host_is_found_by_its_folder_and_ended(sshd):
+def test_ends_commands_left_on_a_host(sshd):
     run(sshd, f"cd {sshd.root}; sleep 60 >/dev/null 2>&1 &", stdin=subprocess.DEVNULL)
     assert processes.using(sshd.root)
     processes.end_using(sshd.root)
     assert not processes.using(sshd.root)
 
 
-def test_the_run_uses_the_database_that_it_says(db):
+def test_uses_the_chosen_database(db):
     assert connection.vendor == ("postgresql" if surroundings.ON_POSTGRESQL else "sqlite")
 
 
-def test_several_hosts_have_addresses_and_keys_of_their_own(sshds):
+def test_hosts_have_their_own_addresses_and_keys(sshds):
     hosts = sshds(3)
     assert len({host.address for host in hosts}) == len({host.host_key for host in hosts}) == 3
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_process_sees_the_rows_of_the_test(worker, environment):
+def test_worker_process_sees_the_rows(worker, environment):
     from django.contrib.auth import get_user_model
 
     get_user_model().objects.create_user("somebody")
@@ -54,7 +54,7 @@ def test_a_worker_process_sees_the_rows_of_the_test(worker, environment):
     assert not one.running()
 
 
-def test_no_test_leaves_files_of_its_own_in_the_project():
+def test_tests_leave_no_files_in_the_project():
     """A start tried with odd settings, or a server that dumps where it stands, wrote files such as `$(id)` here."""
     odd = [path.name for path in ROOT.iterdir() if not re.fullmatch(r"[A-Za-z0-9._-]+", path.name)]
     dumped = [path.name for path in ROOT.iterdir() if path.is_file() and not path.stat().st_size]

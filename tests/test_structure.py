@@ -25,7 +25,7 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def test_every_package_of_the_product_is_in_a_layer():
+def test_every_package_is_in_a_layer():
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages - {"bench", "demo", "deployctl", "scripts", "tests"} == set(CONTRACTS["root_packages"])
     layers = {
@@ -34,7 +34,7 @@ def test_every_package_of_the_product_is_in_a_layer():
     assert layers == set(CONTRACTS["root_packages"])
 
 
-def test_a_worker_loads_nothing_that_only_web_needs():
+def test_worker_loads_no_web_modules():
     """Memory and start-up: the API's and the pages' libraries would be half of a worker."""
     asked = "import sys; from runtime.celery_app import app; app.loader.import_default_modules(); print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -44,7 +44,7 @@ def test_a_worker_loads_nothing_that_only_web_needs():
     assert not loaded & unwanted
 
 
-def test_what_speaks_ssh_is_loaded_by_no_command_or_web_process_that_asks_no_host():
+def test_web_and_commands_load_no_ssh():
     asked = "import gc, sys, deployer.urls; print(gc.get_stats()[2]['collections'], *sys.modules)"
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", asked]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -53,17 +53,17 @@ def test_what_speaks_ssh_is_loaded_by_no_command_or_web_process_that_asks_no_hos
     assert looked_for_garbage == "0"
 
 
-def test_the_map_for_newcomers_names_only_what_is_there():
+def test_map_for_newcomers_is_current():
     table = (ROOT / "CONTRIBUTING.md").read_text().split("## Where a rule is")[1].split("\n## ")[0]
     named = re.findall(r"`([a-z_/]+\.py)`", table)
     assert len(named) > 15 and not [path for path in named if not (ROOT / path).is_file()]
 
 
-def test_no_module_has_a_name_that_says_nothing():
+def test_no_module_has_a_vague_name():
     assert not [name for name in MODULES if FORBIDDEN_NAMES & set(name.split("."))]
 
 
-def test_no_status_is_spelled_as_a_text_outside_its_own_file():
+def test_no_code_spells_a_status():
     """Comparing a status with a literal: the enums and the named sets of status.py are there for that."""
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno}"

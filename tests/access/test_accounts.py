@@ -26,7 +26,7 @@ def red(db):
     return Team.objects.create(name="red")
 
 
-def test_what_another_teams_people_do_is_not_seen_in_any_list(red):
+def test_lists_hide_other_teams(red):
     own = factories.deployment(
         factories.instances(factories.versions(factories.service("own", team=red), 2)[0], factories.hosts()),
         MicroService.objects.get(name="own").versions.last(),
@@ -56,7 +56,7 @@ def test_what_another_teams_people_do_is_not_seen_in_any_list(red):
     assert some.get(f"/services/?service={other_service.pk}").json()["count"] == 1
 
 
-def test_the_console_goes_by_the_same_rule(red, client):
+def test_console_hides_other_teams(red, client):
     own, other = (
         factories.service("own", team=red),
         factories.service("clandestine", team=Team.objects.create(name="blue")),
@@ -74,7 +74,7 @@ def test_the_console_goes_by_the_same_rule(red, client):
 # --- services of teams ------------------------------------------------------------------------------------------------
 
 
-def test_an_owner_makes_and_changes_services_of_the_own_team_only(red):
+def test_owners_manage_services_of_their_team_only(red):
     blue = Team.objects.create(name="blue")
     some = member(Role.OWNER, red)
     made = some.post("/services/", {"name": "mine", "team": "red"})
@@ -88,7 +88,7 @@ def test_an_owner_makes_and_changes_services_of_the_own_team_only(red):
     assert some.delete("/services/mine").status_code == 204
 
 
-def test_an_admin_gives_services_to_teams(red, api):  # noqa: F811
+def test_administrators_assign_services(red, api):  # noqa: F811
     factories.service("shop")
     assert api().patch("/services/shop", {"team": "red"}).json()["team"] == "red"
     row = History.objects.get(action="change")
@@ -99,7 +99,7 @@ def test_an_admin_gives_services_to_teams(red, api):  # noqa: F811
     assert api().delete(f"/teams/{red.pk}").status_code == 204
 
 
-def test_a_list_of_services_costs_the_same_with_many_teams(api, django_assert_max_num_queries):  # noqa: F811
+def test_service_list_has_constant_queries(api, django_assert_max_num_queries):  # noqa: F811
     for number in range(10):
         factories.service(f"s{number}", team=Team.objects.create(name=f"t{number}"))
     some = api()
@@ -111,7 +111,7 @@ def test_a_list_of_services_costs_the_same_with_many_teams(api, django_assert_ma
 # --- users ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_user_is_made_changed_and_deleted_and_the_password_never_told(api):  # noqa: F811
+def test_user_lifecycle_never_shows_the_password(api):  # noqa: F811
     some = api()
     made = some.post("/users/", {"username": "joe", "password": "a right long horse", "email": "j@example.org"})
     assert made.status_code == 201
@@ -142,17 +142,17 @@ def test_a_user_is_made_changed_and_deleted_and_the_password_never_told(api):  #
         ({}, "/username"),
     ],
 )
-def test_a_wrong_user_is_told_where(api, body, pointer):  # noqa: F811
+def test_points_at_invalid_user_fields(api, body, pointer):  # noqa: F811
     answer = api().post("/users/", body)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
 
-def test_a_name_is_taken_once(api):  # noqa: F811
+def test_refuses_taken_names(api):  # noqa: F811
     assert api().post("/users/", {"username": "joe"}).status_code == 201
     assert api().post("/users/", {"username": "joe"}).json()["code"] == "user_exists"
 
 
-def test_nobody_takes_their_own_rights_away(api):  # noqa: F811
+def test_refuses_to_remove_own_rights(api):  # noqa: F811
     some = api()
     own = f"/users/{get_user_model().objects.get(username='ann').pk}"
     assert some.patch(own, {"admin": False}).json()["code"] == "own_account"
@@ -160,7 +160,7 @@ def test_nobody_takes_their_own_rights_away(api):  # noqa: F811
     assert some.delete(own).json()["code"] == "own_account"
 
 
-def test_somebody_without_a_password_cannot_sign_in(api, client):  # noqa: F811
+def test_users_without_password_cannot_sign_in(api, client):  # noqa: F811
     api().post("/users/", {"username": "joe"})
     assert not client.login(username="joe", password="")
 
@@ -168,7 +168,7 @@ def test_somebody_without_a_password_cannot_sign_in(api, client):  # noqa: F811
 # --- teams ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_team_is_made_with_its_members_and_they_change(api):  # noqa: F811
+def test_team_lifecycle(api):  # noqa: F811
     some = api()
     for name in ("joe", "eve"):
         some.post("/users/", {"username": name})
@@ -201,13 +201,13 @@ def test_a_team_is_made_with_its_members_and_they_change(api):  # noqa: F811
         ({"name": "a", "members": [{"user": 2**80, "role": "viewer"}]}, "/members/0/user"),
     ],
 )
-def test_a_wrong_team_is_told_where_and_not_made(api, body, pointer):  # noqa: F811
+def test_points_at_invalid_team_fields(api, body, pointer):  # noqa: F811
     answer = api().post("/teams/", body)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
     assert not Team.objects.exists()
 
 
-def test_an_owner_changes_the_members_of_the_own_team_and_of_no_other(red):
+def test_owners_change_members_of_their_team_only(red):
     blue = Team.objects.create(name="blue")
     joe = get_user_model().objects.create_user("joe")
     some = member(Role.OWNER, red)
@@ -221,7 +221,7 @@ def test_an_owner_changes_the_members_of_the_own_team_and_of_no_other(red):
     assert not Membership.objects.filter(team=blue, user=joe).exists()
 
 
-def test_an_owner_does_not_leave_the_team_without_one(red):
+def test_teams_keep_an_owner(red):
     some = member(Role.OWNER, red)
     own = get_user_model().objects.get(username="owner-of-red")
     assert some.delete(f"/teams/{red.pk}/members/{own.pk}").json()["code"] == "last_owner"
@@ -230,7 +230,7 @@ def test_an_owner_does_not_leave_the_team_without_one(red):
     assert Membership.objects.get(user=own).role == Role.OWNER
 
 
-def test_an_owner_learns_no_names_of_accounts_by_their_ids(red):
+def test_owners_learn_no_account_names(red):
     """An id of somebody, an id of nobody and a name that is not there are answered alike."""
     joe = get_user_model().objects.create_user("joe")
     some = member(Role.OWNER, red)
@@ -248,7 +248,7 @@ def test_an_owner_learns_no_names_of_accounts_by_their_ids(red):
     assert some.post(path, {"user": joe.pk, "role": "deployer"}).json()["role"] == "deployer", "a member by now"
 
 
-def test_who_lists_accounts_is_an_administrator(red):
+def test_only_administrators_list_accounts(red):
     for role in Role.values:
         some = member(role, red)
         assert some.get("/users/").status_code == 403
@@ -259,7 +259,7 @@ def test_who_lists_accounts_is_an_administrator(red):
 
 
 @pytest.mark.parametrize("field", ["build_command", "build_url", "build_orig"])
-def test_what_builds_run_is_changed_by_who_has_the_right_build(red, field):
+def test_changing_build_fields_needs_build(red, field):
     value = {"build_command": "make", "build_url": "https://git.example/x.git", "build_orig": "gitlab"}[field]
     shop = factories.service("shop", team=red)
     member(Role.OWNER, red)
@@ -282,21 +282,21 @@ def test_what_builds_run_is_changed_by_who_has_the_right_build(red, field):
     assert Api(make_token(own, "t", ["read", "build"])[1]).patch("/services/shop", {field: value}).status_code == 403
 
 
-def test_a_service_is_made_with_what_its_builds_run_by_who_has_the_right_build(red):
+def test_creating_with_build_fields_needs_build(red):
     some = member(Role.OWNER, red)
     assert some.post("/services/", {"name": "a", "team": "red", "build_command": "make"}).status_code == 201
     limited = Api(make_token(get_user_model().objects.get(username="owner-of-red"), "t", ["read", "build"])[1])
     assert limited.post("/services/", {"name": "b", "team": "red", "build_command": "make"}).status_code == 403
 
 
-def test_no_token_gives_the_right_build_that_it_has_not(red):
+def test_tokens_cannot_grant_build(red):
     shop = factories.service("shop", team=red)
     root = get_user_model().objects.create_superuser("root")
     bound = Api(make_token(root, "t", ["admin", "tokens"], services=[shop.pk])[1])
     assert bound.post("/tokens/", {"name": "more", "scopes": ["build"], "services": ["shop"]}).status_code == 403
 
 
-def test_a_token_for_named_services_is_told_of_nothing_beside_them(red, api):  # noqa: F811
+def test_scoped_tokens_see_only_their_services(red, api):  # noqa: F811
     shop = factories.service("shop", team=red)
     host = factories.hosts(1)[0]
     every = ("read", "publish", "deploy", "build", "admin")

@@ -42,7 +42,7 @@ ADDRESSES = (
 
 
 @pytest.mark.django_db
-def test_no_address_of_an_admin_site_answers_an_administrator(client):
+def test_admin_site_is_not_found(client):
     root = get_user_model().objects.create_superuser("root")
     client.force_login(root)
     for address in ADDRESSES:
@@ -52,7 +52,7 @@ def test_no_address_of_an_admin_site_answers_an_administrator(client):
     assert get_user_model().objects.count() == 1 and not History.objects.exists()
 
 
-def test_no_admin_site_is_loaded_or_addressed():
+def test_admin_site_is_not_installed():
     assert not apps.is_installed("django.contrib.admin")
     importlib.import_module("deployer.urls")
     assert "django.contrib.admin.sites" not in sys.modules
@@ -85,7 +85,7 @@ def upgrade(transactional_db, capsys):
     return run
 
 
-def test_an_upgrade_tells_which_accounts_and_tokens_lose_what(upgrade, settings):
+def test_upgrade_reports_lost_rights(upgrade, settings):
     user, red = get_user_model(), Team.objects.create(name="red")
     shop = factories.service("shop")
     user.objects.create_user("frank")
@@ -106,12 +106,12 @@ def test_an_upgrade_tells_which_accounts_and_tokens_lose_what(upgrade, settings)
     assert set(History.objects.filter(action="upgrade").first().before["services of no team"]) == {"bob", "frank"}
 
 
-def test_an_upgrade_of_an_installation_without_teams_has_nothing_to_tell(upgrade):
+def test_upgrade_without_teams_reports_nothing(upgrade):
     get_user_model().objects.create_user("frank")
     assert upgrade() == "" and not History.objects.exists()
 
 
-def test_the_log_of_the_admin_site_becomes_history_and_keeps_no_account_from_being_deleted(upgrade):
+def test_admin_log_becomes_history(upgrade):
     """Its rows refer to accounts, and nobody deletes them together with one any more."""
     ghost = get_user_model().objects.create_user("ghost")
     with connection.cursor() as cursor:

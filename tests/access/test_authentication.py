@@ -33,7 +33,7 @@ def refused(token: str) -> bool:
     return problem.value.status == 401 and "WWW-Authenticate" in problem.value.headers
 
 
-def test_a_token_names_its_owner_and_its_rights(user):
+def test_token_has_owner_and_rights(user):
     shop, cart, other = (factories.service(name).pk for name in ("shop", "cart", "other"))
     row, token = make_token(user, "ci", ["read", "publish"], services=[shop, shop, cart])
     caller = ask(token)
@@ -44,7 +44,7 @@ def test_a_token_names_its_owner_and_its_rights(user):
     assert not caller.may("admin")
 
 
-def test_a_token_never_has_a_right_that_its_owner_lost(user):
+def test_token_loses_rights_with_its_owner(user):
     token = make_token(user, "ci", ["read", "publish", "admin"])[1]
     get_user_model().objects.update(is_superuser=True)
     assert ask(token).may("admin")
@@ -63,32 +63,32 @@ def test_a_token_never_has_a_right_that_its_owner_lost(user):
         {"digest": "0" * 64},
     ],
 )
-def test_a_token_that_does_not_hold_any_more_is_refused(user, change):
+def test_refuses_ended_tokens(user, change):
     token = make_token(user, "ci", ["read"])[1]
     assert ask(token)
     Token.objects.update(**change)
     assert refused(token)
 
 
-def test_a_token_of_somebody_who_left_is_refused(user):
+def test_refuses_tokens_of_deactivated_users(user):
     token = make_token(user, "ci", ["read"])[1]
     get_user_model().objects.update(is_active=False)
     assert refused(token)
 
 
 @pytest.mark.parametrize("token", ["", " ", "x", "dpl_", "ü", "'; drop table token", "x" * 8000, "a b"])
-def test_what_is_no_token_is_refused(user, token):
+def test_refuses_malformed_tokens(user, token):
     request = RequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {token}")
     with pytest.raises(Problem):
         caller_of(request)
 
 
-def test_nobody_is_named_without_a_token_or_a_session(db):
+def test_anonymous_without_token_or_session(db):
     assert caller_of(RequestFactory().get("/")) is None
     assert caller_of(RequestFactory().get("/", headers={"Authorization": "Basic YTpi"})) is None
 
 
-def test_a_token_costs_two_queries_and_one_write_a_minute(user, django_assert_num_queries):
+def test_token_costs_two_queries_and_one_write_a_minute(user, django_assert_num_queries):
     token = make_token(user, "ci", ["read"])[1]
     with django_assert_num_queries(2 + 5):  # what is written beside may be refused and harm nothing: it has a savepoint
         ask(token)
@@ -101,13 +101,13 @@ def test_a_token_costs_two_queries_and_one_write_a_minute(user, django_assert_nu
     assert Token.objects.get().last_used > first
 
 
-def test_a_token_looks_like_nothing_else_and_like_no_other(user):
+def test_tokens_are_distinctive_and_unique(user):
     tokens = {make_token(user, "ci", ["read"])[1] for _ in range(20)}
     assert len(tokens) == 20
     assert all(token.startswith("dpl_") and len(token) > 40 for token in tokens)
 
 
-def test_the_request_id_is_on_every_page():
+def test_every_page_has_a_request_id():
     answer = Client().get("/nosuch", headers={"X-Request-ID": "from-outside-1"})
     assert answer["X-Request-ID"] == "from-outside-1"
     assert len(Client().get("/nosuch")["X-Request-ID"]) == 32

@@ -50,7 +50,7 @@ def send(path: str, length: int | str, kind: str = FORM, client: Client | None =
         ("/x/api/v1/services/x/versions/", bodies.DEFAULT),
     ],
 )
-def test_each_address_has_its_limit(path, limit):
+def test_limits_bodies_by_address(path, limit):
     assert bodies.max_size(path) == limit
 
 
@@ -68,7 +68,7 @@ def test_each_address_has_its_limit(path, limit):
         "/static/css/x.css",
     ],
 )
-def test_a_larger_one_is_refused_unread(db, path):
+def test_refuses_larger_bodies_unread(db, path):
     for length in (str(300 << 20), "-1", "1e9", "9" * 30):
         answer = send(path, length)
         assert answer.status_code == 413
@@ -84,12 +84,12 @@ def test_a_larger_one_is_refused_unread(db, path):
         "/api/v1/services/shop/versions/nothing/there",
     ],
 )
-def test_what_a_stranger_sends_to_where_packages_go_is_not_read(db, path):
+def test_reads_no_uploads_of_strangers(db, path):
     assert send(path, 300 << 20).status_code in (401, 404, 405)
     assert send(path, 300 << 20, HTTP_AUTHORIZATION="Bearer wrong").status_code in (401, 404, 405)
 
 
-def test_nor_what_a_session_without_its_token_sends(db):
+def test_reads_no_uploads_without_csrf_token(db):
     MicroService.objects.create(name="shop")
     client = Client(enforce_csrf_checks=True)
     client.force_login(get_user_model().objects.create_superuser("ann"))
@@ -98,7 +98,7 @@ def test_nor_what_a_session_without_its_token_sends(db):
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
-def test_a_small_form_with_a_file_stays_in_memory():
+def test_small_forms_stay_in_memory():
     body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + b"x" * 500_000 + b"\r\n--b--\r\n"
     request = RequestFactory().generic("POST", "/login/", body, FORM)
     assert isinstance(request.FILES["f"], InMemoryUploadedFile)

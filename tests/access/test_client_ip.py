@@ -25,19 +25,19 @@ PROXIES = ["10.0.0.0/8", "192.0.2.7", "unix"]
         ("10.0.0.1", "2001:DB8::1", "2001:db8::1"),
     ],
 )
-def test_only_trusted_proxies_are_believed(settings, remote, forwarded, expected):
+def test_believes_trusted_proxies_only(settings, remote, forwarded, expected):
     settings.TRUSTED_PROXIES = PROXIES
     request = RequestFactory().get("/", REMOTE_ADDR=remote, HTTP_X_FORWARDED_FOR=forwarded)
     assert client_address(request) == expected
 
 
-def test_nobody_is_believed_where_no_proxy_is_named(settings):
+def test_believes_no_header_without_proxies(settings):
     settings.TRUSTED_PROXIES = []
     request = RequestFactory().get("/", REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_FOR="1.1.1.1")
     assert client_address(request) == "127.0.0.1"
 
 
-def test_the_addresses_of_one_stranger_count_as_one():
+def test_groups_ipv6_addresses_by_network():
     assert neighbourhood("2001:db8:1:2:3:4:5:6") == neighbourhood("2001:db8:1:2::9") == "2001:db8:1:2::/64"
     assert neighbourhood("2001:db8:1:3::9") != neighbourhood("2001:db8:1:2::9")
     assert neighbourhood("192.0.2.1") == "192.0.2.1"

@@ -32,7 +32,7 @@ def root(db):
     return get_user_model().objects.create_superuser("root")
 
 
-def test_token_prints_the_token_alone_and_it_works(root, client):
+def test_token_prints_a_valid_token(root, client):
     printed = run("token", "ci", "--user", "root", "--scopes", "read,deploy")
     assert printed.count("\n") == 1
     row = Token.objects.get()
@@ -45,7 +45,7 @@ def test_token_prints_the_token_alone_and_it_works(root, client):
     assert printed.strip() not in str(written.after)
 
 
-def test_token_takes_a_user_services_and_an_end(root):
+def test_token_accepts_user_services_and_lifetime(root):
     get_user_model().objects.create_user("ann")
     shop, other = MicroService.objects.create(name="shop"), MicroService.objects.create(name="other")
     run("token", "ci", "--scopes", "read", "--user", "ann", "--services", f"shop,{other.pk}", "--expires", "30d")
@@ -72,7 +72,7 @@ def test_token_takes_a_user_services_and_an_end(root):
         ["--scopes", "admin", "--user", "ann"],
     ],
 )
-def test_token_says_in_one_line_what_is_wrong(root, words):
+def test_token_reports_errors_in_one_line(root, words):
     get_user_model().objects.create_user("ann")
     with pytest.raises(CommandError) as error:
         run("token", "ci", *words, *([] if "--user" in words else ["--user", "root"]))
@@ -80,13 +80,13 @@ def test_token_says_in_one_line_what_is_wrong(root, words):
     assert not Token.objects.exists()
 
 
-def test_token_is_nobodys_by_default_and_least_of_all_the_first_superusers(root):
+def test_token_needs_a_user(root):
     with pytest.raises(CommandError, match="--user"):
         run("token", "ci", "--scopes", "read")
     assert not Token.objects.exists()
 
 
-def test_a_service_account_is_made_once_and_has_its_role(root, client):
+def test_creates_a_service_account_with_its_role(root, client):
     red = Team.objects.create(name="red")
     assert "publisher of red" in run("service_account", "pipeline", "--team", "red")
     run("service_account", "pipeline", "--team", "red", "--role", "deployer")
@@ -102,7 +102,7 @@ def test_a_service_account_is_made_once_and_has_its_role(root, client):
 
 
 @pytest.mark.parametrize("words", [["root"], ["a b"], ["new", "--team", "nosuch"]])
-def test_a_service_account_that_cannot_be_is_refused_in_one_line(root, words):
+def test_rejects_invalid_service_accounts(root, words):
     with pytest.raises(CommandError) as error:
         run("service_account", *words)
     assert "\n" not in str(error.value) and get_user_model().objects.count() == 1
@@ -118,7 +118,7 @@ def stored() -> str:
         return cursor.fetchone()[0]
 
 
-def test_rotate_keys_writes_every_secret_under_the_newest_key(settings):
+def test_rotate_keys_rewrites_every_secret(settings):
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     settings.FIELD_ENCRYPTION_KEYS = [old]
     made = Credential.objects.create(name="key", secret="the canary")
@@ -136,7 +136,7 @@ def test_rotate_keys_writes_every_secret_under_the_newest_key(settings):
     assert decrypt_bytes(bytes(IdempotencyKey.objects.get().body)) == b"answer"
 
 
-def test_rotate_keys_says_what_it_cannot_read(settings):
+def test_rotate_keys_names_unreadable_secrets(settings):
     settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     Credential.objects.create(name="key", secret="lost")
     settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
@@ -146,7 +146,7 @@ def test_rotate_keys_says_what_it_cannot_read(settings):
         Credential.objects.get()
 
 
-def test_a_secret_does_not_print_itself(settings):
+def test_repr_hides_the_secret(settings):
     made = Credential.objects.create(name="key", secret="the canary")
     made.refresh_from_db()
     for shown in (repr(made.secret), str(made.secret), f"{made.secret}", f"{made.secret!r}"):

@@ -23,15 +23,15 @@ def secure(address: str, **headers: str) -> bool:
 
 
 @pytest.mark.parametrize("address", ["10.1.2.3", ""])
-def test_a_trusted_proxy_is_believed(address):
+def test_believes_trusted_proxies(address):
     assert secure(address, **PROXY)
     assert not secure(address)
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "127.0.0.1", "::1", "nonsense"])
-def test_nobody_else_is(address):
+def test_ignores_other_clients(address):
     assert not secure(address, **PROXY)
 
 
-def test_it_stands_before_everything_that_could_ask(settings):
+def test_comes_before_all_other_middleware(settings):
     assert settings.MIDDLEWARE[0] == "access.client_ip.ForwardedMiddleware"

@@ -40,7 +40,7 @@ def streamed(mask: Mask, raw: bytes, sizes: list[int]) -> bytes:
     ],
 )
 @pytest.mark.parametrize("secret", ["s3cret", "a+b/c?d=e\"f'g", "pässwörd", "x" * 300 + "yz", "tab\tin it"])
-def test_every_form_of_a_value_is_masked(form, secret):
+def test_masks_every_form(form, secret):
     masked = Mask([secret]).text(f"before {form(secret)} after")
     assert masked.startswith("before ") and masked.endswith(" after")
     middle = masked.removeprefix("before ").removesuffix(" after")
@@ -48,7 +48,7 @@ def test_every_form_of_a_value_is_masked(form, secret):
     assert middle.strip('"').lstrip("dTp").count("*") >= len(middle) - 8, middle
 
 
-def test_every_line_of_a_key_is_masked_alone_and_in_base64_as_it_is_wrapped():
+def test_masks_each_line_of_a_key():
     mask = Mask([PEM])
     wrapped = base64.encodebytes(PEM.encode())
     for line in PEM.splitlines()[1:-1]:
@@ -65,7 +65,7 @@ def test_every_line_of_a_key_is_masked_alone_and_in_base64_as_it_is_wrapped():
     st.lists(st.sampled_from(["aaaaaa", "ababab", "abcdef", "defabc", "abc", "a", "b", "\n", " "]), max_size=40),
     st.lists(st.integers(1, 9), max_size=60),
 )
-def test_a_stream_gives_the_same_wherever_it_is_cut_and_as_many_bytes(words, sizes):
+def test_masks_across_chunks(words, sizes):
     raw = "".join(words).encode()
     mask = Mask(["aaaaaa", "ababab", "abcdef", "defabc"])
     whole, out = streamed(mask, raw, []), streamed(mask, raw, sizes)
@@ -74,7 +74,7 @@ def test_a_stream_gives_the_same_wherever_it_is_cut_and_as_many_bytes(words, siz
     assert out.count(b"\n") == raw.count(b"\n")
 
 
-def test_what_can_be_no_secret_is_not_held_back():
+def test_holds_back_only_possible_secrets():
     stream = Stream(Mask(["hunter2", "x" * 400]))
     assert stream.feed(b"waiting") == b"waiting"
     assert stream.feed(b"... hun") == b"... "
@@ -82,7 +82,7 @@ def test_what_can_be_no_secret_is_not_held_back():
     assert stream.feed(b"ing\n") == b"hunting\n"
 
 
-def test_a_value_that_was_cut_off_is_masked_as_far_as_it_came():
+def test_masks_truncated_values():
     secret = "correct-horse-battery"
     mask = Mask([secret])
     assert mask.text(f"it said {secret[:12]}") == "it said ************"
@@ -92,14 +92,14 @@ def test_a_value_that_was_cut_off_is_masked_as_far_as_it_came():
     assert mask.text("corr") == "corr"
 
 
-def test_without_secrets_nothing_is_looked_at():
+def test_passes_text_without_secrets():
     data = b"x" * 100
     assert Stream(Mask(())).feed(data) is data
     text = "".join(["a", "b"])
     assert Mask(()).text(text) is text
 
 
-def test_it_takes_time_by_the_length_of_the_text_alone():
+def test_time_is_linear_in_the_text():
     mask = Mask(["a" * 75 + "b", PEM])
 
     def seconds(size: int) -> float:
@@ -113,5 +113,5 @@ def test_it_takes_time_by_the_length_of_the_text_alone():
     assert large < 8 * 3 * small
 
 
-def test_a_mask_does_not_print_what_it_looks_for():
+def test_repr_hides_secrets():
     assert "hunter2" not in repr(Mask(["hunter2"])) + str(Mask(["hunter2"]))

@@ -45,7 +45,7 @@ def services(db):
 
 
 @pytest.mark.parametrize("role", Role.values)
-def test_a_role_gives_its_rights_in_its_own_team_and_none_in_another(services, role):
+def test_roles_apply_in_their_team_only(services, role):
     who = caller(person(red=role))
     assert rights(who, services["red"]) == RIGHTS[role]
     assert rights(who, services["blue"]) == set()
@@ -54,7 +54,7 @@ def test_a_role_gives_its_rights_in_its_own_team_and_none_in_another(services, r
     assert who.may_anywhere("admin") == (role == Role.OWNER)
 
 
-def test_where_there_are_no_teams_everyone_deploys_what_no_team_owns(db):
+def test_everyone_deploys_without_teams(db):
     service = factories.service("of-nobody")
     assert rights(caller(person()), service) == {"read", "publish", "deploy"}
     Team.objects.create(name="red")
@@ -63,7 +63,7 @@ def test_where_there_are_no_teams_everyone_deploys_what_no_team_owns(db):
 
 
 @pytest.mark.parametrize("default", ["", "viewer", "publisher", "deployer"])
-def test_no_role_in_a_team_changes_what_somebody_may_do_with_services_of_no_team(services, settings, default):
+def test_team_roles_do_not_apply_to_unowned_services(services, settings, default):
     """Otherwise the owner of any team would decide it, by taking people in and by taking them out."""
     settings.DEFAULT_ROLE = default
     wanted = RIGHTS[default] if default else frozenset()
@@ -79,7 +79,7 @@ def test_no_role_in_a_team_changes_what_somebody_may_do_with_services_of_no_team
     assert rights(caller(stranger), services["red"]) == set()
 
 
-def test_a_token_keeps_of_its_owners_rights_what_its_scopes_name(services):
+def test_scopes_narrow_the_owners_rights(services):
     user = person(red=Role.OWNER)
     assert rights(caller(user, ["read", "publish"]), services["red"]) == {"read", "publish"}
     assert rights(caller(user, ["admin"]), services["red"]) == set(EVERY)
@@ -89,7 +89,7 @@ def test_a_token_keeps_of_its_owners_rights_what_its_scopes_name(services):
     assert not caller(user, EVERY, services=[services["red"].pk]).owns(services["red"].team_id)
 
 
-def test_a_token_loses_what_its_owner_loses(services):
+def test_tokens_lose_what_their_owner_loses(services):
     user = person(red=Role.OWNER)
     token = make_token(user, "test", EVERY)[1]
     ask = lambda: caller_of(RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"}))
@@ -102,19 +102,19 @@ def test_a_token_loses_what_its_owner_loses(services):
     assert rights(ask(), services["red"]) == set(EVERY)
 
 
-def test_an_administrator_is_in_no_teams_way(services):
+def test_administrators_have_all_rights(services):
     who = caller(get_user_model().objects.create_superuser("root"))
     assert all(rights(who, service) == set(EVERY) for service in services.values())
     assert all(who.owns(team.pk) for team in Team.objects.all())
 
 
-def test_staff_are_no_administrators(services):
+def test_staff_are_not_administrators(services):
     who = caller(get_user_model().objects.create_user("staff", is_staff=True))
     assert not who.may("admin")
     assert rights(who, services["red"]) == set()
 
 
-def test_rights_cost_two_queries_however_many_services_there_are(services, settings, django_assert_num_queries):
+def test_rights_cost_two_queries(services, settings, django_assert_num_queries):
     settings.DEFAULT_ROLE = Role.VIEWER
     user = person(red=Role.VIEWER, blue=Role.DEPLOYER)
     more = [factories.service(f"more-{number}") for number in range(20)]
@@ -126,18 +126,18 @@ def test_rights_cost_two_queries_however_many_services_there_are(services, setti
         assert all(who.may("read", service.pk) for service in more)
 
 
-def test_a_service_that_is_not_there_gives_no_right(services):
+def test_unknown_services_give_no_rights(services):
     assert not caller(person()).may("read", 10**9)
 
 
-def test_a_service_that_came_after_the_first_look_is_known_too(services, settings):
+def test_knows_services_created_later(services, settings):
     settings.DEFAULT_ROLE = Role.VIEWER
     who = caller(person())
     assert who.may("read", services["nobody"].pk)
     assert who.may("read", factories.service("newer").pk)
 
 
-def test_what_is_known_of_a_service_decides_the_same_without_asking(services, django_assert_num_queries):
+def test_known_services_need_no_query(services, django_assert_num_queries):
     boss = caller(get_user_model().objects.create(username="boss", is_superuser=True))
     who = caller(person(red=Role.VIEWER))
     with django_assert_num_queries(0):
@@ -149,7 +149,7 @@ def test_what_is_known_of_a_service_decides_the_same_without_asking(services, dj
     assert True in seen.values() and False in seen.values()
 
 
-def test_the_history_of_another_teams_service_is_not_told_even_after_it_is_gone(services, settings):
+def test_hides_history_of_other_teams(services, settings):
     for name, service in services.items():
         History.objects.create(actor="x", action="change", subject="service", microservice=service, subject_name=name)
     History.objects.create(actor="x", action="delete", subject="service", subject_name="gone")
@@ -168,7 +168,7 @@ def test_the_history_of_another_teams_service_is_not_told_even_after_it_is_gone(
     assert seen(caller(person("no-role"))) == set()
 
 
-def test_a_teams_history_is_told_to_its_members_and_to_administrators(services):
+def test_shows_history_to_members_and_administrators(services):
     for name in ("red", "blue"):
         team = Team.objects.get(name=name)
         History.objects.create(actor="x", action="create", subject="team", subject_id=team.pk, subject_name=name)

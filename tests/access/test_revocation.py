@@ -40,7 +40,7 @@ def child_of(token: str, *scopes: str, **more) -> dict:
 
 
 @pytest.mark.parametrize("scopes", [["read"], EVERYTHING_ELSE], ids=["read", "all but tokens"])
-def test_a_token_makes_and_takes_back_others_only_with_the_scope_for_it(api, scopes):  # noqa: F811
+def test_managing_tokens_needs_its_scope(api, scopes):  # noqa: F811
     other = api().post("/tokens/", {"name": "other", "scopes": ["read"]}).json()
     some = api(*scopes)
     made = some.post("/tokens/", {"name": "x", "scopes": ["read"]})
@@ -52,7 +52,7 @@ def test_a_token_makes_and_takes_back_others_only_with_the_scope_for_it(api, sco
     assert some.get("/services/").status_code == 401
 
 
-def test_somebody_without_any_role_of_admin_makes_tokens_with_a_token_that_says_so(db):
+def test_scoped_tokens_create_tokens_for_any_role(db):
     user = get_user_model().objects.create_user("joe")
     Membership.objects.create(team=Team.objects.create(name="red"), user=user, role=Role.VIEWER)
     with_it, without = make_token(user, "a", ["read", "tokens"])[1], make_token(user, "b", ["read"])[1]
@@ -61,7 +61,7 @@ def test_somebody_without_any_role_of_admin_makes_tokens_with_a_token_that_says_
     assert Api(with_it).post("/tokens/", {"name": "x", "scopes": ["admin"]}).status_code == 403
 
 
-def test_a_person_in_a_browser_makes_and_takes_back_their_own(db):
+def test_browser_users_manage_their_tokens(db):
     browser = Client()
     browser.force_login(person("joe"))
     made = browser.post("/api/v1/tokens/", {"name": "x", "scopes": ["read"]}, content_type="application/json")
@@ -80,7 +80,7 @@ def test_a_person_in_a_browser_makes_and_takes_back_their_own(db):
         ("PATCH", {"active": True}),
     ],
 )
-def test_a_token_without_the_scope_makes_no_other_way_in(api, method, body):  # noqa: F811
+def test_tokens_without_scope_grant_no_access(api, method, body):  # noqa: F811
     """A stolen token for administrators would leave an account behind that outlives it."""
     joe = person("joe", is_active=False)
     path = f"/users/{joe.pk}" if method == "PATCH" else "/users/"
@@ -94,7 +94,7 @@ def test_a_token_without_the_scope_makes_no_other_way_in(api, method, body):  # 
 # --- children end with their parents ----------------------------------------------------------------------------------
 
 
-def test_children_of_every_generation_end_with_the_first_and_the_history_says_so(api):  # noqa: F811
+def test_revokes_all_descendants_and_audits(api):  # noqa: F811
     first = api().post("/tokens/", {"name": "first", "scopes": ["read", "tokens"]}).json()
     line = [first]
     for _ in range(5):
@@ -109,7 +109,7 @@ def test_children_of_every_generation_end_with_the_first_and_the_history_says_so
     assert set(ended) == {one["id"] for one in line[1:]}
 
 
-def test_ending_costs_the_same_however_many_generations_there_are(api):  # noqa: F811
+def test_revoking_descendants_has_constant_queries(api):  # noqa: F811
     def cost(generations: int) -> int:
         line = [make_token(user, "x", ["read"])[0]]
         for _ in range(generations):
@@ -122,14 +122,14 @@ def test_ending_costs_the_same_however_many_generations_there_are(api):  # noqa:
     assert cost(1) == cost(20) <= 6
 
 
-def test_a_child_never_outlives_its_parent(api):  # noqa: F811
+def test_children_expire_with_their_parent(api):  # noqa: F811
     soon = (timezone.now() + timedelta(days=3)).isoformat()
     parent = api().post("/tokens/", {"name": "p", "scopes": ["read", "tokens"], "expires": soon}).json()
     assert child_of(parent["token"])["expires"] == parent["expires"], "and the usual time is longer"
     assert child_of(parent["token"], expires=None)["expires"] == parent["expires"]
 
 
-def test_a_token_that_was_taken_back_makes_no_child(db):
+def test_revoked_tokens_create_no_children(db):
     user = person("joe")
     parent = make_token(user, "p", ["read", "tokens"])[0]
     tokens.revoke([parent.pk])
@@ -139,7 +139,7 @@ def test_a_token_that_was_taken_back_makes_no_child(db):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_child_that_is_being_made_while_its_parent_ends_ends_too():
+def test_revokes_children_created_meanwhile():
     """Only PostgreSQL has two writers at once; there the one who revokes waits for the one who makes."""
     user = person("joe")
     top = make_token(user, "top", ["read", "tokens"])[0]
@@ -166,7 +166,7 @@ def test_a_child_that_is_being_made_while_its_parent_ends_ends_too():
 # --- ends -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_ends_after_the_usual_time_unless_something_else_is_asked_for(api, settings):  # noqa: F811
+def test_default_lifetime_of_tokens(api, settings):  # noqa: F811
     settings.TOKEN_LIFETIME_DAYS = 30
     made = api().post("/tokens/", {"name": "x", "scopes": ["read"]}).json()
     left = Token.objects.get(pk=made["id"]).expires - timezone.now()
@@ -174,7 +174,7 @@ def test_a_token_ends_after_the_usual_time_unless_something_else_is_asked_for(ap
     assert api().post("/tokens/", {"name": "x", "scopes": ["read"], "expires": None}).json()["expires"] is None
 
 
-def test_a_token_without_an_end_is_for_administrators_and_service_accounts(api):  # noqa: F811
+def test_endless_tokens_need_an_administrator(api):  # noqa: F811
     who = Caller(name="joe", user_id=person("joe").pk, scopes=frozenset({"read", "tokens"}))
     far = timezone.now() + timedelta(days=400)
     for end in (None, far):
@@ -190,7 +190,7 @@ def test_a_token_without_an_end_is_for_administrators_and_service_accounts(api):
 # --- service accounts -------------------------------------------------------------------------------------------------
 
 
-def test_a_service_account_has_tokens_and_roles_and_no_way_into_the_console(api):  # noqa: F811
+def test_service_accounts_cannot_sign_in(api):  # noqa: F811
     some = api()
     made = some.post("/users/", {"username": "pipeline", "service": True})
     assert (made.status_code, made.json()["service"]) == (201, True)
@@ -209,7 +209,7 @@ def test_a_service_account_has_tokens_and_roles_and_no_way_into_the_console(api)
     assert (row.actor, row.token_id, row.token_name) == ("pipeline", token["id"], "ci")
 
 
-def test_a_password_from_a_shell_lets_no_service_account_in(api):  # noqa: F811
+def test_service_accounts_ignore_passwords(api):  # noqa: F811
     made = api().post("/users/", {"username": "pipeline", "service": True}).json()
     user = get_user_model().objects.get(pk=made["id"])
     user.set_password("a right long horse")
@@ -218,7 +218,7 @@ def test_a_password_from_a_shell_lets_no_service_account_in(api):  # noqa: F811
     assert answer.status_code == 200 and not Session.objects.filter(user=user).exists()
 
 
-def test_tokens_for_others_are_for_service_accounts_and_made_by_administrators(api):  # noqa: F811
+def test_administrators_create_tokens_for_service_accounts(api):  # noqa: F811
     joe = person("joe")
     refused = api().post("/tokens/", {"name": "x", "scopes": ["read"], "user": "joe"})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/user")
@@ -245,7 +245,7 @@ def nothing_works(texts: list[str], client: Client) -> bool:
 
 
 @pytest.mark.parametrize("change", [{"password": "another right horse"}, {"active": False}], ids=["reset", "shut out"])
-def test_a_reset_or_a_shut_out_account_ends_all_and_nothing_comes_back(api, change):  # noqa: F811
+def test_reset_and_deactivation_end_all_access(api, change):  # noqa: F811
     user, texts, client = everything_of()
     assert all(holds(text) for text in texts) and client.get("/account/").status_code == 200
     assert api().patch(f"/users/{user.pk}", change).status_code == 200
@@ -256,7 +256,7 @@ def test_a_reset_or_a_shut_out_account_ends_all_and_nothing_comes_back(api, chan
     assert History.objects.filter(action="delete", subject="token").exclude(reason="").count() == 2
 
 
-def test_one_request_ends_all_sessions_and_tokens(api):  # noqa: F811
+def test_ends_all_sessions_and_tokens(api):  # noqa: F811
     user, texts, client = everything_of()
     _, others, other = everything_of("eve")
     answer = api().post(f"/users/{user.pk}/end_sessions", {})
@@ -265,7 +265,7 @@ def test_one_request_ends_all_sessions_and_tokens(api):  # noqa: F811
     assert all(holds(text) for text in others) and other.get("/account/").status_code == 200
 
 
-def test_people_end_their_own_and_nobody_elses(api):  # noqa: F811
+def test_users_end_only_their_own_access(api):  # noqa: F811
     user, texts, client = everything_of()
     eve, others, _ = everything_of("eve")
     end = lambda number, asked: client.post(
@@ -283,7 +283,7 @@ def test_people_end_their_own_and_nobody_elses(api):  # noqa: F811
     assert all(holds(text) for text in others)
 
 
-def test_ending_costs_the_same_however_much_there_is(db):
+def test_ending_access_has_constant_queries(db):
     def cost(many: int) -> int:
         user = person(f"u{many}")
         for _ in range(many):
@@ -296,7 +296,7 @@ def test_ending_costs_the_same_however_much_there_is(db):
     assert cost(1) == cost(12)
 
 
-def test_what_an_account_had_before_it_was_shut_out_elsewhere_does_not_come_back(api):  # noqa: F811
+def test_reactivation_restores_no_access(api):  # noqa: F811
     """Accounts that were shut out before the rule was there still have their sessions and tokens."""
     user, texts, client = everything_of()
     get_user_model().objects.filter(pk=user.pk).update(is_active=False)
@@ -306,7 +306,7 @@ def test_what_an_account_had_before_it_was_shut_out_elsewhere_does_not_come_back
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_session_makes_no_token_behind_the_back_of_who_ends_it():
+def test_ended_sessions_create_no_tokens():
     """Only PostgreSQL has two writers at once; there the one who ends waits for the one who makes."""
     user = person("joe", is_superuser=True)
     client = Client()

@@ -27,7 +27,7 @@ def stored(column: str = "secrets") -> str:
         return cursor.fetchone()[0]
 
 
-def test_it_comes_back_as_it_was_and_lies_there_encrypted():
+def test_stores_values_encrypted():
     MicroService.objects.create(name="shop", secrets=sealed(DB="the canary\nof two lines", API="another canary"))
     assert "canary" not in stored() and set(json.loads(stored())) == {"DB", "API"}
     found = MicroService.objects.get().secrets
@@ -39,14 +39,14 @@ def test_it_comes_back_as_it_was_and_lies_there_encrypted():
     assert "canary" not in f"{found} {found!r} {found.open()}" and str(found) == "API=••• DB=•••"
 
 
-def test_a_change_names_what_changes():
+def test_changes_name_the_keys():
     later = datetime(2026, 2, 1, tzinfo=UTC)
     found = sealed(A="first value", B="second value").after({"A": None, "C": "third value", "D": None}, later)
     assert list(found) == ["B", "C"] and found.changed()["C"] == later
     assert found.value("B").reveal() == "second value"
 
 
-def test_names_are_known_without_any_key(settings):
+def test_reads_names_without_keys(settings):
     MicroService.objects.create(name="shop", secrets=sealed(DB="the canary"))
     settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     found = MicroService.objects.get()
@@ -55,7 +55,7 @@ def test_names_are_known_without_any_key(settings):
         found.secrets.open()
 
 
-def test_rotate_keys_writes_maps_again_too(settings):
+def test_rotate_keys_rewrites_maps(settings):
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     settings.FIELD_ENCRYPTION_KEYS = [old]
     MicroService.objects.create(

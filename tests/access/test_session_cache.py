@@ -44,7 +44,7 @@ def again(session: str):
     return request
 
 
-def test_who_was_seen_lately_costs_nothing_until_the_next_look(known, monkeypatch, django_assert_num_queries):
+def test_cached_sessions_cost_no_query(known, monkeypatch, django_assert_num_queries):
     request = asks(person())
     first = known.caller_of(request())
     monkeypatch.setattr(session_cache, "REFRESH_INTERVAL", 60)
@@ -52,7 +52,7 @@ def test_who_was_seen_lately_costs_nothing_until_the_next_look(known, monkeypatc
         assert all(known.caller_of(request()) is first for _ in range(50))
 
 
-def test_one_look_is_for_all_however_many_they_are(known, django_assert_num_queries):
+def test_refreshes_all_sessions_at_once(known, django_assert_num_queries):
     requests = [asks(person(f"u{n}")) for n in range(20)]
     callers = [known.caller_of(request()) for request in requests]
     with django_assert_num_queries(3):  # sessions, accounts, roles
@@ -70,7 +70,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_who_may_not_any_more_is_nobody(known, change):
+def test_forgets_sessions_without_access(known, change):
     user = person()
     request = asks(user)
     who = known.caller_of(request())
@@ -81,7 +81,7 @@ def test_who_may_not_any_more_is_nobody(known, change):
     assert known.caller_of(request()) is None
 
 
-def test_whose_roles_change_is_known_by_the_new_ones(known):
+def test_notices_changed_roles(known):
     user, team = person(), Team.objects.create(name="red")
     request = asks(user)
     who = known.caller_of(request())
@@ -97,7 +97,7 @@ def test_whose_roles_change_is_known_by_the_new_ones(known):
     assert not known.caller_of(request()).may("admin")
 
 
-def test_what_changes_while_somebody_is_recognised_is_noticed_too(known, monkeypatch):
+def test_notices_changes_during_recognition(known, monkeypatch):
     """The rights were read, then taken away, then the rows are read that later looks are compared with."""
     user = person(is_superuser=True)
     request = asks(user)
@@ -115,7 +115,7 @@ def test_what_changes_while_somebody_is_recognised_is_noticed_too(known, monkeyp
 
 
 @pytest.mark.parametrize("change", [{"revoked": timezone.now()}, {"expires": timezone.now()}, {"scopes": ["deploy"]}])
-def test_a_token_is_looked_after_like_a_session(known, change):
+def test_caches_tokens_like_sessions(known, change):
     token, secret = make_token(person(), "test", ["read"])
     request = RequestFactory().get("/", headers={"Authorization": f"Bearer {secret}"})
     who = known.caller_of(request)
@@ -125,7 +125,7 @@ def test_a_token_is_looked_after_like_a_session(known, change):
     assert not known.is_current(one)
 
 
-def test_who_asks_for_nothing_any_more_is_forgotten(known, monkeypatch):
+def test_forgets_idle_sessions(known, monkeypatch):
     request = asks(person())
     known.caller_of(request())
     assert len(known._known) == 1
@@ -134,7 +134,7 @@ def test_who_asks_for_nothing_any_more_is_forgotten(known, monkeypatch):
     assert not known._known
 
 
-def test_who_comes_back_after_a_while_is_looked_after_again(known, monkeypatch):
+def test_refreshes_returning_sessions(known, monkeypatch):
     """A tab that was hidden opens another stream, of a session that nobody has asked for lately."""
     request = asks(person())
     who = known.caller_of(request())
@@ -145,7 +145,7 @@ def test_who_comes_back_after_a_while_is_looked_after_again(known, monkeypatch):
     assert known.is_current(one)
 
 
-def test_the_first_team_takes_from_who_has_no_role_what_everyone_had(known):
+def test_first_team_ends_default_rights(known):
     request = asks(person())
     who = known.caller_of(request())
     one = known.remember(request(), who)

@@ -37,7 +37,7 @@ def age(**fields: timedelta) -> None:
     Session.objects.update(**{name: now - span for name, span in fields.items()})
 
 
-def test_a_session_names_its_person_place_and_browser_and_keeps_no_cookie(ann):
+def test_session_has_user_address_and_browser(ann):
     client = signed_in(ann, REMOTE_ADDR="192.0.2.7")
     row = Session.objects.get()
     assert (row.user, row.address, row.agent) == (ann, "192.0.2.7", AGENT)
@@ -48,14 +48,14 @@ def test_a_session_names_its_person_place_and_browser_and_keeps_no_cookie(ann):
     assert Client().get("/account/", headers={"Cookie": f"sessionid={row.digest}"}).status_code == 302
 
 
-def test_a_browsers_words_are_one_short_line(ann):
+def test_shortens_user_agents(ann):
     client = Client(headers={"User-Agent": "a\nb\x1b[31m" + "x" * 9000})
     client.post("/login/", {"username": "ann", "password": "right horse 1"})
     agent = Session.objects.get().agent
     assert agent.startswith("a b [31m") and len(agent) == 200 and agent.isprintable()
 
 
-def test_a_session_that_nobody_uses_ends(ann, settings):
+def test_idle_sessions_end(ann, settings):
     client = signed_in(ann)
     age(seen=timedelta(seconds=settings.SESSION_IDLE_TIMEOUT - 5))
     assert is_in(client)
@@ -63,7 +63,7 @@ def test_a_session_that_nobody_uses_ends(ann, settings):
     assert not is_in(client)
 
 
-def test_a_session_ends_however_much_it_is_used(ann, settings):
+def test_used_sessions_end_after_their_lifetime(ann, settings):
     client = signed_in(ann)
     age(created=timedelta(seconds=settings.SESSION_ABSOLUTE_TIMEOUT - 5))
     assert is_in(client)
@@ -72,7 +72,7 @@ def test_a_session_ends_however_much_it_is_used(ann, settings):
     assert client.get("/api/v1/services/").status_code == 401
 
 
-def test_a_page_that_asks_by_itself_does_not_keep_its_session(ann):
+def test_polling_does_not_prolong_a_session(ann):
     client = signed_in(ann)
     for headers in ({"HX-Request": "true"}, {"Accept": "text/event-stream"}):
         age(seen=timedelta(hours=2))
@@ -82,7 +82,7 @@ def test_a_page_that_asks_by_itself_does_not_keep_its_session(ann):
     assert timezone.now() - Session.objects.get().seen < timedelta(minutes=1)
 
 
-def test_use_is_noted_once_a_minute_and_costs_nothing_between(ann, django_assert_num_queries):
+def test_records_use_once_a_minute(ann, django_assert_num_queries):
     client = signed_in(ann)
     age(seen=timedelta(minutes=2))
     with django_assert_num_queries(4 + 3):  # session, user, roles, the service; and the note in a savepoint
@@ -91,7 +91,7 @@ def test_use_is_noted_once_a_minute_and_costs_nothing_between(ann, django_assert
         client.get("/api/v1/services/999")
 
 
-def test_another_password_makes_no_session_younger(ann):
+def test_new_password_keeps_the_start_of_sessions(ann):
     client = signed_in(ann)
     age(created=timedelta(days=3))
     before = Session.objects.get()
@@ -102,7 +102,7 @@ def test_another_password_makes_no_session_younger(ann):
     assert (after.created, after.address, after.agent) == (before.created, before.address, before.agent)
 
 
-def test_a_request_under_way_does_not_bring_an_ended_session_back(ann):
+def test_running_requests_do_not_restore_ended_sessions(ann):
     client = signed_in(ann)
     store = SessionStore(client.cookies["sessionid"].value)
     store["seen"] = "before"
@@ -112,7 +112,7 @@ def test_a_request_under_way_does_not_bring_an_ended_session_back(ann):
     assert not Session.objects.exists() and not is_in(client)
 
 
-def test_signing_out_ends_the_session_and_tells_the_browser_to_forget_the_pages(ann):
+def test_sign_out_clears_session_and_cache(ann):
     client = signed_in(ann)
     cookie = client.cookies["sessionid"].value
     answer = client.post("/logout/")
@@ -121,7 +121,7 @@ def test_signing_out_ends_the_session_and_tells_the_browser_to_forget_the_pages(
     assert not is_in(Client(headers={"Cookie": f"sessionid={cookie}"}))
 
 
-def test_signing_in_gives_another_key_and_begins_anew(ann):
+def test_sign_in_rotates_the_key(ann):
     client = Client()
     store = client.session
     store["x"] = 1
@@ -134,7 +134,7 @@ def test_signing_in_gives_another_key_and_begins_anew(ann):
     assert timezone.now() - row.created < timedelta(minutes=1) and row.proved
 
 
-def test_what_is_over_is_swept_away_and_nothing_else(ann, settings, monkeypatch):
+def test_sweeps_ended_sessions_only(ann, settings, monkeypatch):
     signed_in(ann), signed_in(ann)
     Session.objects.filter(pk=Session.objects.first().pk).update(
         seen=timezone.now() - timedelta(seconds=settings.SESSION_IDLE_TIMEOUT + 1)
@@ -144,7 +144,7 @@ def test_what_is_over_is_swept_away_and_nothing_else(ann, settings, monkeypatch)
     assert Session.objects.count() == 1
 
 
-def test_the_password_is_fresh_for_ten_minutes(ann):
+def test_password_is_fresh_for_ten_minutes(ann):
     client = signed_in(ann)
     store = SessionStore(client.cookies["sessionid"].value)
     assert store.is_fresh
@@ -155,7 +155,7 @@ def test_the_password_is_fresh_for_ten_minutes(ann):
     assert SessionStore(client.cookies["sessionid"].value).is_fresh
 
 
-def test_somebody_who_signs_in_without_a_request_has_a_session_too(ann):
+def test_sign_in_without_request_creates_a_session(ann):
     from django.contrib.auth import login
 
     request = HttpRequest()

@@ -31,14 +31,14 @@ def guesses(count: int, username="ann", address="192.0.2.1") -> int:
     return let_through
 
 
-def test_an_account_takes_ten_guesses_from_an_address_in_five_minutes():
+def test_limits_guesses_for_account_and_address():
     assert guesses(15) == 10
     assert guesses(1, address="192.0.2.2") == 1  # its owner, elsewhere, is not locked out
     Throttle.objects.update(since=timezone.now() - timedelta(minutes=6))
     assert guesses(1) == 1
 
 
-def test_upper_case_makes_no_other_account():
+def test_ignores_case_of_names():
     assert guesses(10) + guesses(5, username="ANN") == 10
 
 
@@ -46,7 +46,7 @@ SPELLINGS = (" vera", "vera ", "\uff56era", "\tvera", "\u00a0vera", " " * 150 + 
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_every_spelling_that_signs_in_counts_for_the_account(spelling, client):
+def test_counts_every_spelling_of_a_name(spelling, client):
     get_user_model().objects.create_user("vera", password="right horse")
     for _ in range(10):
         client.post("/login/", {"username": spelling, "password": "wrong"})
@@ -57,12 +57,12 @@ def test_every_spelling_that_signs_in_counts_for_the_account(spelling, client):
     assert signed_in.status_code == (302 if spelling.casefold() == spelling else 200)
 
 
-def test_changing_spaces_walk_around_no_limit():
+def test_ignores_spaces_in_names():
     let_through = [guesses(1, username=" " * (n % 45) + "vera", address=f"192.0.2.{n % 20}") for n in range(180)]
     assert sum(let_through) == 100
 
 
-def test_one_address_cannot_lock_somebody_out(client):
+def test_one_address_locks_nobody_out(client):
     get_user_model().objects.create_user("frank", password="right horse")
     assert guesses(102, "frank", "127.0.0.1") == 10
     assert client.post("/login/", {"username": "frank", "password": "x"}).status_code == 429
@@ -75,7 +75,7 @@ def from_everywhere(username: str) -> None:
     assert sum(guesses(1, username, f"198.51.100.{n}") for n in range(120)) == 100
 
 
-def test_who_is_known_by_address_or_browser_is_not_locked_out(client):
+def test_known_addresses_and_browsers_are_not_locked_out(client):
     get_user_model().objects.create_user("ann", password="right horse")
     right, wrong = {"username": "ann", "password": "right horse"}, {"username": "ann", "password": "wrong"}
     assert client.post("/login/", right, REMOTE_ADDR="192.0.2.1").status_code == 302
@@ -93,7 +93,7 @@ def test_who_is_known_by_address_or_browser_is_not_locked_out(client):
     assert guessed == [200] * 10 + [429] * 2  # whoever stole the cookie has these guesses, and no more
 
 
-def test_a_browser_is_known_for_its_own_accounts_and_a_forged_one_for_none(client):
+def test_rejects_forged_browser_cookies(client):
     get_user_model().objects.create_user("mallory", password="right horse")
     get_user_model().objects.create_user("ann", password="right horse")
     client.post("/login/", {"username": "mallory", "password": "right horse"})
@@ -106,7 +106,7 @@ def test_a_browser_is_known_for_its_own_accounts_and_a_forged_one_for_none(clien
         assert answer.status_code == 429
 
 
-def test_an_address_is_known_for_ninety_days():
+def test_knows_addresses_for_ninety_days():
     throttle.sign_in("ann", "192.0.2.1")
     throttle.signed_in("ann", "192.0.2.1")
     from_everywhere("ann")
@@ -117,7 +117,7 @@ def test_an_address_is_known_for_ninety_days():
     assert KnownAddress.objects.count() == 0
 
 
-def test_strangers_do_not_keep_anybody_from_proving_their_own_password():
+def test_guesses_do_not_block_reauthentication():
     ann = get_user_model().objects.create_user("ann", password="right horse")
     from_everywhere("ann")
     caller = Caller(name="ann", user_id=ann.pk, address="198.51.100.1")
@@ -130,33 +130,33 @@ def test_strangers_do_not_keep_anybody_from_proving_their_own_password():
     assert statuses == [422] * 10 + [429]
 
 
-def test_an_address_takes_fifty_guesses_over_all_accounts():
+def test_limits_guesses_of_an_address():
     assert sum(guesses(1, username=f"user{number}") for number in range(60)) == 50
 
 
-def test_guesses_for_one_name_after_the_other_fill_no_table():
+def test_guesses_for_many_names_fill_no_table():
     for number in range(70):
         guesses(1, username=f"user{number}")
     assert Throttle.objects.count() == 1 + 2 * 50  # the address, and for each that was let through its two
 
 
-def test_an_account_takes_a_hundred_guesses_from_all_addresses():
+def test_limits_guesses_for_an_account():
     assert sum(guesses(1, address=f"192.0.2.{number}") for number in range(120)) == 100
 
 
-def test_the_right_password_is_not_counted():
+def test_does_not_count_correct_passwords():
     for _ in range(60):
         throttle.sign_in("ann", "192.0.2.1")
         throttle.signed_in("ann", "192.0.2.1")
 
 
-def test_what_people_typed_is_not_kept():
+def test_stores_no_typed_names():
     throttle.sign_in("my password by mistake", "192.0.2.1")
     assert not Throttle.objects.filter(key__contains="password").exists()
     throttle.sign_in("\0\ud800" * 300, "")
 
 
-def test_old_counts_are_forgotten():
+def test_removes_old_counts():
     guesses(1)
     throttle.prune()
     assert Throttle.objects.count() == 3
@@ -165,7 +165,7 @@ def test_old_counts_are_forgotten():
     assert Throttle.objects.count() == 0
 
 
-def test_a_worker_forgets_old_counts(monkeypatch):
+def test_worker_removes_old_counts(monkeypatch):
     guesses(1)
     Throttle.objects.update(since=timezone.now() - timedelta(minutes=6))
     monkeypatch.setattr(expiry, "_last_run", 0.0)
@@ -173,7 +173,7 @@ def test_a_worker_forgets_old_counts(monkeypatch):
     assert not Throttle.objects.exists()
 
 
-def test_wrong_tokens_end_in_429_whatever_the_client_says_about_its_address():
+def test_wrong_tokens_end_in_429():
     client = Client()
     statuses = [
         client.get(
@@ -184,7 +184,7 @@ def test_wrong_tokens_end_in_429_whatever_the_client_says_about_its_address():
     assert statuses == [401] * 100 + [429] * 3
 
 
-def test_signing_in_counts_guesses_whatever_the_client_says_about_its_address():
+def test_sign_in_ignores_forged_addresses():
     get_user_model().objects.create_superuser("ann", password="right horse")
     client = Client()
     send = lambda password, number: client.post(
@@ -202,7 +202,7 @@ def test_signing_in_counts_guesses_whatever_the_client_says_about_its_address():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_guesses_at_once_do_not_slip_through(transactional_db):
+def test_counts_concurrent_guesses(transactional_db):
     throttle.sign_in("ann", "192.0.2.1")
 
     def guess(_):

@@ -45,7 +45,7 @@ def session(user, **more) -> str:
     return store.session_key
 
 
-def test_sessions_are_taken_over_and_endless_tokens_are_named(old, capsys):
+def test_upgrade_keeps_sessions_and_names_endless_tokens(old, capsys):
     user = get_user_model().objects.create_user("ann")
     key, gone = session(user), session(user)
     Old.objects.filter(session_key=gone).update(expire_date=timezone.now() - timedelta(days=1))

@@ -16,7 +16,7 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
-def test_what_is_made_is_where_its_location_says(api):
+def test_location_leads_to_what_was_created(api):
     some = api()
     user = some.post("/users/", {"username": "eve", "password": "a long way to Tipperary"})
     asked = {
@@ -83,7 +83,7 @@ def lists() -> list[str]:
     return found
 
 
-def test_no_list_costs_more_queries_because_it_holds_more_rows(api):
+def test_lists_have_constant_queries(api):
     some = api()
     grow(1)
     ids = {"service": MicroService.objects.get(name="shop").pk, "id": Deployment.objects.first().pk}

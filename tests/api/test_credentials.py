@@ -57,7 +57,7 @@ def test_refusals_do_not_repeat_the_secret(api, change):
     assert not Credential.objects.exists()
 
 
-def test_what_is_in_use_or_taken_is_a_conflict(api):
+def test_taken_and_used_names_are_conflicts(api):
     number = api().post("/credentials/", SECRET).json()["id"]
     assert api().post("/credentials/", SECRET).json()["code"] == "already_exists"
     (host,) = factories.hosts(1)
@@ -67,7 +67,7 @@ def test_what_is_in_use_or_taken_is_a_conflict(api):
     assert in_use.json()["code"] == "credential_in_use" and host.hostname in in_use.json()["detail"]
 
 
-def test_only_an_admin_makes_and_changes_credentials(api):
+def test_only_administrators_change_credentials(api):
     number = api().post("/credentials/", SECRET).json()["id"]
     for caller in (api("read"), api("read", "deploy", "publish")):
         assert caller.post("/credentials/", {**SECRET, "name": "x"}).status_code == 403
@@ -75,7 +75,7 @@ def test_only_an_admin_makes_and_changes_credentials(api):
         assert caller.delete(f"/credentials/{number}").status_code == 403
 
 
-def test_the_history_tells_of_credentials_to_admins_only(api):
+def test_only_administrators_see_credential_history(api):
     api().post("/credentials/", SECRET)
     api().post("/services/", {"name": "shop"})
     everything, less = (api(*scopes).get("/history/").json()["data"] for scopes in (("read", "admin"), ("read",)))

@@ -26,7 +26,7 @@ def ended(count=3, status=OperationStatus.SUCCEEDED, name="shop", **more):
     return deployment
 
 
-def test_a_deployment_counts_its_operations_by_status(api):
+def test_counts_operations_by_status(api):
     deployment = factories.running(4)
     first, second, *_ = deployment.operations.all()
     Operation.objects.filter(pk=first.pk).update(status=OperationStatus.NOT_STARTED)
@@ -40,7 +40,7 @@ def test_a_deployment_counts_its_operations_by_status(api):
     assert api().get("/deployments/").json()["data"] == [shown]
 
 
-def test_deployments_are_listed_newest_first_and_filtered(api):
+def test_lists_and_filters_deployments(api):
     one, two = factories.running(), ended(name="other")
     Deployment.objects.filter(pk=two.pk).update(action=Action.REVERT)
     for query, expected in [
@@ -59,7 +59,7 @@ def test_deployments_are_listed_newest_first_and_filtered(api):
     assert api().get("/deployments/?service=nobody").status_code == 404
 
 
-def test_lists_cost_the_same_queries_however_long_they_are(api):
+def test_lists_have_constant_queries(api):
     def cost(path):
         with CaptureQueriesContext(connection) as queries:
             assert caller.get(path).status_code == 200
@@ -77,7 +77,7 @@ def test_lists_cost_the_same_queries_however_long_they_are(api):
     assert cost(operations + "?limit=1") == cost(operations + "?limit=20") <= 7
 
 
-def test_operations_are_shown_with_their_steps_in_order(api):
+def test_shows_steps_in_order(api):
     deployment = factories.running(2)
     one, two = deployment.operations.all()
     Step.objects.create(
@@ -98,7 +98,7 @@ def test_operations_are_shown_with_their_steps_in_order(api):
     assert api().get(f"/operations/{one.pk}").json() == shown
 
 
-def test_another_services_deployment_is_not_there(api):
+def test_deployment_of_another_service_is_not_found(api):
     mine, other = factories.running(), factories.running(name="other")
     only = api(services=[mine.microservice_id])
     operation = other.operations.get()
@@ -118,7 +118,7 @@ def test_another_services_deployment_is_not_there(api):
     assert Deployment.objects.get(pk=other.pk).status == "running"
 
 
-def test_a_deployment_is_paused_resumed_and_cancelled(api):
+def test_pauses_resumes_and_cancels(api):
     deployment = factories.running(2)
     deployment.operations.update(status=OperationStatus.QUEUED)
     caller = api("deploy")
@@ -130,7 +130,7 @@ def test_a_deployment_is_paused_resumed_and_cancelled(api):
     assert caller.post(f"/deployments/{deployment.pk}/resume").status_code == 409
 
 
-def test_a_retry_and_a_revert_are_deployments_of_their_own(api):
+def test_retry_and_revert_create_deployments(api):
     done = ended(2)
     for operation in done.operations.all():
         type(operation.instance).objects.filter(pk=operation.instance_id).update(version=done.dest_version)
@@ -151,19 +151,19 @@ def test_a_retry_and_a_revert_are_deployments_of_their_own(api):
 NOT_WAITED = 25  # seconds: less than the 30 that are asked for, and room for a busy machine
 
 
-def test_waiting_for_what_has_ended_takes_no_time(api):
+def test_wait_returns_at_once_for_ended_deployments(api):
     deployment, started = ended(), time.monotonic()
     assert api().get(f"/deployments/{deployment.pk}?wait=30").json()["status"] == "succeeded"
     assert time.monotonic() - started < NOT_WAITED
 
 
 @pytest.mark.parametrize("wait", ["31", "-1", "x", "1.5"])
-def test_waiting_has_its_limits(api, wait):
+def test_wait_has_limits(api, wait):
     assert api().get(f"/deployments/{ended().pk}?wait={wait}").status_code == 422
 
 
 @pytest.mark.django_db(transaction=True)
-def test_waiting_answers_once_the_deployment_has_ended(api):
+def test_wait_returns_at_the_end(api):
     deployment, caller = factories.running(), api()
 
     def end():
@@ -182,7 +182,7 @@ def test_waiting_answers_once_the_deployment_has_ended(api):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_is_shut_out_while_they_wait_is_told_nothing(api):
+def test_wait_rechecks_access(api):
     deployment, caller = factories.running(), api()
 
     def end():
@@ -217,7 +217,7 @@ def test_wait_ends_without_an_event(api):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_waiting_without_a_free_slot_answers_at_once(api, monkeypatch):
+def test_wait_without_a_free_slot_returns_at_once(api, monkeypatch):
     monkeypatch.setattr(event_stream, "broadcaster", event_stream.Broadcaster(slots=0))
     deployment, caller, started = factories.running(), api(), time.monotonic()
     answer = caller.get(f"/deployments/{deployment.pk}?wait=30")

@@ -47,7 +47,7 @@ def places(operation) -> list[str]:
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", ""], ids=["said", "recognised"])
-def test_chinese_of_an_older_host_is_readable_everywhere(admin, api, operation, encoding):
+def test_reads_gbk_output_everywhere(admin, api, operation, encoding):
     Asset.objects.update(encoding=encoding)
     whole = factories.output(operation, "ok\nprêt\n".encode() + SAID.encode("gbk"))
     for page in places(operation):
@@ -65,7 +65,7 @@ def test_chinese_of_an_older_host_is_readable_everywhere(admin, api, operation, 
     assert found["X-Hits"] == "1" and "端口已被占用" in found.content.decode("gb18030")
 
 
-def test_a_services_encoding_comes_before_its_hosts(admin, operation):
+def test_service_encoding_overrides_the_host(admin, operation):
     Asset.objects.update(encoding="gb18030")
     MicroService.objects.update(encoding="koi8-r")
     factories.output(operation, RUSSIAN.encode("koi8-r"))
@@ -74,14 +74,14 @@ def test_a_services_encoding_comes_before_its_hosts(admin, operation):
     assert "1 hit" in get(admin, f"/operations/{operation.pk}/log/search/?q=ПОРТ"), "whatever its case"
 
 
-def test_what_is_in_doubt_is_shown_as_doubtful_until_somebody_says(admin, operation):
+def test_marks_guessed_encodings(admin, operation):
     factories.output(operation, RUSSIAN.encode("cp1251"))
     assert "\ufffd" in get(admin, f"/operations/{operation.pk}/log/")
     Asset.objects.update(encoding="cp1251")
     assert "порт занят" in get(admin, f"/operations/{operation.pk}/log/"), "also what was printed before"
 
 
-def test_the_second_byte_of_a_character_is_no_letter(admin, operation):
+def test_searches_whole_characters(admin, operation):
     Asset.objects.update(encoding="gb18030")
     character = next(chr(code) for code in range(0x4E00, 0x9FFF) if chr(code).encode("gb18030")[1:] == b"a")
     factories.output(operation, f"{character}b\n{character}ab\n".encode("gb18030"))
@@ -89,7 +89,7 @@ def test_the_second_byte_of_a_character_is_no_letter(admin, operation):
     assert "1 hit" in found and 'data-hits="2"' in found
 
 
-def test_the_words_on_top_of_a_deployment_are_readable(operation):
+def test_deployment_summary_is_readable(operation):
     Asset.objects.update(encoding="gb18030")
     factories.output(operation, SAID.encode("gbk"))
     Step.objects.create(operation=operation, position=0, name="start", output_start=0)
@@ -112,7 +112,7 @@ def test_accepts_every_name_of_an_encoding(api):
     assert [row["encoding"] for row in answer.json()["data"]] == ["cp1252", ""]
 
 
-def test_both_forms_offer_it(admin, operation):
+def test_both_forms_offer_encodings(admin, operation):
     host = operation.host
     page = get(admin, f"/hosts/{host.pk}/edit/")
     assert re.search(r'<select name="encoding".*<option value="gb18030">', page, re.S)
@@ -120,7 +120,7 @@ def test_both_forms_offer_it(admin, operation):
     assert re.search(r'<select name="encoding".*<option value="koi8-r">', page, re.S)
 
 
-def test_output_is_kept_byte_for_byte_whatever_is_said(operation):
+def test_keeps_output_bytes(operation):
     Asset.objects.update(encoding="gb18030")
     factories.output(operation, bytes(range(256)))
     assert bytes(Output.objects.get().data) == bytes(range(256))

@@ -44,7 +44,7 @@ def problem(answer, status: int, code: str) -> dict:
         "/api/v1/services/a/b/c/d",
     ],
 )
-def test_an_address_that_is_not_there(client, path):
+def test_unknown_addresses(client, path):
     problem(client.get(path), 404, "not_found")
 
 
@@ -56,7 +56,7 @@ def test_405_names_the_allowed_methods(api):
         problem(api().send(method, "/services/"), 405, "method_not_allowed")
 
 
-def test_nobody(db):
+def test_refuses_anonymous_callers(db):
     answer = Api().get("/services/")
     problem(answer, 401, "unauthorized")
     assert answer["WWW-Authenticate"].startswith("Bearer")
@@ -131,15 +131,15 @@ def test_names_every_error_at_once(api):
         "",
     ],
 )
-def test_another_content_type(api, kind):
+def test_rejects_other_content_types(api, kind):
     problem(api().post("/services/", b'{"name": "x"}', content_type=kind), 415, "unsupported_media_type")
 
 
-def test_a_charset_beside_the_content_type_is_fine(api):
+def test_accepts_a_charset(api):
     assert api().post("/services/", {"name": "x"}, content_type="application/json; charset=utf-8").status_code == 201
 
 
-def test_a_body_that_is_too_large(api, settings):
+def test_rejects_large_bodies(api, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
     for headers in ({}, {"Idempotency_Key": "k"}):
         problem(api().post("/services/", {"name": "x" * 2000}, **headers), 413, "too_large")
@@ -157,7 +157,7 @@ def test_a_body_that_is_too_large(api, settings):
     ],
 )
 @pytest.mark.parametrize("key", [None, "k"])
-def test_what_nobody_foresaw_is_told_without_details(api, monkeypatch, error, status, code, key):
+def test_unexpected_errors_hide_details(api, monkeypatch, error, status, code, key):
     def fail(*_):
         raise error
 
@@ -168,23 +168,23 @@ def test_what_nobody_foresaw_is_told_without_details(api, monkeypatch, error, st
     assert b"secret words" not in answer.content
 
 
-def test_a_wrong_host_header_is_a_problem_too(api):
+def test_invalid_host_headers_get_a_problem(api):
     answer = Client(raise_request_exception=False).get("/api/v1/services/", headers={"Host": "evil.example"})
     problem(answer, 400, "bad_request")
 
 
-def test_a_request_id_is_taken_over_where_it_is_well_formed(api):
+def test_accepts_well_formed_request_ids(api):
     assert api().get("/services/", X_Request_ID="build-1234567")["X-Request-ID"] == "build-1234567"
     for bad in ("short", "x" * 65, "a b c d e f g", "evil<script>"):
         assert api().get("/services/", X_Request_ID=bad)["X-Request-ID"] != bad
 
 
-def test_the_right_that_is_missing_is_named(api):
+def test_names_the_missing_right(api):
     body = problem(api("read").post("/services/", {"name": "x"}), 403, "forbidden")
     assert "admin" in body["detail"]
 
 
-def test_a_session_needs_its_csrf_token_to_change_something(db):
+def test_sessions_need_a_csrf_token(db):
     person("root", is_superuser=True)
     browser = Client(enforce_csrf_checks=True)
     browser.login(username="root", password="right horse")
@@ -201,7 +201,7 @@ def test_a_session_needs_its_csrf_token_to_change_something(db):
     problem(browser.post(path, body, content_type="application/json", headers=headers), 401, "unauthorized")
 
 
-def test_a_session_that_comes_with_a_wrong_token_is_nobody(db):
+def test_invalid_tokens_override_sessions(db):
     person("root", is_superuser=True)
     browser = Client()
     browser.login(username="root", password="right horse")
@@ -234,7 +234,7 @@ def _parts(route: str):
     return re.split(r"(<[^>]*>)", route)
 
 
-def test_what_people_may_do_follows_from_the_admin_site(db):
+def test_superusers_create_services(db):
     user = get_user_model().objects.create_user("joe", password="right horse")
     browser = Client()
     browser.force_login(user)
@@ -257,11 +257,11 @@ def test_serves_openapi(client):
 
 
 @pytest.mark.parametrize("name", ["openapi.json", "docs", "docs/errors"])
-def test_the_descriptions_answer_with_and_without_a_slash(client, name):
+def test_openapi_answers_with_and_without_a_slash(client, name):
     assert [client.get(f"/api/v1/{name}{slash}").status_code for slash in ("", "/")] == [200, 200]
 
 
-def test_the_readable_page_of_the_api_asks_no_other_server(client):
+def test_api_page_loads_nothing_from_elsewhere(client):
     page = client.get("/api/v1/docs")
     assert page.status_code == 200
     assert b"//cdn" not in page.content

@@ -65,7 +65,7 @@ def test_streams_reach_every_browser_and_end(web, token):
         browser.close()
 
 
-def test_a_browser_that_goes_away_gives_its_slot_back(web, token):
+def test_closed_browsers_free_their_slot(web, token):
     deployment = factories.running()
     for _ in range(4):
         Browser(web, token, f"/deployments/{deployment.pk}/events").close()
@@ -88,7 +88,7 @@ NO_REQUESTS = [
 ]
 
 
-def test_what_is_no_request_at_all_is_a_problem_too(web):
+def test_malformed_requests_get_a_problem(web):
     for sent, status, code in NO_REQUESTS:
         _is_refused(web, sent, status, code)
 

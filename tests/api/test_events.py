@@ -59,7 +59,7 @@ def end(deployment):
     return factories.event(deployment, "deployment", status="succeeded")
 
 
-def test_a_stream_is_one_that_no_proxy_keeps_back(api):
+def test_headers_disable_proxy_buffering(api):
     answer = api("read").get(f"/deployments/{factories.running().pk}/events", **{"Accept-Encoding": "gzip"})
     assert answer["Content-Type"] == "text/event-stream; charset=utf-8"
     assert answer["X-Accel-Buffering"] == "no" and "no-cache" in answer["Cache-Control"]
@@ -98,13 +98,13 @@ def test_resumes_after_the_last_id(api):
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "1;2", "9" * 30, "１"])
-def test_a_last_id_that_is_none_is_refused(api, last):
+def test_rejects_invalid_last_ids(api, last):
     path = f"/deployments/{factories.running().pk}/events"
     assert api().get(f"{path}?last_event_id={last}").status_code == 422
     assert api().get(path, **{"Last-Event-ID": last.encode().decode("latin-1")}).status_code == 422
 
 
-def test_events_written_while_a_stream_replays_come_once(api):
+def test_sends_events_written_during_replay_once(api):
     deployment = factories.running()
     first = [factories.event(deployment) for _ in range(20)]
     written = []
@@ -152,7 +152,7 @@ def test_resuming_leaves_no_gap(api):
     assert found == rows
 
 
-def test_a_stream_closes_after_the_deployments_last_event(api, own_broadcaster):
+def test_closes_after_the_last_event(api, own_broadcaster):
     deployment = factories.running()
     factories.event(deployment)
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
@@ -177,7 +177,7 @@ def test_streams_all_events_from_now(api):
     reader.close()
 
 
-def test_nobody_sees_another_services_events(api):
+def test_hides_events_of_other_services(api):
     one, two = factories.running(), factories.running(name="other")
     before = [factories.event(two), factories.event(one)]
     reader = Reader(api(services=[one.microservice_id]).get(f"/events?last_event_id={before[0].pk - 1}"))
@@ -188,7 +188,7 @@ def test_nobody_sees_another_services_events(api):
     reader.close()
 
 
-def test_beyond_the_slots_a_stream_is_refused_for_a_moment(api):
+def test_refuses_streams_beyond_the_slots(api):
     path = f"/deployments/{factories.running().pk}/events"
     open_streams = [api().get(path) for _ in range(4)]
     refused = api().get("/events")
@@ -200,7 +200,7 @@ def test_beyond_the_slots_a_stream_is_refused_for_a_moment(api):
         answer.close()
 
 
-def test_a_watcher_holds_no_database_connection(api):
+def test_streams_hold_no_database_connection(api):
     deployment = factories.running()
     factories.event(deployment)
     answer = api().get(f"/deployments/{deployment.pk}/events")
@@ -221,7 +221,7 @@ def test_a_watcher_holds_no_database_connection(api):
     assert held == [None]
 
 
-def test_while_nothing_happens_a_comment_is_sent(api, monkeypatch):
+def test_sends_comments_while_idle(api, monkeypatch):
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     answer = api().get(f"/deployments/{factories.running().pk}/events")
     parts = iter(answer.streaming_content)
@@ -229,7 +229,7 @@ def test_while_nothing_happens_a_comment_is_sent(api, monkeypatch):
     answer.close()
 
 
-def test_a_stream_ends_soon_after_its_token_was_taken_back(api, monkeypatch):
+def test_ends_soon_after_revocation(api, monkeypatch):
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     monkeypatch.setattr(events, "RIGHTS_INTERVAL", 0.1)
     deployment = factories.running()
@@ -258,7 +258,7 @@ def test_drops_slow_readers_who_then_resume(api, monkeypatch):
     again.close()
 
 
-def test_no_value_can_begin_a_field_of_its_own():
+def test_values_cannot_inject_fields():
     item = event_stream.StreamEvent(1, 2, 3, None, "step", {"error": "a\nevent: evil\r\ndata: {}\n\n"}, "now")
     lines = item.text.decode().split("\n")
     assert [line.partition(":")[0] for line in lines] == ["id", "event", "data", "", ""]

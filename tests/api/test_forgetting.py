@@ -14,7 +14,7 @@ def placed():
     return service, factories.instances(factories.versions(service)[0], factories.hosts(2))
 
 
-def test_instances_are_forgotten_and_the_answer_names_them(api):
+def test_forgets_instances_and_names_them(api):
     _, (one, two) = placed()
     path = "/services/shop/instances/forget"
     answer = api().post(path, {"instances": [one.pk], "reason": "gone"})
@@ -28,7 +28,7 @@ def test_instances_are_forgotten_and_the_answer_names_them(api):
     assert MicroServiceInstance.objects.count() == 1
 
 
-def test_a_host_is_archived_listed_apart_and_brought_back(api):
+def test_archives_and_restores_a_host(api):
     _, (one, _) = placed()
     path = f"/hosts/{one.host_id}"
     refused = api().post(f"{path}/archive", {"reason": "gone"})
@@ -48,7 +48,7 @@ def test_a_host_is_archived_listed_apart_and_brought_back(api):
     assert Asset.objects.count() == 2
 
 
-def test_pages_of_archived_hosts_neither_skip_nor_double(api):
+def test_paginates_archived_hosts(api):
     for _ in range(3):
         host = factories.hosts(1, prefix="same")[0]
         Asset.objects.filter(pk=host.pk).update(hostname="same", archived="2026-01-01T00:00:00Z")
@@ -58,7 +58,7 @@ def test_pages_of_archived_hosts_neither_skip_nor_double(api):
     assert len(ids) == len(set(ids)) == 3
 
 
-def test_how_often_a_delete_was_tried_is_told(api):
+def test_counts_attempts_of_a_delete(api):
     _, (one, two) = placed()
     MicroServiceInstance.objects.filter(pk=one.pk).update(status=14, delete_attempts=4, retry_at="2026-01-01T00:00:00Z")
     MicroServiceInstance.objects.filter(pk=two.pk).update(status=14, delete_attempts=12, retry_at=None)
@@ -91,7 +91,7 @@ def test_dry_run_of_an_import(api):
     assert wrong.json()["errors"][0]["line"] == 2 and wrong.status_code == 422
 
 
-def test_a_host_comes_back_only_with_its_way(api):
+def test_restoring_a_host_needs_its_jump_hosts(api):
     near = Asset.objects.create(hostname="near", ip="10.0.0.1")
     behind = Asset.objects.create(hostname="behind", ip="10.0.0.2", jump_host=near)
     for host in (behind, near):

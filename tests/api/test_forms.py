@@ -32,7 +32,7 @@ def post(api):
     return send
 
 
-def test_both_are_kept(post, store):
+def test_form_publishes_version_and_package(post, store):
     answer = post({"ref": "main", "description": "one call"})
     body = answer.json()
     assert (answer.status_code, body["status"], body["ref"]) == (201, BuildStatus.SUCCESS, "main"), body
@@ -42,7 +42,7 @@ def test_both_are_kept(post, store):
     assert History.objects.filter(subject="version").count() == 2
 
 
-def test_the_same_again_is_the_one_that_is_there(post):
+def test_repeated_forms_are_equal(post):
     first, again = post(), post()
     assert (first.status_code, again.status_code, again.json()["id"]) == (201, 200, first.json()["id"])
     other = post(package=GOOD + b"")
@@ -64,16 +64,16 @@ def test_a_bad_name_leaves_no_package(post, store):
 
 
 @pytest.mark.parametrize("wrong", [{"name": "file"}, {"package": None}])
-def test_the_file_is_called_package(post, wrong):
+def test_file_field_is_package(post, wrong):
     answer = post(**wrong)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/package")
 
 
-def test_a_field_that_is_not_known_is_told(post):
+def test_rejects_unknown_fields(post):
     assert post({"sha": "1"}).status_code == 422
 
 
-def test_the_packages_digest_is_verified(post):
+def test_verifies_the_digest(post):
     right = base64.b64encode(hashlib.sha256(GOOD).digest()).decode()
     wrong = base64.b64encode(hashlib.sha256(b"").digest()).decode()
     refused = post(Content_Digest=f"sha-256=:{wrong}:")
@@ -81,7 +81,7 @@ def test_the_packages_digest_is_verified(post):
     assert post(Content_Digest=f"sha-256=:{right}:").status_code == 201
 
 
-def test_a_key_answers_the_same_form_with_the_same_bytes(post):
+def test_idempotency_key_replays_equal_forms(post):
     first = post(Idempotency_Key="a")
     again = post(Idempotency_Key="a")
     assert (again.status_code, again.content, again["Idempotency-Replayed"]) == (201, first.content, "true")
@@ -90,23 +90,23 @@ def test_a_key_answers_the_same_form_with_the_same_bytes(post):
     assert IdempotencyKey.objects.count() == 1
 
 
-def test_other_bytes_under_the_same_key_are_refused(post):
+def test_refuses_other_bytes_under_the_same_key(post):
     post(Idempotency_Key="a")
     assert post(package=b"no archive", Idempotency_Key="a").json()["code"] == "idempotency_key_reused"
 
 
-def test_other_endpoints_take_no_form(api):
+def test_other_endpoints_accept_no_forms(api):
     body = encode_multipart(BOUNDARY, {"name": "shop"})
     answer = api().post("/services/", body, content_type=MULTIPART_CONTENT)
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
-def test_a_broken_form_is_a_400(api):
+def test_rejects_broken_forms(api):
     factories.service("shop")
     for content_type in ("multipart/form-data", "multipart/form-data; boundary=" + "x" * 300):
         answer = api().post("/services/shop/versions/", b"--x\r\n", content_type=content_type)
         assert answer.status_code == 400, answer.content
 
 
-def test_without_the_right_nothing_is_read(api, post):
+def test_reads_nothing_without_the_right(api, post):
     assert post(caller=api("read")).status_code == 403

@@ -82,7 +82,7 @@ def paths_with_ids(red) -> list[str]:
     return [f"/hosts/{red.host.pk}", f"/operations/{red.operation.pk}", f"/operations/{red.operation.pk}/log"]
 
 
-def test_the_api_tells_nobody_of_another_team_of_a_host(red, blue):
+def test_api_hides_hosts_of_other_teams(red, blue):
     api, _ = blue
     for path in paths_with_ids(red):
         answer = api.get(path)
@@ -131,7 +131,7 @@ def test_hidden_hosts_answer_like_missing_ones(red, blue):
         assert said[0] == said[1]
 
 
-def test_the_console_tells_nobody_of_another_team_of_a_host(red, blue):
+def test_console_hides_hosts_of_other_teams(red, blue):
     _, client = blue
     for name, number in (("host", red.host.pk), ("operation", red.operation.pk), ("log", red.operation.pk)):
         assert client.get(reverse(f"console:{name}", args=[number])).status_code == 404
@@ -161,7 +161,7 @@ def test_the_console_tells_nobody_of_another_team_of_a_host(red, blue):
         assert not [one for one in told if one in text], page
 
 
-def test_events_about_a_host_reach_those_who_see_it(red):
+def test_host_events_reach_those_who_see_it(red):
     from django.test import RequestFactory
 
     from api.resources import events as stream
@@ -205,7 +205,7 @@ def test_administrators_assign_hosts_to_teams(red, api):
 
 
 @pytest.mark.parametrize("role", ["owner"])
-def test_an_owner_changes_no_host(red, role):
+def test_owners_change_no_hosts(red, role):
     who = Api(make_token(user("rita", red=role), "t", ["read", "publish", "deploy", "admin"])[1])
     assert who.get(f"/hosts/{red.host.pk}").json()["jump_host_id"] == red.jump.pk
     host = f"/hosts/{red.host.pk}"

@@ -20,7 +20,7 @@ def public(tmp_path_factory):
     return path.with_suffix(".pub").read_text()
 
 
-def test_a_host_is_made_read_changed_and_deleted(api, public):
+def test_host_lifecycle(api, public):
     fields = {
         "hostname": "web1",
         "ip": "10.0.0.1",
@@ -56,7 +56,7 @@ def test_a_host_is_made_read_changed_and_deleted(api, public):
     assert api().get(path).status_code == api().delete(path).status_code == 404
 
 
-def test_hosts_are_listed_by_name_and_found_by_a_part_of_it(api):
+def test_lists_and_searches_hosts(api):
     for name in ("web2", "db1", "web1"):
         Asset.objects.create(hostname=name, ip="10.0.0.1")
     found = api("read").get("/hosts/").json()
@@ -101,7 +101,7 @@ def test_hosts_are_listed_by_name_and_found_by_a_part_of_it(api):
         {"description": "a\0"},
     ],
 )
-def test_a_wrong_field_is_named_by_its_pointer(api, change):
+def test_points_at_invalid_fields(api, change):
     fields = {"hostname": "web1", "ip": "10.0.0.1", **change}
     answer = api().post("/hosts/", fields)
     assert answer.status_code == 422, answer.content
@@ -111,7 +111,7 @@ def test_a_wrong_field_is_named_by_its_pointer(api, change):
     assert api().patch(f"/hosts/{there.pk}", change).status_code == 422
 
 
-def test_names_and_references_in_the_way_are_conflicts(api):
+def test_taken_names_and_references_are_conflicts(api):
     (host,) = factories.hosts(1)
     factories.instances(factories.versions(factories.service(), 1)[0], [host])
     assert api().post("/hosts/", {"hostname": host.hostname, "ip": "10.0.0.9"}).json()["code"] == "already_exists"
@@ -119,7 +119,7 @@ def test_names_and_references_in_the_way_are_conflicts(api):
     assert api().patch(f"/hosts/{host.pk}", {"base_path": "/elsewhere"}).json()["code"] == "host_in_use"
 
 
-def test_many_are_imported_as_json_or_csv_all_or_none(api):
+def test_imports_json_and_csv_atomically(api):
     rows = [{"hostname": f"h{number}", "ip": f"10.0.0.{number + 1}"} for number in range(3)]
     answer = api().post("/hosts/import", rows)
     assert (answer.status_code, answer.json()["count"]) == (201, 3), answer.content
@@ -135,7 +135,7 @@ def test_many_are_imported_as_json_or_csv_all_or_none(api):
     assert Asset.objects.count() == 6
 
 
-def test_an_import_that_cannot_be_read_says_how(api):
+def test_explains_unreadable_imports(api):
     for body, kind, status in [
         (b"[", "application/json", 400),
         (b"[" * 100_000, "application/json", 400),
@@ -154,7 +154,7 @@ def test_an_import_that_cannot_be_read_says_how(api):
     assert not Asset.objects.exists()
 
 
-def test_only_an_admin_changes_hosts(api):
+def test_only_administrators_change_hosts(api):
     (host,) = factories.hosts(1)
     for caller in (api("read"), api("read", "deploy", "publish")):
         assert caller.post("/hosts/", {"hostname": "a", "ip": "10.0.0.1"}).status_code == 403
@@ -166,7 +166,7 @@ def test_only_an_admin_changes_hosts(api):
     assert Asset.objects.count() == 1
 
 
-def test_a_host_is_checked_trusted_and_checked_again(api, sshd):
+def test_checks_and_trusts_a_host(api, sshd):
     key = api().post("/credentials/", {"name": "k", "secret": sshd.client_key}).json()["id"]
     host = (
         api()
@@ -199,7 +199,7 @@ def test_a_host_is_checked_trusted_and_checked_again(api, sshd):
     assert api().get(path).json()["reachable"] is True
 
 
-def test_a_check_that_fails_is_an_answer_and_no_error(api):
+def test_failed_checks_are_regular_answers(api):
     (host,) = factories.hosts(1)
     answer = api().post(f"/hosts/{host.pk}/check")
     assert answer.status_code == 200 and answer.json()["reachable"] is False and "credential" in answer.json()["error"]

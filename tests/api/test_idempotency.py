@@ -36,7 +36,7 @@ def test_equal_requests_run_once(api):
     assert MicroService.objects.count() == History.objects.filter(subject="service").count() == 1
 
 
-def test_the_same_key_with_another_body_is_refused(api):
+def test_refuses_a_key_with_another_body(api):
     caller = api()
     caller.post("/services/", SHOP, Idempotency_Key="a")
     for answer in (
@@ -48,7 +48,7 @@ def test_the_same_key_with_another_body_is_refused(api):
     assert MicroService.objects.count() == 1
 
 
-def test_a_key_is_the_callers_own(api):
+def test_keys_belong_to_a_caller(api):
     assert api().post("/services/", SHOP, Idempotency_Key="a").status_code == 201
     assert api().post("/services/", {"name": "b"}, Idempotency_Key="a").status_code == 201  # another token
     assert api(name="bob").post("/services/", {"name": "c"}, Idempotency_Key="a").status_code == 201
@@ -64,7 +64,7 @@ def test_stores_refusals_too(api):
     assert again["Content-Type"] == "application/problem+json"
 
 
-def test_a_right_that_was_given_meanwhile_counts(api):
+def test_replays_check_rights_anew(api):
     """As does a password that was given again: who lacked it sends the same request once more."""
     caller = api("read", "tokens")
     asked = {"name": "ci", "scopes": ["deploy"]}
@@ -87,7 +87,7 @@ def test_does_not_store_internal_errors(api, monkeypatch):
     assert "Idempotency-Replayed" not in again
 
 
-def test_a_late_failure_rolls_the_work_back(api, monkeypatch):
+def test_late_failures_roll_back(api, monkeypatch):
     """The service is made and its answer cannot be: with a key, neither is kept, so the same request may come again."""
 
     def fail(service):
@@ -102,12 +102,12 @@ def test_a_late_failure_rolls_the_work_back(api, monkeypatch):
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a b", "ü", "a\tb"])
-def test_a_key_that_is_none_is_refused(api, key):
+def test_rejects_invalid_keys(api, key):
     answer = api().post("/services/", SHOP, Idempotency_Key=key)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/header/Idempotency-Key")
 
 
-def test_a_key_whose_owner_died_is_free_after_its_lease(api):
+def test_keys_are_free_after_their_lease(api):
     """As after a SIGKILL between the claim and the commit: the row says that somebody is at it."""
     caller = api()
     caller.post("/services/", SHOP, Idempotency_Key="a")
@@ -122,7 +122,7 @@ def test_a_key_whose_owner_died_is_free_after_its_lease(api):
     assert MicroService.objects.count() == 1
 
 
-def test_one_that_was_overtaken_undoes_its_work(api, monkeypatch):
+def test_overtaken_requests_roll_back(api, monkeypatch):
     """Slower than its lease: by the time it is done, another request holds the key."""
     create = catalog.create_service
 
@@ -150,7 +150,7 @@ def test_keys_expire_after_a_day(api, monkeypatch):
     assert [row.key for row in IdempotencyKey.objects.all()] == ["other"]
 
 
-def test_a_body_cannot_be_guessed_from_the_row(api):
+def test_rows_do_not_reveal_bodies(api):
     """The fingerprint is keyed: a plain hash of the body would give a password away to a dictionary."""
     import hashlib
 
@@ -160,7 +160,7 @@ def test_a_body_cannot_be_guessed_from_the_row(api):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_fifty_equal_requests_at_once_make_one_service(api, transactional_db):
+def test_concurrent_equal_requests_create_one_service(api, transactional_db):
     caller, start = api(), Barrier(50)
 
     def post(_):

@@ -8,7 +8,7 @@ LF = "set -e\n\techo one\n"
 STEPS = [{"name": "warm", "before": "post", "run": CRLF, "undo": CRLF, "check": "true"}]
 
 
-def test_commands_and_steps_are_saved_with_lf(api):
+def test_saves_commands_and_steps_with_lf(api):
     ann = api()
     made = ann.post("/services/", {"name": "shop", "start_command": CRLF, "steps": STEPS}).json()
     assert made["start_command"] == LF
@@ -25,7 +25,7 @@ def test_rejects_a_lone_cr_in_commands(api):
     assert made["environment"] == {"A": "b\r\nc\rd"}
 
 
-def test_what_is_saved_already_stays_where_it_comes_back(api):
+def test_keeps_saved_line_ends(api):
     """A step from before line ends were looked at: a request that changes something else says the same of it."""
     from microservice.models import MicroService
 

@@ -27,7 +27,7 @@ def body(answer):
     return b"".join(answer.streaming_content) if answer.streaming else answer.content
 
 
-def test_the_whole_log_is_text_and_nothing_else(operation, log):
+def test_log_is_plain_text(operation, log):
     whole = factories.output(operation, b"<script>alert(1)</script>\n", bytes(range(256)))
     answer = log()
     assert (answer.status_code, answer["Content-Type"]) == (200, "text/plain; charset=utf-8")
@@ -35,7 +35,7 @@ def test_the_whole_log_is_text_and_nothing_else(operation, log):
     assert answer["Content-Length"] == str(len(whole)) and body(answer) == whole
 
 
-def test_an_empty_log_is_empty(log):
+def test_empty_log(log):
     answer = log()
     assert answer.status_code == 200 and body(answer) == b""
     assert log("?offset=0")["X-Next-Offset"] == "0"
@@ -55,7 +55,7 @@ def test_an_empty_log_is_empty(log):
         ("bytes=0-19", 0, 20),
     ],
 )
-def test_a_range_is_answered_with_exactly_its_bytes(operation, log, header, start, end):
+def test_range_has_exactly_its_bytes(operation, log, header, start, end):
     whole = factories.output(operation, b"0123456", b"789abcd", b"efghij")
     answer = log(Range=header)
     assert (answer.status_code, body(answer)) == (206, whole[start:end])
@@ -63,7 +63,7 @@ def test_a_range_is_answered_with_exactly_its_bytes(operation, log, header, star
 
 
 @pytest.mark.parametrize("header", ["bytes=20-", "bytes=99-100", "bytes=-0"])
-def test_a_range_without_a_byte_of_the_log_is_refused(operation, log, header):
+def test_refuses_ranges_outside_the_log(operation, log, header):
     factories.output(operation, b"01234567890123456789")
     answer = log(Range=header)
     assert (answer.status_code, answer["Content-Range"], answer.json()["code"]) == (
@@ -76,13 +76,13 @@ def test_a_range_without_a_byte_of_the_log_is_refused(operation, log, header):
 @pytest.mark.parametrize(
     "header", ["bytes=5-2", "bytes=-", "bytes=0-1,3-4", "lines=1-2", "bytes=x-y", "nonsense", "bytes=１-２"]
 )
-def test_a_range_that_cannot_be_read_is_passed_over(operation, log, header):
+def test_ignores_invalid_ranges(operation, log, header):
     factories.output(operation, b"01234567890123456789")
     answer = log(Range=header)
     assert answer.status_code == 200 and len(body(answer)) == 20
 
 
-def test_a_range_is_not_compressed_and_the_whole_log_may_be(operation, log):
+def test_compresses_no_ranges(operation, log):
     whole = factories.output(operation, b"the same again\n" * 1000)
     part = log(Range="bytes=0-4999", **{"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in part and body(part) == whole[:5000]
@@ -90,7 +90,7 @@ def test_a_range_is_not_compressed_and_the_whole_log_may_be(operation, log):
     assert packed["Content-Encoding"] == "gzip" and gzip.decompress(body(packed)) == whole
 
 
-def test_a_reader_goes_on_where_it_stopped(operation, log):
+def test_readers_resume(operation, log):
     whole = factories.output(operation, b"first ", b"second ", b"third")
     read, offset = b"", 0
     while offset < len(whole):
@@ -117,7 +117,7 @@ def test_a_reader_goes_on_where_it_stopped(operation, log):
         "?search=a%00b",
     ],
 )
-def test_a_question_that_is_wrong_is_refused(operation, log, query):
+def test_rejects_invalid_searches(operation, log, query):
     factories.output(operation, b"text")
     assert log(query).status_code == 422
 
@@ -131,7 +131,7 @@ def test_search_returns_hits_with_offsets(operation, log):
     assert log("?search=.").content == b""
 
 
-def test_a_search_that_took_too_long_says_where_to_go_on(operation, log, monkeypatch):
+def test_slow_searches_name_where_to_resume(operation, log, monkeypatch):
     whole = factories.output(operation, *[b"an error\n" * 10] * 20)
     monkeypatch.setattr(searching, "SEARCH_TIMEOUT", -1)
     at, hits, parts = 0, 0, 0
@@ -141,7 +141,7 @@ def test_a_search_that_took_too_long_says_where_to_go_on(operation, log, monkeyp
     assert hits == whole.count(b"error") and parts > 5
 
 
-def test_a_caller_loads_so_many_logs_at_once(operation, log):
+def test_limits_concurrent_logs_of_a_caller(operation, log):
     held = [log() for _ in range(turns.downloads.limit)]
     refused = log()
     assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (429, "too_many_downloads", "10")

@@ -53,7 +53,7 @@ def put(api, version, data, **headers):
     return api().put(path_of(version), data, content_type="application/gzip", **headers)
 
 
-def test_a_package_makes_a_pending_version_a_success(api, version, store):
+def test_upload_completes_a_pending_version(api, version, store):
     answer = put(api, version, GOOD, Content_Digest=digest(GOOD))
     assert answer.status_code == 200, answer.content
     body = answer.json()
@@ -95,7 +95,7 @@ def test_accepts_a_rebuilt_archive_of_equal_content(api, version, store):
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_a_hostile_archive_is_refused_and_nothing_is_kept(api, version, store, what):
+def test_refuses_hostile_archives(api, version, store, what):
     answer = put(api, version, HOSTILE[what])
     assert answer.status_code == 422, (what, answer.content)
     assert answer.json()["code"] == "bad_package"
@@ -104,7 +104,7 @@ def test_a_hostile_archive_is_refused_and_nothing_is_kept(api, version, store, w
     assert (version.status, version.file_path, version.sha256) == (BuildStatus.PENDING, "", "")
 
 
-def test_there_are_at_least_fifty_hostile_archives():
+def test_tries_at_least_fifty_hostile_archives():
     assert len(HOSTILE) >= 50
 
 
@@ -123,21 +123,21 @@ def test_there_are_at_least_fifty_hostile_archives():
         (",", 422),
     ],
 )
-def test_the_announced_digest_is_verified(api, version, store, header, status):
+def test_verifies_the_announced_digest(api, version, store, header, status):
     answer = put(api, version, GOOD, Content_Digest=header)
     assert answer.status_code == status, answer.content
     assert files(store) == ([answer.json()["file_path"]] if status == 200 else [])
 
 
 @pytest.mark.parametrize("status", [BuildStatus.FAILED, BuildStatus.TIMEOUT, BuildStatus.DUPLICATE])
-def test_a_build_that_ended_otherwise_takes_no_package(api, version, store, status):
+def test_ended_builds_accept_no_package(api, version, store, status):
     MicroServiceVersion.objects.update(status=status)
     answer = put(api, version, GOOD)
     assert (answer.status_code, answer.json()["code"]) == (409, "build_ended")
     assert not store.exists() or files(store) == []
 
 
-def test_a_success_without_a_package_takes_one(api, version):
+def test_success_without_package_accepts_one(api, version):
     MicroServiceVersion.objects.update(status=BuildStatus.SUCCESS)
     assert put(api, version, GOOD).status_code == 200
 
@@ -181,7 +181,7 @@ def test_ignores_an_invalid_package_in_the_store(version, store, other):
     assert version.sha256 == "" and not UnclaimedPackage.objects.exists()
 
 
-def test_a_client_that_breaks_off_leaves_nothing(version, store):
+def test_aborted_uploads_leave_nothing(version, store):
     class Cut(io.BytesIO):
         def read(self, size=-1):
             piece = super().read(100)
@@ -195,7 +195,7 @@ def test_a_client_that_breaks_off_leaves_nothing(version, store):
     assert files(store) == []
 
 
-def test_a_body_shorter_than_announced_is_incomplete(version, store):
+def test_rejects_incomplete_bodies(version, store):
     with pytest.raises(Problem) as refused:
         upload.store(SYSTEM, version, upload.Body(io.BytesIO(GOOD), len(GOOD) + 1))
     assert refused.value.code == "incomplete"
@@ -212,7 +212,7 @@ def test_rejects_large_packages_early(api, version, store, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)  # no transaction of the test's own may stand open as long as this takes
-def test_a_large_package_passes_in_flat_memory(version):
+def test_large_packages_use_constant_memory(version):
     """64 MB that do not compress, made while they are read."""
     size = 64 << 20
     noise = random.Random(1).randbytes(1 << 20)
@@ -249,7 +249,7 @@ def test_a_large_package_passes_in_flat_memory(version):
     assert peak < 12 << 20
 
 
-def test_left_overs_of_dead_uploads_are_swept(api, version, store):
+def test_sweeps_leftovers_of_dead_uploads(api, version, store):
     old = store / ".incoming/old.tar.gz"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"x")
@@ -259,7 +259,7 @@ def test_left_overs_of_dead_uploads_are_swept(api, version, store):
     assert files(store) == [answer.json()["file_path"]]
 
 
-def test_a_service_takes_only_what_is_its_own_with_it(api, version, store, django_capture_on_commit_callbacks):
+def test_deleting_a_service_keeps_others_packages(api, version, store, django_capture_on_commit_callbacks):
     """Rows from when `file_path` was a field: into another team's folder, beside all, shared with another row."""
     own = put(api, version, GOOD).json()["file_path"]
     red = factories.service("red")
@@ -277,7 +277,7 @@ def test_a_service_takes_only_what_is_its_own_with_it(api, version, store, djang
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_of_many_racing_uploads_wins(api, transactional_db, store):
+def test_one_of_many_concurrent_uploads_wins(api, transactional_db, store):
     made = pending()
     caller = api()
     bodies = [packed(entry("file", b"%d" % (number % 4))) for number in range(16)]
@@ -302,7 +302,7 @@ def test_one_of_many_racing_uploads_wins(api, transactional_db, store):
 
 
 @pytest.mark.found("packages")
-def test_a_conflict_says_which_files_differ_and_how_many(api, version, store):
+def test_conflicts_name_differing_files(api, version, store):
     some = [entry(f"lib/{number}", b"x") for number in range(10)]
     put(
         api,

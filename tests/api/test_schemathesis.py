@@ -23,7 +23,7 @@ def web(environment, store, tmp_path):
         yield server
 
 
-def test_every_answer_is_described(web, api, tmp_path):
+def test_every_response_is_documented(web, api, tmp_path):
     factories.running(2)
     authorization = api().headers["Authorization"]
     urllib.request.urlopen(f"{web.url}/api/v1/openapi.json", timeout=60).close()  # made once; then it is at hand

@@ -30,7 +30,7 @@ def told() -> str:
 
 
 @pytest.mark.found("builds")
-def test_secrets_go_in_and_only_their_names_come_out(api):
+def test_shows_only_names_of_secrets(api):
     made = api().post(
         "/services/",
         {
@@ -130,7 +130,7 @@ def test_changes_named_secrets_and_records_names_only(api):
         ({"environment": {"UNKNOWN": None}}, "/environment"),
     ],
 )
-def test_what_can_be_no_secret_is_refused_and_not_quoted(api, body, pointer):
+def test_rejects_invalid_secrets_without_quoting(api, body, pointer):
     factories.service("shop", environment={"COLOR": "blue"})
     assert api().patch("/services/shop", {"secrets": {"KEPT": "a value that stays"}}).status_code == 200
     answer = api().patch("/services/shop", body)
@@ -142,7 +142,7 @@ def test_what_can_be_no_secret_is_refused_and_not_quoted(api, body, pointer):
 
 
 @pytest.mark.parametrize("url", ["ssh://git@git.example/shop", "git@git.example:shop.git", "https://git.example/a@b"])
-def test_an_address_without_a_secret_is_taken(api, url):
+def test_accepts_addresses_without_secrets(api, url):
     assert api().post("/services/", {"name": "shop", "build_url": url}).json()["build_url"] == url
 
 
@@ -157,7 +157,7 @@ def test_password_is_dropped_with_a_new_server(api):
     assert api().patch("/services/shop", {"build_url": "https://x.example/", "build_password": ""}).status_code == 200
 
 
-def test_what_cannot_be_read_any_more_can_be_given_anew(api, settings):
+def test_replaces_unreadable_secrets(api, settings):
     api().post("/services/", {"name": "shop", "secrets": {"A": "a lost value", "B": "another lost one"}})
     settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     assert api().get("/services/shop").json()["secrets"] == ["A", "B"]
@@ -166,7 +166,7 @@ def test_what_cannot_be_read_any_more_can_be_given_anew(api, settings):
     assert MicroService.objects.get().secrets.value("A").reveal() == "a value again"
 
 
-def test_only_who_administers_a_service_sets_its_secrets(api):
+def test_setting_secrets_needs_service_admin(api):
     factories.service("shop")
     for scopes in (("read",), ("read", "publish"), ("read", "publish", "deploy")):
         assert api(*scopes).patch("/services/shop", {"secrets": {"A": "long enough"}}).status_code == 403
@@ -194,7 +194,7 @@ def member(db):
 @pytest.mark.parametrize(
     ("role", "sees"), [(Role.VIEWER, False), (Role.PUBLISHER, False), (Role.DEPLOYER, True), (Role.OWNER, True)]
 )
-def test_values_of_the_environment_are_for_who_deploys(api, member, role, sees):
+def test_only_deployers_see_environment_values(api, member, role, sees):
     # A row of the history as it was written before anybody thought of it, and a new one.
     History.objects.create(
         actor="ann",
@@ -215,12 +215,12 @@ def test_values_of_the_environment_are_for_who_deploys(api, member, role, sees):
     assert b"canary" in api().get("/history/").content
 
 
-def test_a_token_for_reading_sees_no_values(api, member):
+def test_read_tokens_see_no_values(api, member):
     assert b"canary" not in api("read").get("/services/shop").content
     assert b"canary" in api("read", "deploy").get("/services/shop").content
 
 
-def test_an_environment_with_hidden_values_can_be_sent_back(api, member):
+def test_accepts_hidden_values_unchanged(api, member):
     shown = api("read").get("/services/shop").json()["environment"]
     assert shown == {"DB_PASSWORD": None}
     answer = api().patch("/services/shop", {"environment": {**shown, "COLOR": "blue"}})
@@ -244,7 +244,7 @@ def test_hides_passwords_in_addresses_of_old_rows(api):
     assert "canary" not in answer and "git.example/b" in answer
 
 
-def test_lists_ask_no_more_however_many_services_there_are(api, member):
+def test_lists_have_constant_queries(api, member):
     caller = member(Role.VIEWER)
 
     def queries() -> int:
@@ -267,7 +267,7 @@ def test_lists_ask_no_more_however_many_services_there_are(api, member):
     assert queries() == few
 
 
-def test_a_deployment_does_not_give_out_how_the_service_was(api, member):
+def test_deployments_hide_earlier_values(api, member):
     row = Deployment.objects.create(
         microservice=member.service, action="install", spec={"environment": {"DB_PASSWORD": "canary"}}
     )

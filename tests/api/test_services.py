@@ -20,7 +20,7 @@ def test_only_a_name_is_required(api):
     assert body["created_by"] == "ann"
 
 
-def test_every_field_comes_back_as_it_went_in(api):
+def test_returns_every_field(api):
     fields = {
         "name": "shop",
         "language": "go",
@@ -78,7 +78,7 @@ def test_does_not_redirect_a_post_without_slash(api):
         "shop\u202e",
     ],
 )
-def test_a_name_outside_the_pattern_is_refused(api, name):
+def test_rejects_invalid_names(api, name):
     answer = api().post("/services/", {"name": name})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/name"
@@ -115,20 +115,20 @@ def test_a_name_outside_the_pattern_is_refused(api, name):
         ("limits", {"nonsense": 1}),
     ],
 )
-def test_a_wrong_field_is_named_and_nothing_is_made(api, field, value):
+def test_points_at_invalid_fields(api, field, value):
     answer = api().post("/services/", {"name": "shop", field: value})
     assert answer.status_code == 422, answer.content
     assert answer.json()["errors"][0]["pointer"].startswith(f"/{field}")
     assert not MicroService.objects.exists()
 
 
-def test_a_name_that_is_taken_is_a_conflict(api):
+def test_taken_names_are_conflicts(api):
     factories.service("shop")
     answer = api().post("/services/", {"name": "shop"})
     assert (answer.status_code, answer.json()["code"]) == (409, "service_exists")
 
 
-def test_a_change_touches_what_it_names_and_leaves_a_row(api):
+def test_changes_only_named_fields(api):
     factories.service("shop", description="old", start_command="run")
     answer = api(name="bob").patch("/services/shop", {"description": "new"})
     assert (answer.status_code, answer.json()["description"], answer.json()["start_command"]) == (200, "new", "run")
@@ -137,14 +137,14 @@ def test_a_change_touches_what_it_names_and_leaves_a_row(api):
     assert (row.actor, row.before, row.after) == ("bob", {"description": "old"}, {"description": "new"})
 
 
-def test_a_name_stays_once_there_are_versions(api):
+def test_name_is_fixed_with_versions(api):
     service = factories.service("shop")
     assert api().patch("/services/shop", {"name": "store"}).status_code == 200
     factories.versions(service, 1)
     assert api().patch("/services/store", {"name": "shop"}).json()["code"] == "service_name_locked"
 
 
-def test_a_service_with_instances_cannot_be_deleted(api):
+def test_refuses_to_delete_with_instances(api):
     service = factories.service()
     factories.instances(factories.versions(service)[0], factories.hosts())
     answer = api().delete(f"/services/{service.pk}")
@@ -192,11 +192,11 @@ def test_paginates_with_constant_queries(api, django_assert_num_queries):
         "cursor=%F0%9F%92%A9",
     ],
 )
-def test_a_wrong_page_is_refused(api, query):
+def test_rejects_invalid_pages(api, query):
     assert api().get(f"/services/?{query}").status_code == 422
 
 
-def test_a_token_for_some_services_sees_no_other(api):
+def test_scoped_tokens_see_only_their_services(api):
     mine, other = factories.service("mine"), factories.service("other")
     caller = api(services=[mine.pk])
     assert [row["name"] for row in caller.get("/services/").json()["data"]] == ["mine"]
@@ -212,10 +212,10 @@ def test_a_token_for_some_services_sees_no_other(api):
 
 
 @pytest.mark.parametrize("which", ["nosuch", "999999", "9" * 30])
-def test_a_service_that_is_not_there_is_a_404(api, which):
+def test_unknown_service_is_not_found(api, which):
     assert api().get(f"/services/{which}").status_code == 404
 
 
 @pytest.mark.parametrize("which", ["%00", "a%00b", "-x", "%20", "a%0ab", "x" * 65, "%ff"])
-def test_what_can_be_no_service_is_refused(api, which):
+def test_rejects_invalid_service_ids(api, which):
     assert api().get(f"/services/{which}").status_code in (404, 422)

@@ -13,7 +13,7 @@ from tests.api.conftest import Api
 pytestmark = pytest.mark.django_db
 
 
-def test_a_token_is_shown_once_and_only_its_hash_is_kept(api):
+def test_shows_a_token_once_and_stores_its_hash(api):
     made = api().post("/tokens/", {"name": "ci", "scopes": ["read", "publish"]})
     assert made.status_code == 201
     token = made.json()["token"]
@@ -26,7 +26,7 @@ def test_a_token_is_shown_once_and_only_its_hash_is_kept(api):
     assert Api(token).post("/services/", {"name": "x"}).status_code == 403
 
 
-def test_nobody_gives_a_right_that_he_does_not_have(api):
+def test_grants_no_rights_beyond_ones_own(api):
     caller = api("read", "publish", "tokens")
     answer = caller.post("/tokens/", {"name": "ci", "scopes": ["read", "admin"]})
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
@@ -48,13 +48,13 @@ def test_nobody_gives_a_right_that_he_does_not_have(api):
         ("scopes", [["read"]]),
     ],
 )
-def test_a_wrong_field_is_named(api, field, value):
+def test_points_at_invalid_fields(api, field, value):
     answer = api().post("/tokens/", {"name": "ci", "scopes": ["read"]} | {field: value})
     assert answer.status_code == 422, answer.content
     assert answer.json()["errors"][0]["pointer"].startswith(f"/{field}")
 
 
-def test_a_token_for_some_services_makes_none_for_others(api):
+def test_scoped_tokens_create_no_wider_tokens(api):
     mine, other = factories.service("mine"), factories.service("other")
     caller = api(services=[mine.pk])
     assert caller.post("/tokens/", {"name": "x", "scopes": ["read"], "services": ["other"]}).status_code == 404
@@ -66,7 +66,7 @@ def test_a_token_for_some_services_makes_none_for_others(api):
     ] == [mine.pk, other.pk]
 
 
-def test_a_token_that_is_taken_back_is_refused_at_once(api):
+def test_revoked_tokens_are_refused_at_once(api):
     made = api().post("/tokens/", {"name": "ci", "scopes": ["read"]}).json()
     assert Api(made["token"]).get("/services/").status_code == 200
     assert api().delete(f"/tokens/{made['id']}").status_code == 204
@@ -75,7 +75,7 @@ def test_a_token_that_is_taken_back_is_refused_at_once(api):
     assert api().delete(f"/tokens/{made['id']}").status_code == 404
 
 
-def test_only_the_right_admin_sees_others_tokens(api):
+def test_only_administrators_see_others_tokens(api):
     hers = api().post("/tokens/", {"name": "ci", "scopes": ["read"]}).json()
     stranger = api("read", name="bob")
     assert hers["id"] not in [row["id"] for row in stranger.get("/tokens/").json()["data"]]
@@ -83,7 +83,7 @@ def test_only_the_right_admin_sees_others_tokens(api):
     assert hers["id"] in [row["id"] for row in api("admin", name="bob").get("/tokens/").json()["data"]]
 
 
-def test_an_expired_token_is_refused(api):
+def test_refuses_expired_tokens(api):
     end = (timezone.now() + timedelta(hours=1)).isoformat()
     made = api().post("/tokens/", {"name": "ci", "scopes": ["read"], "expires": end}).json()
     assert Api(made["token"]).get("/services/").status_code == 200
@@ -101,7 +101,7 @@ def test_replays_a_token_without_storing_it(api):
     assert first.json()["token"].encode() not in bytes(IdempotencyKey.objects.get().body)
 
 
-def test_a_token_gives_and_takes_back_no_more_than_it_has(api):
+def test_tokens_manage_no_more_than_their_rights(api):
     soon = (timezone.now() + timedelta(hours=1)).isoformat()
     late = (timezone.now() + timedelta(hours=2)).isoformat()
     made = api().post("/tokens/", {"name": "short", "scopes": ["read", "tokens"], "expires": soon}).json()

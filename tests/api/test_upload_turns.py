@@ -13,7 +13,7 @@ from tests.lab.network import wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_large_bodies_leave_threads_to_others(environment, tmp_path, api, store):
+def test_large_bodies_leave_free_threads(environment, tmp_path, api, store):
     """More uploads than threads, by somebody who may, as slow as the pace allows."""
     service = MicroService.objects.create(name="shop")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
@@ -34,7 +34,7 @@ def test_large_bodies_leave_threads_to_others(environment, tmp_path, api, store)
             wait_until(lambda: attack.ended() == 40, 60, "all of them answered")
 
 
-def test_one_caller_has_so_many_uploads_and_no_more(environment, tmp_path, api, store):
+def test_limits_uploads_of_a_caller(environment, tmp_path, api, store):
     service = MicroService.objects.create(name="shop")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     token = "".join(f"{name}: {value}\r\n" for name, value in api().headers.items())

@@ -72,14 +72,14 @@ def test_deactivated_uploaders_publish_nothing(web, version, headers, store):
     assert (status, version.status, files(store)) == (401, BuildStatus.PENDING, [])
 
 
-def test_a_package_may_come_in_chunks(web, version, headers, store):
+def test_accepts_chunked_packages(web, version, headers, store):
     pieces = (GOOD[start : start + 100] for start in range(0, len(GOOD), 100))
     status, body = put(web, version, {**headers, "Transfer-Encoding": "chunked"}, pieces, chunked=True)
     assert (status, body.get("size")) == (200, len(rewritten(GOOD))), body
     assert (store / body["file_path"]).read_bytes() == rewritten(GOOD)
 
 
-def test_a_client_that_breaks_off_leaves_nothing(web, version, headers, store):
+def test_aborted_uploads_leave_nothing(web, version, headers, store):
     package = GOOD + b"\0" * (2 * MEGABYTE)  # larger than what is collected before a thread gets it
     part = package[:-100]
     for length, sent in (
@@ -98,7 +98,7 @@ def test_a_client_that_breaks_off_leaves_nothing(web, version, headers, store):
     assert status == 200
 
 
-def test_a_large_package_does_not_pass_through_memory(web, version, headers):
+def test_large_packages_stay_out_of_memory(web, version, headers):
     info, _ = entry("big")
     info.size = 200 * MEGABYTE
     noise = os.urandom(MEGABYTE)
@@ -117,7 +117,7 @@ def test_a_large_package_does_not_pass_through_memory(web, version, headers):
     assert peak_memory(web.process.pid) - before < 40 * MEGABYTE
 
 
-def test_a_large_form_does_not_pass_through_memory(web, version, headers, tmp_path):
+def test_large_forms_stay_out_of_memory(web, version, headers, tmp_path):
     info, _ = entry("big")
     info.size = 120 * MEGABYTE
     noise = os.urandom(MEGABYTE)
@@ -159,7 +159,7 @@ def peak_memory(pid: int) -> int:
     return max(peaks)
 
 
-def test_a_refused_upload_is_told_why(web, version, headers, store):
+def test_refused_uploads_learn_the_reason(web, version, headers, store):
     """Also where the answer is there long before the body has ended."""
     long = b"x" * (20 * MEGABYTE)
     status, body = put(web, version, headers, long)
@@ -179,7 +179,7 @@ def test_a_refused_upload_is_told_why(web, version, headers, store):
     assert files(store) == []
 
 
-def test_json_may_come_in_chunks_too(web, headers):
+def test_accepts_chunked_json(web, headers):
     def post(pieces):
         connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
         connection.request(

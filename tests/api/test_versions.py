@@ -21,7 +21,7 @@ def shop(db):
     return factories.service("shop")
 
 
-def test_a_version_is_made_pending_on_master(api, shop):
+def test_creates_a_pending_version(api, shop):
     answer = api("publish", "read").post("/services/shop/versions/", {"version": "20261121-master-abc123"})
     assert answer.status_code == 201
     body = answer.json()
@@ -30,7 +30,7 @@ def test_a_version_is_made_pending_on_master(api, shop):
     assert api().get(f"/services/shop/versions/{body['id']}").json() == body
 
 
-def test_the_same_again_is_the_same_version(api, shop):
+def test_creating_again_is_equal(api, shop):
     body = {"version": "1.0", "ref": "dev", "description": "first", "status": "building"}
     first = api().post("/services/shop/versions/", body)
     again = api().post("/services/shop/versions/", body)
@@ -47,7 +47,7 @@ def test_creating_again_after_a_build_is_equal(api, shop):
 
 
 @pytest.mark.parametrize("other", [{"ref": "dev"}, {"description": "x"}, {"status": 4}])
-def test_the_same_name_with_other_content_is_a_conflict(api, shop, other):
+def test_other_content_is_a_conflict(api, shop, other):
     api().post("/services/shop/versions/", {"version": "1.0", "status": "success"})
     answer = api().post("/services/shop/versions/", {"version": "1.0", "status": "success"} | other)
     assert (answer.status_code, answer.json()["code"]) == (409, "version_exists")
@@ -71,7 +71,7 @@ def test_the_same_name_with_other_content_is_a_conflict(api, shop, other):
         "1\u0000",
     ],
 )
-def test_a_name_outside_the_pattern_is_refused(api, shop, name):
+def test_rejects_invalid_names(api, shop, name):
     answer = api().post("/services/shop/versions/", {"version": name})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/version"
@@ -95,14 +95,14 @@ def test_a_name_outside_the_pattern_is_refused(api, shop, name):
         ("bad", True),
     ],
 )
-def test_a_wrong_field_is_named(api, shop, field, value):
+def test_points_at_invalid_fields(api, shop, field, value):
     answer = api().post("/services/shop/versions/", {"version": "1.0", field: value})
     assert answer.status_code == 422, answer.content
     assert answer.json()["errors"][0]["pointer"].startswith(f"/{field}")
 
 
 @pytest.mark.parametrize("status", ["success", 2, "2"])
-def test_a_status_is_a_number_or_a_word(api, shop, status):
+def test_status_may_be_number_or_word(api, shop, status):
     answer = api().post("/services/shop/versions/", {"version": "1.0", "status": status})
     assert answer.json()["status"] == 2
 
@@ -122,7 +122,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("old", BuildStatus)
 @pytest.mark.parametrize("new", BuildStatus)
-def test_a_build_moves_only_onward(api, shop, old, new):
+def test_builds_only_move_forward(api, shop, old, new):
     version = factories.versions(shop, 1, old)[0]
     answer = api().patch(f"/services/shop/versions/{version.pk}", {"status": new.label})
     moved = old == new or (old.label, new.label) in ALLOWED
@@ -132,7 +132,7 @@ def test_a_build_moves_only_onward(api, shop, old, new):
 
 
 @pytest.mark.parametrize("path", ["red/1.0.tar.gz", "shop/1.0.tar.gz", ".incoming/x", ""])
-def test_no_field_names_an_object_in_the_store(api, shop, path):
+def test_no_field_names_a_stored_object(api, shop, path):
     """Whoever could name one would read it, claim it beforehand or remove it: another team's package, say."""
     version = factories.versions(shop, 1, BuildStatus.PENDING)[0]
     before = version.file_path
@@ -152,7 +152,7 @@ def test_no_field_names_an_object_in_the_store(api, shop, path):
     assert version.file_path == before and MicroServiceVersion.objects.count() == 1
 
 
-def test_a_version_is_marked_bad_with_a_reason_and_good_again(api, shop):
+def test_marks_versions_bad_and_good(api, shop):
     version = factories.versions(shop, 1)[0]
     path = f"/services/shop/versions/{version.pk}"
     assert api().patch(path, {"bad": True, "bad_reason": "leaks"}).json()["bad_reason"] == "leaks"
@@ -160,7 +160,7 @@ def test_a_version_is_marked_bad_with_a_reason_and_good_again(api, shop):
     assert api().patch(path, {"bad": False}).json()["bad_reason"] == ""
 
 
-def test_lists_are_filtered_by_status_and_ref_newest_first(api, shop, django_assert_num_queries):
+def test_filters_by_status_and_ref(api, shop, django_assert_num_queries):
     factories.versions(shop, 2)
     factories.versions(shop, 1, BuildStatus.FAILED)
     MicroServiceVersion.objects.filter(version="1.0").update(ref="dev")
@@ -175,7 +175,7 @@ def test_lists_are_filtered_by_status_and_ref_newest_first(api, shop, django_ass
         caller.get("/services/shop/versions/")
 
 
-def test_a_version_says_how_many_instances_run_it(api, shop):
+def test_counts_instances_of_a_version(api, shop):
     one, two, _ = factories.versions(shop)
     factories.instances(one, factories.hosts(2))
     factories.instances(two, factories.hosts(1))
@@ -184,7 +184,7 @@ def test_a_version_says_how_many_instances_run_it(api, shop):
     assert api().get(f"/services/shop/versions/{one.pk}").json()["instances"] == 2
 
 
-def test_another_services_version_is_not_there(api, shop):
+def test_version_of_another_service_is_not_found(api, shop):
     foreign = factories.versions(factories.service("other"), 1)[0]
     for answer in (
         api().get(f"/services/shop/versions/{foreign.pk}"),
@@ -195,18 +195,18 @@ def test_another_services_version_is_not_there(api, shop):
 
 
 @pytest.mark.parametrize("which", ["0", "-1", "x", "9" * 30, "1.5", "%00", "1%00"])
-def test_what_can_be_no_version_is_refused(api, shop, which):
+def test_rejects_invalid_version_ids(api, shop, which):
     assert api().get(f"/services/shop/versions/{which}").status_code in (404, 422)
 
 
-def test_a_build_says_that_no_build_server_is_set_up(api, shop):
+def test_reports_missing_build_server(api, shop):
     version = factories.versions(shop, 1, BuildStatus.PENDING)[0]
     answer = api().post(f"/services/shop/versions/{version.pk}/build")
     assert (answer.status_code, answer.json()["code"]) == (409, "not_configured")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_twenty_pipelines_that_post_the_same_version_make_one(api, transactional_db):
+def test_concurrent_pipelines_create_one_version(api, transactional_db):
     factories.service("shop")
     caller = api()
 

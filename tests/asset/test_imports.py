@@ -83,7 +83,7 @@ def test_page_checks_a_file_and_imports_it(admin_client):
     assert "web2,no-where!" in page, "it can be mended right here"
     good = SimpleUploadedFile("hosts.csv", "\ufeffhostname,ip\r\nweb1,10.0.0.1\r\njump1,10.0.0.9\r\n".encode())
     page = admin_client.post(path, {"file": good, "text": "", "then": "check"}).content.decode()
-    assert "1 host would be added" in page and "1 is there already" in page
+    assert "1 host would be added." in page and "1 host already exists." in page
     assert not Asset.objects.filter(hostname="web1").exists()
     text = "hostname,ip\r\nweb1,10.0.0.1\r\njump1,10.0.0.9\r\n"
     said = admin_client.post(path, {"text": text, "then": "import"}, follow=True).content.decode()

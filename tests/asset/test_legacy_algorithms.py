@@ -43,7 +43,9 @@ def test_recommends_legacy_algorithms_and_uses_them(old):
     assert History.objects.filter(action="change").get().after == {"legacy_algorithms": True}
     hosts.trust(host, host_keys.fingerprint(old.host_key), WHO)
     found = hosts.check(host, WHO)
-    assert found["ready"] and found["legacy_needed"] and "old algorithms" in " ".join(found["warnings"])
+    assert (
+        found["ready"] and found["legacy_needed"] and "weak legacy algorithms: hmac-sha1" in " ".join(found["warnings"])
+    )
 
 
 def test_jump_hosts_have_their_own_setting(old, tmp_path):

@@ -30,7 +30,7 @@ def again(caller, version, **more):
     return caller.post(f"/services/shop/versions/{version.pk}/build", {"again": True, **more})
 
 
-def test_a_build_that_failed_is_built_again_under_the_same_name_and_both_are_kept(api, service, store):  # noqa: F811
+def test_retry_keeps_both_attempts(api, service, store):  # noqa: F811
     service.build_command = "echo first; exit 3"
     service.save()
     version, caller = pending(service), api()
@@ -60,7 +60,7 @@ def test_a_build_that_failed_is_built_again_under_the_same_name_and_both_are_kep
 
 @pytest.mark.parametrize("how", ENDS_BADLY)
 @pytest.mark.parametrize("origin", ["git", "gitlab", "jenkins"])
-def test_it_is_so_for_every_end_and_every_origin(api, service, monkeypatch, how, origin):  # noqa: F811
+def test_retry_after_every_end_and_origin(api, service, monkeypatch, how, origin):  # noqa: F811
     from builds import servers
 
     monkeypatch.setattr(servers, "check", lambda service: None)
@@ -73,7 +73,7 @@ def test_it_is_so_for_every_end_and_every_origin(api, service, monkeypatch, how,
     assert Build.objects.first().origin == origin
 
 
-def test_a_key_that_comes_twice_makes_one_attempt(api, service):  # noqa: F811
+def test_idempotency_key_makes_one_attempt(api, service):  # noqa: F811
     version, caller = pending(service), api()
     build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, literal("x"))
     path = f"/services/shop/versions/{version.pk}/build"
@@ -84,7 +84,7 @@ def test_a_key_that_comes_twice_makes_one_attempt(api, service):  # noqa: F811
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_that_ask_again_at_once_one_makes_an_attempt(service):  # noqa: F811
+def test_concurrent_retries_make_one_attempt(service):  # noqa: F811
     version = pending(service)
     build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, literal("x"))
 
@@ -102,7 +102,7 @@ def test_of_many_that_ask_again_at_once_one_makes_an_attempt(service):  # noqa: 
     assert found == {Build.objects.first().pk} and Build.objects.count() == 2
 
 
-def test_a_commit_that_is_built_is_built_again_only_on_purpose(api, service):  # noqa: F811
+def test_rebuilding_a_commit_is_explicit(api, service):  # noqa: F811
     first, second, third = (pending(service, f"{number}.0") for number in (1, 2, 3))
     caller = api()
     ask(caller, first)
@@ -117,7 +117,7 @@ def test_a_commit_that_is_built_is_built_again_only_on_purpose(api, service):  #
     assert len(set(Build.objects.filter(status=BuildStatus.SUCCESS).values_list("commit", flat=True))) == 1
 
 
-def test_a_late_report_about_an_earlier_attempt_moves_nothing(service, settings):  # noqa: F811
+def test_ignores_late_reports_of_earlier_attempts(service, settings):  # noqa: F811
     settings.BUILD_WEBHOOK_SECRET = "word"
     version = pending(service)
     old = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.FAILED, reference="team/shop#7")
@@ -133,7 +133,7 @@ def test_a_late_report_about_an_earlier_attempt_moves_nothing(service, settings)
 @pytest.mark.parametrize(
     ("known", "said"), [("queue:12", "build:/job/shop/4"), ("", "build:/job/shop/4"), ("build:/job/shop/4", "")]
 )
-def test_a_report_that_may_be_about_an_earlier_attempt_has_the_server_asked(service, known, said):  # noqa: F811
+def test_ambiguous_reports_query_the_server(service, known, said):  # noqa: F811
     """Of the first attempt only the queue item is known, or the report names nothing: its end is not the second's."""
     version = pending(service)
     Build.objects.create(version=version, origin="jenkins", status=BuildStatus.TIMEOUT, reference=known)
@@ -149,7 +149,7 @@ def test_a_report_that_may_be_about_an_earlier_attempt_has_the_server_asked(serv
 
 
 @pytest.mark.parametrize("name", ["gitlab", "jenkins"])
-def test_what_an_earlier_attempt_started_is_not_found_for_this_one(name):
+def test_does_not_adopt_starts_of_earlier_attempts(name):
     from builds import gitlab, jenkins
     from builds.providers import Job
 
@@ -165,7 +165,7 @@ def test_what_an_earlier_attempt_started_is_not_found_for_this_one(name):
         assert origin.find(replace(one, others=frozenset({found}))) == ""
 
 
-def test_each_attempts_end_is_told(service):  # noqa: F811
+def test_reports_the_end_of_each_attempt(service):  # noqa: F811
     Callback.objects.create(url="https://x.example", events=["build.ended"], active=True)
     version = pending(service)
     for _ in range(2):
@@ -175,7 +175,7 @@ def test_each_attempts_end_is_told(service):  # noqa: F811
 
 
 @pytest.mark.found("waiting")
-def test_each_end_of_one_that_went_on_at_its_build_server_is_told(service):  # noqa: F811
+def test_reports_each_end_of_a_retried_pipeline(service):  # noqa: F811
     Callback.objects.create(url="https://x.example", events=["build.ended"], active=True)
     version = pending(service)
     build = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.BUILDING, reference="team/shop#7")
@@ -190,7 +190,7 @@ def test_each_end_of_one_that_went_on_at_its_build_server_is_told(service):  # n
     assert Delivery.objects.count() == 3
 
 
-def test_a_worker_that_lost_its_build_stores_nothing(service, store, monkeypatch):  # noqa: F811
+def test_worker_without_lease_stores_nothing(service, store, monkeypatch):  # noqa: F811
     """Its build ended and was asked for again while the package of the first attempt was on its way."""
     version = pending(service)
     first = build_requests.start(SYSTEM, version)
@@ -212,7 +212,7 @@ def test_a_worker_that_lost_its_build_stores_nothing(service, store, monkeypatch
     assert state(version) == BuildStatus.SUCCESS
 
 
-def test_the_page_lists_attempts_shows_each_and_builds_again(client, admin_user, service):  # noqa: F811
+def test_page_lists_and_retries_attempts(client, admin_user, service):  # noqa: F811
     client.force_login(admin_user)
     version = pending(service)
     one = build_requests.start(SYSTEM, version)
@@ -232,7 +232,7 @@ def test_the_page_lists_attempts_shows_each_and_builds_again(client, admin_user,
         assert client.get(page, {"attempt": wrong}).status_code == 200
 
 
-def test_the_page_of_a_duplicate_builds_it_where_that_is_ticked(client, admin_user, service):  # noqa: F811
+def test_page_builds_a_confirmed_duplicate(client, admin_user, service):  # noqa: F811
     client.force_login(admin_user)
     version = pending(service)
     build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.DUPLICATE, literal("x"))
@@ -244,7 +244,7 @@ def test_the_page_of_a_duplicate_builds_it_where_that_is_ticked(client, admin_us
     assert Build.objects.count() == 2 and Build.objects.first().even_built
 
 
-def test_a_version_name_of_128_characters_and_a_branch_of_any_name_go_all_the_way(api, service, repository, store):  # noqa: F811
+def test_builds_long_version_and_branch_names(api, service, repository, store):  # noqa: F811
     name, branch = "a" * 100 + "+b_c." + "1" * 23, "功能/支付#42(fix)"
     assert len(name) == 128
     repository.git("checkout", "-q", "-b", branch)

@@ -49,7 +49,7 @@ def state(version) -> BuildStatus:
     return BuildStatus(version.status)
 
 
-def test_a_version_is_built_from_its_repository(api, service, store):  # noqa: F811
+def test_builds_a_version_from_its_repository(api, service, store):  # noqa: F811
     version, caller = pending(service), api()
     answer = ask(caller, version)
     assert (answer.status_code, answer.json()["status_str"]) == (202, "pending"), answer.content
@@ -62,7 +62,7 @@ def test_a_version_is_built_from_its_repository(api, service, store):  # noqa: F
     assert answer["Location"] == f"/api/v1/services/{service.pk}/versions/{version.pk}/build"
 
 
-def test_asked_for_twice_it_is_built_once(api, service):  # noqa: F811
+def test_builds_equal_requests_once(api, service):  # noqa: F811
     version, caller = pending(service), api()
     assert [ask(caller, version).json()["id"] for _ in range(2)] == [Build.objects.get().pk] * 2
     execution.work()
@@ -70,7 +70,7 @@ def test_asked_for_twice_it_is_built_once(api, service):  # noqa: F811
     assert (again.status_code, again.json()["code"]) == (409, "build_status")
 
 
-def test_the_same_commit_is_built_once(api, service, repository):  # noqa: F811
+def test_builds_a_commit_once(api, service, repository):  # noqa: F811
     first, second, third = (pending(service, f"{number}.0") for number in (1, 2, 3))
     caller = api()
     ask(caller, first)
@@ -85,7 +85,7 @@ def test_the_same_commit_is_built_once(api, service, repository):  # noqa: F811
     assert state(third) == BuildStatus.SUCCESS
 
 
-def test_a_build_that_fails_says_why(api, service):  # noqa: F811
+def test_reports_why_a_build_failed(api, service):  # noqa: F811
     service.build_command = "echo no compiler; exit 2"
     service.save()
     version = pending(service)
@@ -95,7 +95,7 @@ def test_a_build_that_fails_says_why(api, service):  # noqa: F811
     assert "no compiler" in version.build_detail
 
 
-def test_a_package_that_leads_outside_is_no_package(api, service):  # noqa: F811
+def test_rejects_packages_that_lead_outside(api, service):  # noqa: F811
     service.build_command = "ln -s /etc/passwd link"
     service.save()
     version = pending(service)
@@ -106,7 +106,7 @@ def test_a_package_that_leads_outside_is_no_package(api, service):  # noqa: F811
 
 
 @pytest.mark.parametrize("lacking", ["build_url", "build_command"])
-def test_what_is_not_set_up_is_told(api, service, lacking):  # noqa: F811
+def test_reports_missing_settings(api, service, lacking):  # noqa: F811
     setattr(service, lacking, "")
     service.save()
     answer = ask(api(), pending(service))
@@ -114,7 +114,7 @@ def test_what_is_not_set_up_is_told(api, service, lacking):  # noqa: F811
 
 
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
-def test_a_build_server_that_is_not_set_up_is_told(api, service, origin):  # noqa: F811
+def test_reports_missing_build_servers(api, service, origin):  # noqa: F811
     service.build_orig = origin
     service.save()
     version = pending(service)
@@ -123,7 +123,7 @@ def test_a_build_server_that_is_not_set_up_is_told(api, service, origin):  # noq
     assert state(version) == BuildStatus.PENDING
 
 
-def test_a_build_whose_worker_died_is_built_by_another(service):
+def test_another_worker_takes_over(service):
     version = pending(service)
     from access.callers import SYSTEM
 
@@ -138,7 +138,7 @@ def test_a_build_whose_worker_died_is_built_by_another(service):
     assert (build.takeovers, state(version)) == (1, BuildStatus.SUCCESS)
 
 
-def test_a_build_that_kills_its_workers_is_given_up(service):
+def test_gives_up_builds_that_kill_workers(service):
     from access.callers import SYSTEM
 
     version = pending(service)
@@ -148,7 +148,7 @@ def test_a_build_that_kills_its_workers_is_given_up(service):
     assert state(version) == BuildStatus.FAILED
 
 
-def test_a_silent_repository_is_asked_again_until_time_is_up(service, settings):
+def test_retries_an_unreachable_repository(service, settings):
     from access.callers import SYSTEM
 
     version = pending(service)
@@ -166,7 +166,7 @@ def test_a_silent_repository_is_asked_again_until_time_is_up(service, settings):
     assert state(version) == BuildStatus.TIMEOUT
 
 
-def test_an_ended_build_stays_as_it_ended(service):
+def test_ended_builds_do_not_change(service):
     from access.callers import SYSTEM
 
     version = pending(service)
@@ -192,7 +192,7 @@ def following(service):
     return service
 
 
-def test_a_built_version_goes_to_the_instances_with_the_tag(following):
+def test_built_versions_follow_tags(following):
     from access.callers import SYSTEM
 
     build_requests.start(SYSTEM, pending(following, "9.0"))
@@ -202,7 +202,7 @@ def test_a_built_version_goes_to_the_instances_with_the_tag(following):
     assert [row.instance.tag for row in deployment.operations.all()] == ["canary"]
 
 
-def test_nothing_follows_a_bad_version_or_one_that_failed(following):
+def test_bad_and_failed_versions_are_not_deployed(following):
     from access.callers import SYSTEM
 
     build_requests.start(SYSTEM, pending(following, "9.0", bad=True))
@@ -214,7 +214,7 @@ def test_nothing_follows_a_bad_version_or_one_that_failed(following):
     assert not Deployment.objects.exists()
 
 
-def test_an_older_version_that_is_built_late_is_not_followed(following):
+def test_older_versions_are_not_deployed(following):
     from access.callers import SYSTEM
 
     late = pending(following, "8.0")
@@ -224,7 +224,7 @@ def test_an_older_version_that_is_built_late_is_not_followed(following):
     assert (state(late), Deployment.objects.count()) == (BuildStatus.SUCCESS, 0)
 
 
-def test_a_revert_marks_what_it_leaves_as_bad_if_asked(api, service):  # noqa: F811
+def test_revert_marks_versions_bad(api, service):  # noqa: F811
     old, new = factories.versions(service, 2)
     factories.instances(new, factories.hosts(1))
     caller, path = api(), f"/services/shop/versions/{new.pk}"
@@ -243,7 +243,7 @@ def test_a_revert_marks_what_it_leaves_as_bad_if_asked(api, service):  # noqa: F
     assert refused.json()["errors"][0]["pointer"] == "/mark_bad"
 
 
-def test_build_secrets_that_cannot_be_read_fail_the_build_and_say_so(api, service, settings):  # noqa: F811
+def test_unreadable_build_secrets_fail_the_build(api, service, settings):  # noqa: F811
     version, caller = pending(service), api()
     assert caller.patch("/services/shop", {"build_secrets": {"TOKEN": "a canary"}}).status_code == 200
     ask(caller, version)
@@ -253,7 +253,7 @@ def test_build_secrets_that_cannot_be_read_fail_the_build_and_say_so(api, servic
     assert "build secrets" in version.build_detail and "canary" not in Build.objects.get().log
 
 
-def test_a_build_server_is_told_no_secret(api, service, settings):  # noqa: F811
+def test_sends_no_secrets_to_build_servers(api, service, settings):  # noqa: F811
     api().patch("/services/shop", {"build_secrets": {"TOKEN": "a canary"}, "build_password": "another canary"})
     made = Build.objects.create(version=pending(service), origin="jenkins")
     job = execution.job_of(Build.objects.select_related("version__microservice").get(pk=made.pk))

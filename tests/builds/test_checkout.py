@@ -47,17 +47,17 @@ def built(one: Job, tell=lambda text: None, **limits) -> dict[str, bytes]:
         return {entry.name: archive.extractfile(entry).read() for entry in archive if entry.isfile()}
 
 
-def test_the_package_is_the_tree_with_what_the_command_made(repository):
+def test_packs_the_tree_with_command_output(repository):
     files = built(job(repository, 'echo "$SERVICE_NAME $SERVICE_ID $VERSION_ID $USERNAME $REF" > told'))
     assert set(files) == {"app", "told"}
     assert files["told"] == b"shop 2 3 ann master\n"
 
 
-def test_what_lies_in_out_is_the_whole_package(repository):
+def test_packs_only_the_output_folder(repository):
     assert set(built(job(repository, 'cp app "$OUT/bin"'))) == {"bin"}
 
 
-def test_a_tag_a_branch_and_a_commit_are_refs(repository):
+def test_accepts_tags_branches_and_commits(repository):
     first = repository.git("rev-parse", "HEAD").strip()
     repository.git("tag", "-a", "v1", "-m", "one")
     repository.git("branch", "feature/x")
@@ -70,18 +70,18 @@ def test_a_tag_a_branch_and_a_commit_are_refs(repository):
 
 
 @pytest.mark.parametrize("url", ["ext::sh -c id", "--upload-pack=touch", "git://127.0.0.1/x", "/etc", "a b"])
-def test_only_the_allowed_protocols_are_spoken(repository, url):
+def test_allows_configured_protocols_only(repository, url):
     with pytest.raises(BuildRefused):
         git("https", "ssh").commit(job(repository, url=url))
 
 
 @pytest.mark.parametrize("ref", ["--upload-pack=x", "a..b", "x.lock", "a b", "-x", ""])
-def test_what_is_no_ref_never_reaches_git(repository, ref):
+def test_rejects_invalid_refs(repository, ref):
     with pytest.raises(BuildRefused):
         git().commit(job(repository, ref=ref))
 
 
-def test_a_repository_that_is_not_there_is_silent(tmp_path):
+def test_missing_repository_is_unreachable(tmp_path):
     class Nothing:
         url = f"file://{tmp_path}/none"
 
@@ -89,17 +89,17 @@ def test_a_repository_that_is_not_there_is_silent(tmp_path):
         git().commit(job(Nothing))
 
 
-def test_a_command_that_fails_says_so(repository):
+def test_reports_failed_commands(repository):
     with pytest.raises(BuildRefused, match="exit status 3: no compiler"):
         built(job(repository, "echo no compiler >&2; exit 3"))
 
 
-def test_the_workers_environment_stays_with_the_worker(repository, monkeypatch):
+def test_hides_the_workers_environment(repository, monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "very-secret")
     assert b"very-secret" not in built(job(repository, "env > told"))["told"]
 
 
-def test_memory_of_all_processes_output_files_and_disk_have_limits(repository):
+def test_limits_memory_output_files_and_disk(repository):
     with pytest.raises(BuildRefused, match="memory"):
         built(
             job(repository, "for n in 1 2 3 4; do perl -e '$x = \"x\" x (150 << 20); sleep 20' & done; wait"),
@@ -116,7 +116,7 @@ def test_memory_of_all_processes_output_files_and_disk_have_limits(repository):
         )
 
 
-def test_it_stops_when_somebody_else_looks_after_it(repository):
+def test_stops_when_the_lease_is_lost(repository):
     def tell(text):
         if "go" in text:
             raise LeaseLost
@@ -125,7 +125,7 @@ def test_it_stops_when_somebody_else_looks_after_it(repository):
         built(job(repository, "echo go; sleep 30"), tell)
 
 
-def test_nothing_is_left_behind(repository, tmp_path, monkeypatch):
+def test_leaves_nothing_behind(repository, tmp_path, monkeypatch):
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
@@ -151,7 +151,7 @@ def pulled(repository) -> str:
     return commit
 
 
-def test_a_commit_that_only_a_pull_request_leads_to_is_not_built(repository, pulled):
+def test_refuses_commits_of_pull_requests(repository, pulled):
     for patterns in ((), ("master",), ("*",), ("refs/*",)):
         with pytest.raises(BuildRefused, match="No branch or tag that may be built"):
             git().commit(job(repository, ref=pulled, refs=patterns))
@@ -161,7 +161,7 @@ def test_a_commit_that_only_a_pull_request_leads_to_is_not_built(repository, pul
         git().commit(job(repository, ref="pull/1/head"))
 
 
-def test_an_ancestor_of_a_branch_that_is_built_is_built_and_no_other(repository):
+def test_builds_ancestors_of_allowed_branches_only(repository):
     first = repository.git("rev-parse", "HEAD").strip()
     tip = repository.commit({"app": "2"})
     repository.git("checkout", "-q", "-b", "feature/x")
@@ -175,7 +175,7 @@ def test_an_ancestor_of_a_branch_that_is_built_is_built_and_no_other(repository)
             git().commit(job(repository, ref=commit, refs=("master", "v*")))
 
 
-def test_a_branch_or_tag_that_fits_no_pattern_is_not_built(repository):
+def test_refuses_refs_outside_the_patterns(repository):
     repository.git("tag", "v1")
     repository.git("branch", "feature/x")
     assert git().commit(job(repository, ref="v1", refs=("v*",)))
@@ -188,7 +188,7 @@ def test_a_branch_or_tag_that_fits_no_pattern_is_not_built(repository):
 # --- what opens a repository, and what the package is made from -------------------------------------------------------
 
 
-def test_what_opens_the_repository_is_gone_when_the_command_starts(repository, monkeypatch):
+def test_removes_credentials_before_the_command(repository, monkeypatch):
     opened = lambda credential, url, home, environment: credentials.Opened(
         {".ssh/netrc.test": b"secret"}, {**environment, "GIT_SECRET": "very-secret"}
     )
@@ -203,13 +203,13 @@ def test_what_opens_the_repository_is_gone_when_the_command_starts(repository, m
     assert "for-the-build" not in repr(one)
 
 
-def test_a_link_in_place_of_the_package_or_of_out_leads_nowhere(repository, tmp_path):
+def test_follows_no_links_to_the_package(repository, tmp_path):
     (tmp_path / "secret").write_text("of the worker")
     command = f"rm -rf ../out; ln -s {tmp_path} ../out; ln -s {tmp_path}/secret ../package.tar.gz; echo x > y"
     assert b"of the worker" not in b"".join(built(job(repository, command)).values())
 
 
-def test_what_a_build_made_unreadable_or_endlessly_deep_is_removed(repository, tmp_path, monkeypatch):
+def test_removes_unreadable_and_deep_folders(repository, tmp_path, monkeypatch):
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))

@@ -21,7 +21,7 @@ def text(way: Isolation, bounds: Bounds = BOUNDS) -> str:
     return " ".join(commands.chain(way, SEEN, bounds, ["make", "all"]))
 
 
-def test_bubblewrap_by_an_unprivileged_worker_without_a_network():
+def test_bubblewrap_without_privileges():
     assert text(Isolation("bubblewrap")) == (
         'setpriv --pdeathsig KILL -- sh -c [ "$PPID" = "$1" ] && shift && exec "$@" sh 42 '
         "bwrap --unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-net --unshare-cgroup-try "
@@ -34,7 +34,7 @@ def test_bubblewrap_by_an_unprivileged_worker_without_a_network():
     )
 
 
-def test_root_opens_the_way_joins_the_groups_and_becomes_another_user():
+def test_root_drops_to_another_user():
     told = text(
         Isolation("bubblewrap", network=True, root=True), Bounds(42, 1000, 50, (6, 1), ("/g/a",), ("192.0.2.9",))
     )
@@ -48,7 +48,7 @@ def test_root_opens_the_way_joins_the_groups_and_becomes_another_user():
     assert "--ro-bind /tmp/repository/0 /srv/repo --bind /tmp/work /build" in told and "--unshare-net" not in told
 
 
-def test_namespaces_take_everything_away_again():
+def test_namespaces_are_removed():
     told = text(Isolation("namespaces"))
     assert "unshare --user --map-root-user --mount --propagation private --pid --ipc --uts --cgroup --net" in told
     assert "echo 1 > /proc/sys/user/max_user_namespaces\nexec unshare --user --map-user=1000" in told
@@ -58,12 +58,12 @@ def test_namespaces_take_everything_away_again():
 
 
 @pytest.mark.parametrize("way", [Isolation("bubblewrap", True, True), Isolation("namespaces"), Isolation("off")])
-def test_no_value_of_the_environment_is_in_a_command_line(way):
+def test_command_lines_hold_no_environment_values(way):
     assert "s3cret" not in text(way)
     assert commands.start_text({"KEY": "s3cret 'x"}, "/build") == "export KEY='s3cret '\"'\"'x'\ncd /build\n"
 
 
-def test_a_delegated_group_of_version_2_hands_its_controllers_down(tmp_path: Path, monkeypatch):
+def test_cgroup_v2_delegates_controllers(tmp_path: Path, monkeypatch):
     own, proc = tmp_path / "unit", tmp_path / "proc"
     for folder in (own, own / "deployer-worker", proc):
         folder.mkdir(parents=True)

@@ -66,7 +66,7 @@ def add_submodule(repository, url: str, commit: str, name: str = "library", more
 
 
 @pytest.mark.parametrize("depth", [0, 1])
-def test_submodules_are_fetched_with_the_same_credential_in_every_depth(server, repository, library, depth):
+def test_fetches_submodules_of_every_depth(server, repository, library, depth):
     inner = Repository(library.folder.parent / "inner")
     add_submodule(library, "../../inner/.git", inner.git("rev-parse", "HEAD").strip(), "inner")
     first = library.git("rev-parse", "HEAD").strip()
@@ -78,7 +78,7 @@ def test_submodules_are_fetched_with_the_same_credential_in_every_depth(server, 
     assert not any(name.rpartition("/")[2] == ".git" for name in files)
 
 
-def test_a_submodule_that_cannot_be_fetched_refuses_the_build_and_says_why(server, repository, library):
+def test_unreachable_submodules_fail_the_build(server, repository, library):
     there = library.git("rev-parse", "HEAD").strip()
     for url, why in (
         ("../../nowhere/.git", "submodule could not be fetched"),
@@ -89,7 +89,7 @@ def test_a_submodule_that_cannot_be_fetched_refuses_the_build_and_says_why(serve
             built(of(server, repository))
 
 
-def test_a_submodule_that_is_left_out_or_named_nowhere_refuses_the_build(server, repository, library):
+def test_missing_submodules_fail_the_build(server, repository, library):
     there = library.git("rev-parse", "HEAD").strip()
     add_submodule(repository, "../../library/.git", there, more="\tupdate = none\n")
     with pytest.raises(BuildRefused, match="the submodule library was left out"):
@@ -100,7 +100,7 @@ def test_a_submodule_that_is_left_out_or_named_nowhere_refuses_the_build(server,
         built(of(server, repository))
 
 
-def test_files_of_lfs_are_fetched_with_the_same_credential_and_those_of_submodules_too(server, repository, library):
+def test_fetches_lfs_files(server, repository, library):
     library.commit({".gitattributes": ATTRIBUTES, "data.bin": server.lfs(b"of the library" * 9)})
     big = bytes(range(256)) * 5000
     repository.commit({".gitattributes": ATTRIBUTES, "model.bin": server.lfs(big), "a name.bin": server.lfs(b"other")})
@@ -111,7 +111,7 @@ def test_files_of_lfs_are_fetched_with_the_same_credential_and_those_of_submodul
     assert not any(b"git-lfs" in content for name, content in files.items() if name.endswith(".bin"))
 
 
-def test_a_file_of_lfs_that_is_not_there_refuses_the_build(server, repository):
+def test_missing_lfs_files_fail_the_build(server, repository):
     pointer = server.lfs(b"gone")
     server.objects.clear()
     repository.commit({".gitattributes": ATTRIBUTES, "model.bin": pointer})
@@ -119,7 +119,7 @@ def test_a_file_of_lfs_that_is_not_there_refuses_the_build(server, repository):
         built(of(server, repository))
 
 
-def test_a_file_of_lfs_that_is_left_out_refuses_the_build(server, repository):
+def test_excluded_lfs_files_fail_the_build(server, repository):
     repository.commit(
         {
             ".gitattributes": ATTRIBUTES,
@@ -131,7 +131,7 @@ def test_a_file_of_lfs_that_is_left_out_refuses_the_build(server, repository):
         built(of(server, repository))
 
 
-def test_an_lfs_server_of_another_protocol_is_not_asked(server, repository, tmp_path):
+def test_lfs_uses_allowed_protocols_only(server, repository, tmp_path):
     repository.commit(
         {
             ".gitattributes": ATTRIBUTES,
@@ -143,7 +143,7 @@ def test_an_lfs_server_of_another_protocol_is_not_asked(server, repository, tmp_
         built(of(server, repository))
 
 
-def test_without_git_lfs_a_repository_that_needs_it_is_refused(server, repository, tmp_path, monkeypatch):
+def test_refuses_lfs_repositories_without_git_lfs(server, repository, tmp_path, monkeypatch):
     from builds import scripts
 
     repository.commit({".gitattributes": ATTRIBUTES, "model.bin": server.lfs(b"x")})
@@ -152,7 +152,7 @@ def test_without_git_lfs_a_repository_that_needs_it_is_refused(server, repositor
         built(of(server, repository))
 
 
-def test_git_describe_and_the_history_work_and_the_depth_is_a_choice(repository):
+def test_history_has_the_chosen_depth(repository):
     repository.git("tag", "-a", "v1.0", "-m", "one")
     for number in range(3):
         repository.commit({"app": str(number)})
@@ -166,7 +166,7 @@ def test_git_describe_and_the_history_work_and_the_depth_is_a_choice(repository)
 
 
 @pytest.mark.parametrize("name", ["feature/#42", "fix(cart)", "功能/支付", "a'b$(id)", "@x", "a;b&c", "100%"])
-def test_every_branch_that_git_allows_is_built(repository, name):
+def test_builds_every_valid_branch_name(repository, name):
     repository.git("checkout", "-q", "-b", name)
     repository.commit({"app": "of the branch"})
     files = built_from_a_folder(job(repository, 'printf %s "$REF" > told', ref=name, refs=("*",)))
@@ -185,7 +185,7 @@ true
 """
 
 
-def test_what_reserves_address_space_runs_and_what_uses_memory_is_ended(repository):
+def test_limits_memory_not_address_space(repository):
     files = built_from_a_folder(job(repository, f"({RESERVES}) > told"), memory=400 << 20)
     assert files["told"].decode().split() == ["reserved", *filter(shutil.which, ("node", "java"))]
     with pytest.raises((BuildRefused, BuildTimedOut), match="of memory"):
@@ -193,7 +193,7 @@ def test_what_reserves_address_space_runs_and_what_uses_memory_is_ended(reposito
 
 
 @pytest.mark.django_db
-def test_services_from_before_keep_the_commit_alone_and_the_migration_says_whose(capsys):
+def test_migration_keeps_shallow_history(capsys):
     import importlib
 
     from django.apps import apps

@@ -75,7 +75,7 @@ class Watched(threading.Thread):
 
 
 @pytest.mark.found("builds")
-def test_a_password_reaches_its_server_and_is_in_no_argument_and_no_environment(repository):
+def test_passwords_stay_out_of_arguments_and_environment(repository):
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as server, Watched() as watched:
         one = job(
             repository,
@@ -91,7 +91,7 @@ def test_a_password_reaches_its_server_and_is_in_no_argument_and_no_environment(
     assert b"canary p@ss" not in everything and coded not in everything and "canary" not in printed
 
 
-def test_without_the_right_password_it_says_that_it_cannot_read(repository):
+def test_reports_wrong_passwords(repository):
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as server:
         for wrong in (Credential(), Credential("ci", Secret("canary-wrong-one"))):
             with pytest.raises(ProviderUnreachable) as refused:
@@ -99,7 +99,7 @@ def test_without_the_right_password_it_says_that_it_cannot_read(repository):
             assert "cannot be read" in str(refused.value) and "canary" not in str(refused.value)
 
 
-def test_a_server_that_sends_git_elsewhere_does_not_get_the_password_there(repository):
+def test_redirects_get_no_password(repository):
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as thief:
         with (
             GitHttp(repository.folder.parent, "", "", redirect=thief.url) as server,
@@ -112,7 +112,7 @@ def test_a_server_that_sends_git_elsewhere_does_not_get_the_password_there(repos
         assert thief.asked and not any(thief.asked)
 
 
-def test_nothing_of_a_credential_is_there_when_the_build_command_runs(repository):
+def test_build_commands_see_no_credential(repository):
     look = (
         'find "$HOME" -type f -print0 | xargs -0 grep -l canary; find "$HOME" -name ".credential*"; '
         "env | grep -i -e canary -e GIT_ -e SSH_"
@@ -130,7 +130,7 @@ def test_nothing_of_a_credential_is_there_when_the_build_command_runs(repository
 
 
 @pytest.mark.found("keys")
-def test_a_key_opens_ssh_and_the_file_is_for_its_owner_alone(repository, sshd, tmp_path, monkeypatch):
+def test_ssh_key_file_is_private(repository, sshd, tmp_path, monkeypatch):
     known = tmp_path / "known_hosts"
     known.write_text(f"[{sshd.address}]:{sshd.port} {sshd.host_key}\n")
     ssh = f"ssh -o UserKnownHostsFile={known} -o StrictHostKeyChecking=yes -F {os.devnull}"
@@ -147,7 +147,7 @@ def test_a_key_opens_ssh_and_the_file_is_for_its_owner_alone(repository, sshd, t
     assert body not in b"\n".join(watched.seen) and body.decode() not in printed
 
 
-def test_a_key_is_the_only_one_and_a_file_below_gits_own_home():
+def test_ssh_uses_only_the_given_key():
     key, url = Credential(key=Secret("k")), "ssh://git@example.com/shop.git"
     found = credentials.opened(key, url, "/home/x", {"SSH_AUTH_SOCK": "x", "A": "b"})
     assert found.files == {".credential/key": b"k\n"}
@@ -159,7 +159,7 @@ def test_a_key_is_the_only_one_and_a_file_below_gits_own_home():
     assert credentials.opened(Credential("u", Secret("p")), url, "/home/x", {}).files == {}
 
 
-def test_secrets_are_for_the_build_command_alone_and_masked_in_all_that_it_prints(repository):
+def test_masks_secrets_in_build_output(repository):
     secrets = {"TOKEN": Secret("canary-token"), "PEM": Secret("line-of-canary-1\nline-of-canary-2\n")}
     slowly = 'printf "tok=canary-"; sleep 1.3; echo token; echo "$PEM"; printf %s "$TOKEN" | base64; echo "$TOKEN" >&2'
     said: list[str] = []
@@ -171,14 +171,14 @@ def test_secrets_are_for_the_build_command_alone_and_masked_in_all_that_it_print
     assert not [one for one in watched.seen if b"canary-token" in one and b"\0git\0" in one]
 
 
-def test_the_reason_of_a_failure_quotes_no_secret(repository):
+def test_failure_reasons_hold_no_secret(repository):
     one = job(repository, 'echo "wrong token: $TOKEN" >&2; exit 3', secrets={"TOKEN": Secret("canary-token")})
     with pytest.raises(BuildRefused) as refused:
         build(one, "file")
     assert "exit status 3: wrong token: ************" in str(refused.value)
 
 
-def test_a_log_that_is_cut_off_does_not_begin_with_half_a_secret(repository):
+def test_truncated_logs_hold_no_partial_secret(repository):
     one = job(
         repository,
         'i=0; while [ $i -lt 5000 ]; do echo "$TOKEN-$i"; i=$((i+1)); done',
@@ -188,13 +188,13 @@ def test_a_log_that_is_cut_off_does_not_begin_with_half_a_secret(repository):
     assert len(printed) == 64 * 1024 and "canary" not in printed and "oken" not in printed
 
 
-def test_neither_a_job_nor_a_credential_prints_its_secrets(repository):
+def test_repr_hides_secrets(repository):
     credential = Credential("u", Secret("canary-2"), Secret("c-3"))
     one = job(repository, secrets={"A": Secret("canary-1")}, credential=credential)
     assert "canary" not in f"{one} {one!r} {one.credential}" and "c-3" not in repr(one)
 
 
-def test_a_build_leaves_nothing_in_the_temporary_folder(repository, tmp_path, monkeypatch):
+def test_leaves_no_temporary_files(repository, tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as server:
@@ -215,13 +215,13 @@ def test_a_build_leaves_nothing_in_the_temporary_folder(repository, tmp_path, mo
         ("none", False, False, False),
     ],
 )
-def test_the_workers_own_keys_open_what_no_team_chose(settings, setting, of_team, has_key, lent):
+def test_unowned_services_use_the_workers_keys(settings, setting, of_team, has_key, lent):
     settings.BUILD_SSH_KEYS = setting
     key = SealedMap().after({"key": "k" * 40}, timezone.now()) if has_key else SealedMap()
     assert own_keys(MicroService(name="shop", team_id=7 if of_team else None, build_credential=key)) is lent
 
 
-def test_a_service_of_a_team_fetches_with_no_key_of_the_workers_user(repository, sshd, tmp_path, monkeypatch):
+def test_team_services_use_no_worker_keys(repository, sshd, tmp_path, monkeypatch):
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     (home / ".ssh" / "known_hosts").write_text(f"[{sshd.address}]:{sshd.port} {sshd.host_key}\n")

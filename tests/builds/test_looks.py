@@ -45,7 +45,7 @@ def to_its_end(build: Build) -> Build:
 
 @BOTH
 @pytest.mark.parametrize("broken", [401, 403, 404, 409, 410, "garbage", "sign-in"])
-def test_a_look_that_is_refused_is_no_end(server, origin, broken):  # noqa: F811
+def test_refused_polls_do_not_end_a_build(server, origin, broken):  # noqa: F811
     build = moved(asked(origin, server))
     server.broken, before = broken, build.silences  # a busy machine's server may have been silent once already
     for silences in (1, 2, 3):
@@ -59,7 +59,7 @@ def test_a_look_that_is_refused_is_no_end(server, origin, broken):  # noqa: F811
 
 
 @BOTH
-def test_a_look_right_after_the_start_may_be_refused_too(server, origin, monkeypatch):  # noqa: F811
+def test_first_poll_may_be_refused(server, origin, monkeypatch):  # noqa: F811
     build = asked(origin, server)
     start = execution.servers.provider_of(origin).__class__.start
 
@@ -77,7 +77,7 @@ def test_a_look_right_after_the_start_may_be_refused_too(server, origin, monkeyp
     assert len([1 for method, _, _ in server.asked if method == "POST"]) == 1
 
 
-def test_a_queue_item_that_was_forgotten_is_found_as_its_build(server):  # noqa: F811
+def test_finds_builds_of_forgotten_queue_items(server):  # noqa: F811
     build = moved(asked("jenkins", server))
     assert build.reference == "queue:/queue/item/3"
     server.forgotten = {"/queue/item/3/api/json"}
@@ -87,7 +87,7 @@ def test_a_queue_item_that_was_forgotten_is_found_as_its_build(server):  # noqa:
     assert moved(build).status == B.SUCCESS
 
 
-def test_a_pipeline_whose_project_has_moved_is_found_by_its_variables(server):  # noqa: F811
+def test_finds_pipelines_of_moved_projects(server):  # noqa: F811
     build = moved(asked("gitlab", server))
     Build.objects.update(reference="team/elsewhere#7")
     ends(server)
@@ -96,7 +96,7 @@ def test_a_pipeline_whose_project_has_moved_is_found_by_its_variables(server):  
 
 
 @BOTH
-def test_settings_that_are_gone_for_a_while_end_no_build(server, origin, monkeypatch):  # noqa: F811
+def test_missing_settings_end_no_build(server, origin, monkeypatch):  # noqa: F811
     build = moved(asked(origin, server))
     there = servers.provider_of
 
@@ -111,7 +111,7 @@ def test_settings_that_are_gone_for_a_while_end_no_build(server, origin, monkeyp
     assert to_its_end(build).status == B.SUCCESS
 
 
-def test_an_address_that_was_changed_meanwhile_ends_no_build(server):  # noqa: F811
+def test_changed_addresses_end_no_build(server):  # noqa: F811
     build = moved(asked("jenkins", server))
     build.version.microservice.__class__.objects.update(build_url=server.url)
     server.forgotten = {"/queue/item/3/api/json"}
@@ -120,7 +120,7 @@ def test_an_address_that_was_changed_meanwhile_ends_no_build(server):  # noqa: F
 
 
 @BOTH
-def test_a_build_that_nobody_looked_at_in_time_is_looked_at_before_it_is_given_up(server, origin, settings):  # noqa: F811
+def test_polls_before_giving_up(server, origin, settings):  # noqa: F811
     build = moved(moved_to_build(server, origin))
     ends(server)
     late(settings)
@@ -140,7 +140,7 @@ def late(settings) -> None:
 
 
 @BOTH
-def test_a_build_that_is_given_up_says_what_the_server_said_last(server, origin, settings):  # noqa: F811
+def test_quotes_the_last_answer_when_giving_up(server, origin, settings):  # noqa: F811
     build = moved(asked(origin, server))
     server.broken, server.says = 403, (b'{"message": "403 Forbidden: project is archived"}', {})
     build = moved(build)
@@ -162,7 +162,7 @@ def looked_at(build: Build) -> Build:
 
 
 @BOTH
-def test_what_is_retried_at_the_server_is_built_again_and_succeeds(server, origin):  # noqa: F811
+def test_retry_at_the_server_succeeds(server, origin):  # noqa: F811
     build = moved(moved_to_build(server, origin))
     ends(server, well=False)
     build = moved(build)
@@ -186,7 +186,7 @@ def retried(server: Server, origin: str) -> None:  # noqa: F811
 
 
 @BOTH
-def test_what_failed_and_succeeded_between_two_looks_has_succeeded(server, origin):  # noqa: F811
+def test_success_between_two_polls_counts(server, origin):  # noqa: F811
     build = moved(moved_to_build(server, origin))
     ends(server, well=False)
     build = moved(build)
@@ -196,7 +196,7 @@ def test_what_failed_and_succeeded_between_two_looks_has_succeeded(server, origi
     assert (build.status, build.version.status) == (B.SUCCESS, B.SUCCESS)
 
 
-def test_what_ran_out_of_time_comes_back_by_its_success_alone(server, settings):  # noqa: F811
+def test_timed_out_builds_return_by_success_only(server, settings):  # noqa: F811
     build = moved(asked("gitlab", server))
     late(settings)
     assert moved(build).status == B.TIMEOUT
@@ -209,7 +209,7 @@ def test_what_ran_out_of_time_comes_back_by_its_success_alone(server, settings):
 
 @BOTH
 @pytest.mark.parametrize("broken", [404, 500, "garbage"])
-def test_a_look_at_what_has_ended_changes_nothing_where_it_is_refused(server, origin, broken):  # noqa: F811
+def test_refused_polls_keep_ended_builds(server, origin, broken):  # noqa: F811
     build = moved(moved_to_build(server, origin))
     ends(server, well=False)
     ended = moved(build)
@@ -218,7 +218,7 @@ def test_a_look_at_what_has_ended_changes_nothing_where_it_is_refused(server, or
     assert (build.status, build.detail, build.finished) == (B.FAILED, ended.detail, ended.finished)
 
 
-def test_it_is_looked_at_for_a_day_and_less_and_less_often(server):  # noqa: F811
+def test_polls_ended_builds_for_a_day(server):  # noqa: F811
     build = moved(moved_to_build(server, "gitlab"))
     ends(server, well=False)
     build = moved(build)
@@ -233,7 +233,7 @@ def test_it_is_looked_at_for_a_day_and_less_and_less_often(server):  # noqa: F81
     assert execution.work() == 0
 
 
-def test_only_the_newest_build_of_a_version_is_looked_at(server):  # noqa: F811
+def test_polls_the_newest_build_only(server):  # noqa: F811
     build = moved(moved_to_build(server, "gitlab"))
     ends(server, well=False)
     build = moved(build)
@@ -242,7 +242,7 @@ def test_only_the_newest_build_of_a_version_is_looked_at(server):  # noqa: F811
     assert not rebuilds.due().exists()
 
 
-def test_another_build_that_is_open_keeps_it_ended(server):  # noqa: F811
+def test_open_builds_keep_earlier_ones_ended(server):  # noqa: F811
     build = moved(moved_to_build(server, "gitlab"))
     ends(server, well=False)
     build = moved(build)
@@ -260,7 +260,7 @@ def secret(monkeypatch):
 
 
 @pytest.mark.parametrize("word", ["running", "success"])
-def test_a_report_has_it_looked_at_at_once_and_decides_nothing(server, secret, word):  # noqa: F811
+def test_reports_only_trigger_a_poll(server, secret, word):  # noqa: F811
     build = moved(moved_to_build(server, "gitlab"))
     ends(server, well=False)
     build = moved(build)
@@ -279,7 +279,7 @@ def test_a_report_has_it_looked_at_at_once_and_decides_nothing(server, secret, w
     assert build.status == (B.BUILDING if word == "running" else B.SUCCESS)
 
 
-def test_a_report_of_jenkins_about_a_rebuild(server, secret):  # noqa: F811
+def test_jenkins_report_of_a_rebuild(server, secret):  # noqa: F811
     build = moved(moved_to_build(server, "jenkins"))
     ends(server, well=False)
     build = moved(build)
@@ -293,7 +293,7 @@ def test_a_report_of_jenkins_about_a_rebuild(server, secret):  # noqa: F811
 
 
 @BOTH
-def test_a_retried_pipeline_may_send_its_package_before_anybody_has_looked(server, origin, store):  # noqa: F811
+def test_retried_pipeline_uploads_before_a_poll(server, origin, store):  # noqa: F811
     build = moved(moved_to_build(server, origin))
     ends(server, well=False)
     build = moved(build)
@@ -310,7 +310,7 @@ def test_a_retried_pipeline_may_send_its_package_before_anybody_has_looked(serve
     assert (build.status, build.version.status, build.version.file_path) == (B.SUCCESS, B.SUCCESS, version.file_path)
 
 
-def test_the_package_of_a_git_build_that_failed_is_refused_as_before(server, store):  # noqa: F811
+def test_refuses_packages_of_failed_git_builds(server, store):  # noqa: F811
     import io
 
     from tests import factories

@@ -32,7 +32,7 @@ def machine(monkeypatch, works: set[str], network: bool = True) -> None:
     monkeypatch.setattr(means, "try_out", try_out)
 
 
-def test_the_folder_of_a_build_whose_worker_was_killed_is_removed_and_no_other(tmp_path, monkeypatch):
+def test_removes_folders_of_killed_workers_only(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     used, left = layout.make().folder, layout.make().folder
     held = layout.hold(used)
@@ -41,7 +41,7 @@ def test_the_folder_of_a_build_whose_worker_was_killed_is_removed_and_no_other(t
     os.close(held)
 
 
-def test_a_network_that_fails_leaves_no_process(monkeypatch):
+def test_failed_networks_leave_no_process(monkeypatch):
     """A pasta that finds no /dev/net/tun leaves a child of its own, which waits for ever."""
     before = set(processes.children(1))
     way = Isolation("bubblewrap", network=True, root=os.geteuid() == 0)
@@ -62,7 +62,7 @@ def test_a_network_that_fails_leaves_no_process(monkeypatch):
         (set(), OFF, OFF),
     ],
 )
-def test_the_strongest_means_that_works_is_used(monkeypatch, works, wanted, found):
+def test_uses_the_strongest_sandbox(monkeypatch, works, wanted, found):
     machine(monkeypatch, works)
     told = means.look(wanted, "auto")
     assert told.means == found
@@ -70,7 +70,7 @@ def test_the_strongest_means_that_works_is_used(monkeypatch, works, wanted, foun
     assert found != NONE or "bubblewrap" in english(told.refusal())
 
 
-def test_what_is_missing_for_a_network_is_told(monkeypatch):
+def test_reports_what_a_network_lacks(monkeypatch):
     machine(monkeypatch, {BUBBLEWRAP}, network=False)
     told = means.look("auto", "auto")
     assert (told.means, told.network) == (BUBBLEWRAP, "none") and told.missing[0].code == "sandbox_missing.network"
@@ -78,7 +78,7 @@ def test_what_is_missing_for_a_network_is_told(monkeypatch):
 
 
 @pytest.mark.django_db
-def test_without_a_sandbox_nothing_is_built_and_everybody_is_told_why(api, tmp_path, monkeypatch, settings):  # noqa: F811
+def test_builds_nothing_without_a_sandbox(api, tmp_path, monkeypatch, settings):  # noqa: F811
     settings.GIT_ALLOWED_PROTOCOLS = ["file"]
     machine(monkeypatch, set())
     found = means.look("auto", "auto")

@@ -23,16 +23,16 @@ from tests.lab.busy import within
         ("aab", "*ab", True),
     ],
 )
-def test_patterns(text, pattern, fits):
+def test_matches_patterns(text, pattern, fits):
     assert refs.fits(text, pattern) is fits
 
 
-def test_a_pattern_takes_no_time_whatever_it_holds():
+def test_patterns_match_in_linear_time():
     began = time.monotonic()
     assert not refs.fits("a" * 255, "*a" * 60 + "b")
     assert time.monotonic() - began < within(0.5)
 
 
-def test_only_branches_and_tags_are_listed_and_a_tag_is_the_commit_that_it_names():
+def test_lists_branches_and_peeled_tags():
     raw = b"1\trefs/heads/main\n2\trefs/tags/v1\n3\trefs/tags/v1^{}\n4\trefs/pull/1/head\n5\tHEAD\nnonsense\n"
     assert refs.listed(raw) == {"refs/heads/main": "1", "refs/tags/v1": "3"}

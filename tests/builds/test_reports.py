@@ -75,19 +75,19 @@ def state(build) -> BuildStatus:
         ("skipped", BuildStatus.FAILED, "skipped"),
     ],
 )
-def test_a_pipeline_event_moves_the_build(build, word, becomes, detail):
+def test_pipeline_events_change_the_build(build, word, becomes, detail):
     assert gitlab(pipeline(build, word)).status_code == 200
     assert state(build) == becomes
     assert detail in Build.objects.get().detail
 
 
 @pytest.mark.parametrize("token", ["", "wrong", SECRET + "x"])
-def test_without_the_token_nothing_moves(build, token):
+def test_rejects_events_without_token(build, token):
     assert gitlab(pipeline(build, "success"), token).status_code == 401
     assert state(build) == BuildStatus.BUILDING
 
 
-def test_the_same_event_counts_once_and_a_late_one_never(build):
+def test_ignores_repeated_and_late_events(build):
     assert gitlab(pipeline(build, "failed")).json()["result"] == "moved"
     assert gitlab(pipeline(build, "failed")).json()["result"] == "doubled"
     assert gitlab(pipeline(build, "success")).json()["result"] == "unchanged"
@@ -95,12 +95,12 @@ def test_the_same_event_counts_once_and_a_late_one_never(build):
     assert state(build) == BuildStatus.FAILED
 
 
-def test_another_pipeline_of_the_same_version_moves_nothing(build):
+def test_ignores_other_pipelines_of_the_version(build):
     assert gitlab(pipeline(build, "failed", number=8)).json()["result"] == "unchanged"
     assert state(build) == BuildStatus.BUILDING
 
 
-def test_an_event_names_the_pipeline_whose_answer_was_lost(build):
+def test_event_names_a_pipeline_whose_answer_was_lost(build):
     Build.objects.update(reference="", status=BuildStatus.PENDING)
     gitlab(pipeline(build, "running"))
     assert Build.objects.get().reference == "team/shop#7"
@@ -115,18 +115,18 @@ def test_an_event_names_the_pipeline_whose_answer_was_lost(build):
         {"object_kind": "pipeline", "object_attributes": {"status": "success"}},
     ],
 )
-def test_other_events_are_taken_in_and_move_nothing(build, body):
+def test_accepts_and_ignores_other_events(build, body):
     assert gitlab(body).json()["result"] == "unchanged"
 
 
-def test_what_is_not_readable_is_refused(build):
+def test_rejects_unreadable_bodies(build):
     assert gitlab(b"[").status_code == 400
     assert gitlab([]).status_code == 422
     assert gitlab(pipeline(build, "exploded")).status_code == 422
     assert Api().post("/builds/nobody/webhook", {}).status_code == 404
 
 
-def test_a_signed_report_moves_a_jenkins_build_once(build):
+def test_signed_reports_change_a_jenkins_build_once(build):
     Build.objects.update(origin="jenkins", reference="queue:/queue/item/3")
     body = {"version_id": build.version_id, "status": "success", "reference": "build:/job/shop/4"}
     assert signed("jenkins", body, secret="other").status_code == 401
@@ -158,7 +158,7 @@ SHAPES = [
 
 @pytest.mark.found("builds")
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_an_event_of_another_shape_is_never_an_error_of_ours(build, shape):
+def test_events_of_any_shape_cause_no_error(build, shape):
     body = pipeline(build, "success")
     body["object_attributes"].update(shape)
     for project in (
@@ -188,12 +188,12 @@ def test_an_event_of_another_shape_is_never_an_error_of_ours(build, shape):
         b"{" + b" " * (300 * 1024) + b"}",
     ],
 )
-def test_a_body_that_is_none_is_refused(build, raw):
+def test_rejects_invalid_bodies(build, raw):
     assert 400 <= gitlab(raw).status_code < 500
 
 
 @pytest.mark.found("builds")
-def test_what_is_signed_may_have_any_shape(build):
+def test_signed_bodies_of_any_shape_cause_no_error(build):
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st
 
@@ -217,7 +217,7 @@ def test_what_is_signed_may_have_any_shape(build):
 
 
 @pytest.mark.parametrize("at", ["9" * 5000, "²", "-1", "1e9", ""])
-def test_a_time_that_is_none_is_refused(build, at):
+def test_rejects_invalid_times(build, at):
     answer = Api().post(
         "/builds/jenkins/webhook", b"{}", webhook_id="1", webhook_timestamp=at, webhook_signature="v1,x"
     )

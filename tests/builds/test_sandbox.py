@@ -86,7 +86,7 @@ def victim(uid: int):
 
 @every_user
 @every_means
-def test_nothing_of_the_worker_is_reached(world, means, uid):
+def test_isolates_the_worker(world, means, uid):
     with victim(uid) as pid:
         script = _TRIES.format(victim=pid, **world)
         assert tried(means, script, uid) == []
@@ -94,14 +94,14 @@ def test_nothing_of_the_worker_is_reached(world, means, uid):
 
 
 @every_user
-def test_all_of_it_is_reached_without_a_sandbox(world, uid):
+def test_attacks_succeed_without_a_sandbox(world, uid):
     with victim(uid) as pid:
         assert tried("off", _TRIES.format(victim=pid, **world), uid) == ALL
 
 
 @every_user
 @every_means
-def test_a_build_has_no_rights_and_gets_none(means, uid):
+def test_builds_have_no_privileges(means, uid):
     script = """
     grep -E '^(CapInh|CapPrm|CapEff|CapAmb):' /proc/self/status | grep -v '0000000000000000$'
     grep '^NoNewPrivs:.0' /proc/self/status
@@ -146,12 +146,12 @@ def mark():
 
 @every_user
 @every_means
-def test_nothing_outlives_the_end_of_a_command(means, uid, mark):
+def test_ends_all_processes_with_the_command(means, uid, mark):
     assert tried(means, f"setsid env -i sleep {mark} & sleep 0.5; echo ended", uid) == ["ended"]
     wait_until(lambda: gone(mark), 5, "what was left running being gone")
 
 
-def test_something_does_without_a_sandbox(mark):
+def test_processes_survive_without_a_sandbox(mark):
     assert tried("off", f"setsid env -i sleep {mark} >/dev/null 2>&1 & sleep 0.5; echo ended") == ["ended"]
     assert not gone(mark)
 
@@ -160,7 +160,7 @@ def test_something_does_without_a_sandbox(mark):
 @every_user
 @every_means
 @pytest.mark.parametrize("network", [False, True])
-def test_all_of_it_dies_with_a_worker_that_is_killed(means, uid, network, mark, own_tun):
+def test_ends_with_a_killed_worker(means, uid, network, mark, own_tun):
     script = f"setsid env -i sleep {mark} & sleep {mark}"
     words = [*own_tun, *command(means, script, uid, *(["--network"] if network else []))]
     if network and not own_tun:
@@ -172,7 +172,7 @@ def test_all_of_it_dies_with_a_worker_that_is_killed(means, uid, network, mark, 
 
 
 @pytest.mark.found("builds")
-def test_without_a_sandbox_what_does_not_hide_dies_with_a_worker_that_is_killed(mark):
+def test_ends_with_a_killed_worker_without_a_sandbox(mark):
     with subprocess.Popen(
         command("off", f"setsid sleep {mark} & sleep {mark}"), cwd=ROOT, stdout=subprocess.DEVNULL
     ) as worker:
@@ -205,12 +205,12 @@ LIMITED = {
 @every_user
 @every_means
 @pytest.mark.parametrize("what", LIMITED)
-def test_a_build_gets_no_more_than_its_limits(means, uid, what):
+def test_enforces_limits(means, uid, what):
     script, limits, reason = LIMITED[what]
     assert reason in tried(means, script, uid, *limits)[-1]
 
 
-def test_what_is_limited_can_be_had_within_its_limits():
+def test_allows_use_within_limits():
     """The control: each of them works where there is room for it, and programs that only reserve memory work always."""
     script = "\n".join(
         [EATS_MEMORY.replace("sleep 30", "sleep 1"), FORKS.replace("sleep 20", "sleep 1"), FILLS.format("."), HIDES]
@@ -256,7 +256,7 @@ sleep 0.7
 @pytest.mark.skipif(not AS_ROOT, reason="two machines are made of network namespaces, which needs root")
 @every_user
 @every_means
-def test_the_network_leads_outside_and_not_to_this_machine(means, uid, own_tun):
+def test_network_excludes_the_machine(means, uid, own_tun):
     """The worker's machine has a second address; `outside` is another machine. Both listen on the same port."""
     reach = (
         "".join(

@@ -70,7 +70,7 @@ SAYS = [
 
 
 @pytest.mark.parametrize(("origin", "status", "body", "headers", "sentence"), SAYS)
-def test_a_start_that_is_refused_says_why_in_the_servers_words(server, origin, status, body, headers, sentence):  # noqa: F811
+def test_quotes_why_a_start_was_refused(server, origin, status, body, headers, sentence):  # noqa: F811
     server.broken_start, server.says = status, (body, headers)
     if status == 500:
         server.job = {"buildable": True, "property": [{}]}
@@ -88,13 +88,13 @@ def test_a_start_that_is_refused_says_why_in_the_servers_words(server, origin, s
         ({"buildable": False, "property": []}, "the job is not buildable"),
     ],
 )
-def test_a_job_that_cannot_be_built_is_told_though_jenkins_hides_it(server, job, sentence):  # noqa: F811
+def test_reports_disabled_jenkins_jobs(server, job, sentence):  # noqa: F811
     server.broken_start, server.says, server.job = 500, (OOPS, {}), job
     build = moved(asked("jenkins", server))
     assert (build.status, sentence in build.detail) == (B.FAILED, True)
 
 
-def test_what_it_said_at_the_start_is_kept_while_nobody_knows_whether_it_took_the_build(server):  # noqa: F811
+def test_keeps_the_first_answer_while_unknown(server):  # noqa: F811
     server.broken_start, server.says = 500, (b'{"message": "disk quota exceeded"}', {})
     server.job = {"buildable": True, "property": [{"parameterDefinitions": [{"name": "REF"}]}]}
     build = moved(asked("jenkins", server))
@@ -106,7 +106,7 @@ def test_what_it_said_at_the_start_is_kept_while_nobody_knows_whether_it_took_th
     assert build.status == B.BUILDING
 
 
-def test_the_reason_of_a_pipeline_that_could_not_be_read_is_told(server):  # noqa: F811
+def test_quotes_invalid_pipeline_reasons(server):  # noqa: F811
     build = moved(asked("gitlab", server))
     server.status, server.yaml_errors = "failed", "jobs:test config contains unknown keys: scirpt"
     build = moved(build)
@@ -114,7 +114,7 @@ def test_the_reason_of_a_pipeline_that_could_not_be_read_is_told(server):  # noq
 
 
 @BOTH
-def test_a_sentence_holds_no_token(server, origin):  # noqa: F811
+def test_quotes_hold_no_token(server, origin):  # noqa: F811
     token = "glpat-secret" if origin == "gitlab" else "secret"
     server.broken_start, server.says = 403, (json.dumps({"message": f"no right for {token}"}).encode(), {})
     build = moved(asked(origin, server))
@@ -145,7 +145,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("number", range(len(SHAPES)))
-def test_a_body_of_any_shape_makes_a_short_line_or_none_at_once(number):
+def test_quotes_one_short_line(number):
     began = time.process_time()
     sentence = error_sentence({}, SHAPES[number])
     assert time.process_time() - began < 1.5

@@ -60,7 +60,7 @@ def moved(build) -> Build:
     return Build.objects.select_related("version").get(pk=build.pk)
 
 
-def test_gitlab_is_told_what_is_built_and_for_whom(server):
+def test_starts_a_gitlab_pipeline(server):
     build = moved(asked("gitlab", server))
     variables = {one["key"]: one["value"] for one in server.pipelines[7]}
     assert variables == {
@@ -87,7 +87,7 @@ def test_gitlab_is_told_what_is_built_and_for_whom(server):
         ("skipped", BuildStatus.FAILED, "skipped"),
     ],
 )
-def test_every_status_of_a_pipeline(server, word, becomes, detail):
+def test_reads_every_pipeline_status(server, word, becomes, detail):
     build = moved(asked("gitlab", server))
     server.status = word
     build = moved(build)
@@ -95,7 +95,7 @@ def test_every_status_of_a_pipeline(server, word, becomes, detail):
     assert detail in build.version.build_detail
 
 
-def test_the_same_commit_is_not_started_twice(server):
+def test_starts_a_commit_once(server):
     moved(asked("gitlab", server))
     second = moved(asked("gitlab", server, "2.0"))
     assert (second.status, len(server.pipelines)) == (BuildStatus.DUPLICATE, 1)
@@ -104,7 +104,7 @@ def test_the_same_commit_is_not_started_twice(server):
 
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
 @pytest.mark.parametrize("broken", [500, 502, 429, "slow", "garbage"])
-def test_a_build_server_that_stumbles_is_asked_again(server, origin, broken):
+def test_retries_server_errors(server, origin, broken):
     build = moved(asked(origin, server))
     server.broken = broken
     build = moved(build)
@@ -122,14 +122,14 @@ def test_a_build_server_that_stumbles_is_asked_again(server, origin, broken):
 
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_build_server_that_refuses_ends_the_build(server, origin, status):
+def test_refusal_fails_the_build(server, origin, status):
     server.broken = status
     build = moved(asked(origin, server))
     assert (build.status, "secret" in build.detail) == (BuildStatus.FAILED, False)
 
 
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
-def test_a_build_server_that_is_gone_has_started_nothing(server, origin):
+def test_unreachable_server_has_started_nothing(server, origin):
     build = asked(origin, server)
     server.__exit__()
     build = moved(build)
@@ -138,7 +138,7 @@ def test_a_build_server_that_is_gone_has_started_nothing(server, origin):
 
 
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
-def test_a_start_whose_answer_was_lost_is_found_again(server, origin, monkeypatch):
+def test_finds_a_start_whose_answer_was_lost(server, origin, monkeypatch):
     build = asked(origin, server)
     start = execution.servers.provider_of(origin).__class__.start
 
@@ -157,14 +157,14 @@ def test_a_start_whose_answer_was_lost_is_found_again(server, origin, monkeypatc
     assert len([1 for method, _, _ in server.asked if method == "POST"]) == 1
 
 
-def test_nobody_reports_and_time_is_up(server, settings):
+def test_times_out_without_reports(server, settings):
     build = moved(asked("gitlab", server))
     Build.objects.update(started=timezone.now() - timedelta(seconds=settings.BUILD_TIMEOUT + 1))
     build = moved(build)
     assert (build.status, build.version.status) == (BuildStatus.TIMEOUT, BuildStatus.TIMEOUT)
 
 
-def test_a_jenkins_build_goes_from_the_queue_to_its_end(server):
+def test_follows_a_jenkins_build(server):
     build = moved(asked("jenkins", server))
     assert server.parameters["VERSION_ID"] == str(build.version_id)
     assert server.parameters["REF"] == "main"
@@ -178,7 +178,7 @@ def test_a_jenkins_build_goes_from_the_queue_to_its_end(server):
     assert (build.status, "cancelled" in build.detail) == (BuildStatus.FAILED, True)
 
 
-def test_a_jenkins_build_that_is_cancelled_in_the_queue(server):
+def test_jenkins_build_cancelled_in_the_queue(server):
     build = moved(asked("jenkins", server))
     server.queue = {"cancelled": True}
     build = moved(build)
@@ -186,7 +186,7 @@ def test_a_jenkins_build_that_is_cancelled_in_the_queue(server):
 
 
 @pytest.mark.parametrize(("result", "becomes"), [("SUCCESS", 2), ("UNSTABLE", 4), ("FAILURE", 4), ("NOT_BUILT", 4)])
-def test_every_result_of_jenkins(server, result, becomes):
+def test_reads_every_jenkins_result(server, result, becomes):
     build = moved(asked("jenkins", server))
     server.queue = {"executable": {"number": 4, "url": f"{server.url}/job/shop/4/"}}
     server.build = {"building": False, "result": result}
@@ -194,7 +194,7 @@ def test_every_result_of_jenkins(server, result, becomes):
     assert moved(build).status == becomes
 
 
-def test_a_service_whose_address_names_no_job_is_told(server):
+def test_reports_addresses_without_a_job(server):
     factories.service("shop", build_orig="jenkins", build_url=server.url)
     assert "does not name a Jenkins job" in moved(asked("jenkins", server)).detail
 
@@ -205,7 +205,7 @@ def real_origins(monkeypatch):
     monkeypatch.setattr(servers, "provider_of", ORIGIN_OF)
 
 
-def test_a_build_server_is_spoken_to_over_the_tls_and_the_proxy_that_the_settings_name(real_origins, tmp_path):
+def test_uses_configured_tls_and_proxy(real_origins, tmp_path):
     authority = outside.Authority()
     certificate, key = authority.issue("deployer")
     answers = {
@@ -243,7 +243,7 @@ def test_a_build_server_is_spoken_to_over_the_tls_and_the_proxy_that_the_setting
         assert servers.provider_of("jenkins").find(run) == "build:/job/shop/3"
 
 
-def test_a_build_servers_own_webhook_secret_comes_before_that_of_the_environment(settings):
+def test_webhook_secret_overrides_the_environment(settings):
     settings.BUILD_WEBHOOK_SECRET = ""
     holds({"gitlab": {"url": "http://x", "token": "t"}})
     with pytest.raises(Problem) as problem:
@@ -255,7 +255,7 @@ def test_a_build_servers_own_webhook_secret_comes_before_that_of_the_environment
     assert servers.webhook_secret("gitlab") == "of its own, and long"
 
 
-def test_git_goes_through_the_proxies_of_the_settings_or_else_of_the_environment(monkeypatch):
+def test_git_uses_configured_proxies(monkeypatch):
     monkeypatch.setenv("https_proxy", "http://of.the.environment:1")
     assert servers.git().proxy_variables()["https_proxy"] == "http://of.the.environment:1"
     holds({"proxies": {"https": "http://of.the.settings:2", "no_proxy": ["a.example", "b.example"]}})

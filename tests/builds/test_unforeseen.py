@@ -30,7 +30,7 @@ class Odd(Exception):
     """What nobody foresaw."""
 
 
-def test_an_unforeseen_error_ends_the_build_at_once_with_its_text(service, monkeypatch):  # noqa: F811
+def test_unexpected_errors_fail_the_build(service, monkeypatch):  # noqa: F811
     from access.callers import SYSTEM
 
     version = pending(service)
@@ -46,7 +46,7 @@ def test_an_unforeseen_error_ends_the_build_at_once_with_its_text(service, monke
     assert "Odd: at https://•••@git.example/x" in build.detail and "canary" not in build.detail
 
 
-def test_the_next_build_goes_on_beside_one_that_failed_so(service, monkeypatch):  # noqa: F811
+def test_next_build_continues(service, monkeypatch):  # noqa: F811
     from access.callers import SYSTEM
 
     first, second = pending(service), pending(service, "2.0")
@@ -72,7 +72,7 @@ def small_disk(folder: Path, size: str = "1m"):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which needs root")
-def test_a_full_package_store_ends_the_build_and_says_so(service, settings, tmp_path):  # noqa: F811
+def test_full_package_store_fails_the_build(service, settings, tmp_path):  # noqa: F811
     from access.callers import SYSTEM
 
     service.build_command = "dd if=/dev/urandom of=big bs=1M count=8 2>/dev/null"
@@ -91,7 +91,7 @@ def test_a_full_package_store_ends_the_build_and_says_so(service, settings, tmp_
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which needs root")
-def test_a_full_disk_of_the_worker_ends_the_build_and_says_so(service, tmp_path, monkeypatch):  # noqa: F811
+def test_full_disk_fails_the_build(service, tmp_path, monkeypatch):  # noqa: F811
     from access.callers import SYSTEM
 
     version = pending(service)
@@ -145,7 +145,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", ["gitlab", "jenkins"])
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_answer_is_silence_and_never_an_error_of_ours(name, what):
+def test_broken_answers_count_as_no_answer(name, what):
     with answering(BROKEN[what]) as url:
         one = Job(1, 1, "shop", 1, "1.0", "main", f"{url}/job/shop", "", "ann")
         origin = gitlab.GitLab(url, "t") if name == "gitlab" else jenkins.Jenkins(url, "ci", "t")
@@ -159,7 +159,7 @@ def test_a_broken_answer_is_silence_and_never_an_error_of_ours(name, what):
             assert str(told.value).isprintable() and len(str(told.value)) < 400
 
 
-def test_what_was_cut_short_is_told_so():
+def test_reports_truncated_answers():
     with answering(BROKEN["cut short"]) as url, pytest.raises(http_client.Unreachable, match="cut short"):
         server_session.DIRECT.ask(url, None, {})
 
@@ -167,7 +167,7 @@ def test_what_was_cut_short_is_told_so():
 @pytest.mark.parametrize(
     "path", ["/job/买 菜/job/a(b)#c", "/job/%E4%B9%B0%20%E8%8F%9C", "/job/100%/job/ü", "/job/a b", "/job/" + "买" * 30]
 )
-def test_a_job_with_a_strange_name_is_asked_by_it(path):
+def test_quotes_jenkins_job_names(path):
     from urllib.parse import unquote, urlsplit
 
     with Server() as server:
@@ -179,7 +179,7 @@ def test_a_job_with_a_strange_name_is_asked_by_it(path):
         assert server.asked[0][1] == f"{asked}/buildWithParameters"
 
 
-def test_a_project_with_a_strange_name_is_asked_by_it():
+def test_quotes_gitlab_project_names():
     with Server() as server:
         for path in ("/team/买菜", "/team/%E4%B9%B0%E8%8F%9C"):
             with pytest.raises(BuildRefused, match="404"):
@@ -198,7 +198,7 @@ def test_a_project_with_a_strange_name_is_asked_by_it():
 
 
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
-def test_a_server_that_answers_nonsense_has_a_clear_end(origin, settings, monkeypatch):
+def test_nonsense_answers_end_the_build(origin, settings, monkeypatch):
     from django.utils import timezone
 
     from access.callers import SYSTEM

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)  # two workers start in it
 
 @pytest.mark.found("builds")
 @pytest.mark.parametrize("sandbox", ["auto", "off"])
-def test_a_build_survives_the_death_of_its_worker_and_never_runs_beside_itself(worker, tmp_path, monkeypatch, sandbox):
+def test_survives_a_killed_worker_without_overlap(worker, tmp_path, monkeypatch, sandbox):
     """What the first worker's build started, in a session of its own too, is gone before another one may begin."""
     repository, mark = Repository(tmp_path / "repository"), f"20.{os.getpid()}"
     command = f"setsid sleep {mark} & sleep {mark}; echo built"

@@ -28,13 +28,13 @@ def worker(seconds_ago=1, slots=8):
     )
 
 
-def test_a_process_is_up_when_it_answers_and_asks_nobody(client, django_assert_num_queries):
+def test_live_without_queries(client, django_assert_num_queries):
     with django_assert_num_queries(0):
         answer = client.get("/healthz")
     assert (answer.status_code, answer.content) == (200, b"ok\n")
 
 
-def test_a_system_is_ready_with_database_broker_and_a_worker_seen_lately(client, broker):
+def test_ready_with_database_broker_and_worker(client, broker):
     worker()
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (
@@ -43,7 +43,7 @@ def test_a_system_is_ready_with_database_broker_and_a_worker_seen_lately(client,
     )
 
 
-def test_without_a_worker_lately_it_is_not_ready(client, broker):
+def test_not_ready_without_a_recent_worker(client, broker):
     assert client.get("/readyz").json()["worker"].startswith("none seen")
     worker(seconds_ago=61)
     answer = client.get("/readyz")
@@ -54,7 +54,7 @@ def test_without_a_worker_lately_it_is_not_ready(client, broker):
 @pytest.mark.parametrize(
     "mood", [moody.REFUSE, moody.FREEZE, b"-LOADING it is loading\r\n", b"\x00garbage", "replica", "full"]
 )
-def test_a_broker_that_is_away_is_told_soon_and_takes_nobody_out_of_the_balance(client, broker, mood):
+def test_stays_ready_without_the_broker(client, broker, mood):
     """Greetings say nothing: a replica and a full server greet as ever."""
     worker()
     with Moody(broker.path) as door, app_of(door.url) as check:
@@ -79,7 +79,7 @@ def test_a_broker_that_is_away_is_told_soon_and_takes_nobody_out_of_the_balance(
 
 @pytest.mark.found("away")
 @pytest.mark.parametrize("error", [DatabaseError, InterfaceError, RuntimeError, OSError])
-def test_a_probe_never_answers_500(client, broker, monkeypatch, error):
+def test_probes_never_answer_500(client, broker, monkeypatch, error):
     client.raise_request_exception = False
 
     def away(*_, **__):
@@ -116,7 +116,7 @@ def app_of(url):
         ({"REMOTE_ADDR": "192.0.2.1", "HTTP_AUTHORIZATION": "Bearer wrong"}, False),
     ],
 )
-def test_the_world_learns_only_whether_it_is_ready(client, broker, settings, meta, told):
+def test_anonymous_callers_see_only_readiness(client, broker, settings, meta, told):
     settings.TRUSTED_PROXIES = ["10.0.0.1"]
     answer = client.get("/readyz", **meta)
     assert answer.status_code == 503
@@ -125,12 +125,12 @@ def test_the_world_learns_only_whether_it_is_ready(client, broker, settings, met
     assert told or set(answer.json()) == {"ready"}
 
 
-def test_who_is_recognised_learns_what_is_not_ready(client, admin_user, broker):
+def test_authenticated_callers_see_details(client, admin_user, broker):
     client.force_login(admin_user)
     assert "worker" in client.get("/readyz", REMOTE_ADDR="192.0.2.1").json()
 
 
-def test_metrics_are_counted_from_the_rows(client):
+def test_counts_metrics_from_rows(client):
     worker()
     worker(seconds_ago=90)
     deployment = factories.running(3)
@@ -153,7 +153,7 @@ def test_metrics_are_counted_from_the_rows(client):
     assert answer["Content-Type"].startswith("text/plain")
 
 
-def test_metrics_cost_the_same_however_much_there_is(client):
+def test_metrics_have_constant_queries(client):
     def cost():
         with CaptureQueriesContext(connection) as queries:
             client.get("/metrics")

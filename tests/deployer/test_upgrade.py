@@ -62,7 +62,7 @@ def old_apps() -> Iterator[Any]:
     ContentType.objects.clear_cache()
 
 
-def test_every_row_stays(old_apps: Any) -> None:
+def test_upgrade_keeps_every_row(old_apps: Any) -> None:
     fill_every_table(old_apps)
     before = {table: rows_of(table) for table in tables()}
     assert [table for table, rows in before.items() if not rows] == []

@@ -118,7 +118,7 @@ def test_publish_from_gitlab_ci_twice(shell, tmp_path):
         ("Jenkinsfile", {"BRANCH_NAME": "fix(cart)/#4", "GIT_COMMIT": "1a2b3c4d5e6f"}),
     ],
 )
-def test_the_pipelines_publish(shell, name, variables):
+def test_pipelines_publish(shell, name, variables):
     factories.service("shop")
     assert len(snippet(name).splitlines()) == 3
     shell(snippet(name), **variables)
@@ -151,7 +151,7 @@ NAMES = [
 
 @pytest.mark.found("builds")
 @pytest.mark.parametrize("ref", NAMES)
-def test_the_shell_names_a_version_as_the_one_rule_does(ref):
+def test_shell_names_versions_like_the_product(ref):
     known = {"PATH": os.environ["PATH"], "REF": ref, "COMMIT": "0a1b2c3d4e5f", "TIME": WHEN}
     done = subprocess.run(
         ["sh", "-eu", "-c", recipe("What a version is called")], check=True, capture_output=True, text=True, env=known
@@ -162,7 +162,7 @@ def test_the_shell_names_a_version_as_the_one_rule_does(ref):
 
 
 @pytest.mark.found("builds")
-def test_build_again_what_failed(shell):
+def test_build_failed_versions_again(shell):
     service = factories.service("shop", build_url="file:///nowhere", build_command="true")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, literal("x"))
@@ -176,7 +176,7 @@ def test_build_again_what_failed(shell):
     assert "failed" in shell("python -m deployctl versions attempts shop 1.0")
 
 
-def test_upgrade_and_wait_then_retry_what_failed(shell, sshds, worker):
+def test_upgrade_wait_and_retry(shell, sshds, worker):
     world = World(sshds(1), versions=3)
     worker()
     world.install(0)
@@ -235,7 +235,7 @@ def test_watch_a_deployment_live(shell):
 
 
 @pytest.mark.found("removal")
-def test_give_up_a_host_import_others_and_change_what_is_there(shell):
+def test_archive_import_and_change_hosts(shell):
     service = factories.service("shop")
     old, new = factories.versions(service, 2)
     MicroServiceVersion.objects.filter(pk=old.pk).update(version="0.9", file_path="")

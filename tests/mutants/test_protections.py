@@ -12,25 +12,25 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_each_text_that_is_taken_out_stands_once_in_its_file(mutant):
+def test_each_text_stands_once(mutant):
     for change in mutant.changes:
         assert (ROOT / change.file).read_text().count(change.old) == 1, change
         assert change.new != change.old
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_each_mutant_names_one_test_that_exists(mutant):
+def test_each_mutant_names_an_existing_test(mutant):
     file, _, name = mutant.test.partition("::")
     assert f"\ndef {name.partition('[')[0]}(" in (ROOT / file).read_text()
     assert 1 <= mutant.promise <= 28
 
 
-def test_no_name_is_given_twice():
+def test_names_are_unique():
     assert max(Counter(mutant.name for mutant in MUTANTS).values()) == 1
     assert len(MUTANTS) >= 14
 
 
-def test_the_page_on_reliability_has_every_promise_with_its_mutants_and_names_only_what_exists():
+def test_page_on_reliability_names_mutants_and_tests():
     page = (ROOT / "docs" / "reliability.md").read_text()
     sections = dict(re.findall(r"^### (\d+)\. (.*?)(?=^##)", page, re.MULTILINE | re.DOTALL))
     assert set(range(1, 22)) <= set(map(int, sections)) <= set(range(1, 29))

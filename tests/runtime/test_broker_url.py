@@ -42,7 +42,7 @@ PASSWORD = "canary-of-the-broker"
         ("redis+socket://host/run/b.sock", "must name a path after three slashes"),
     ],
 )
-def test_a_wrong_address_is_named_without_its_password(monkeypatch, url, said):
+def test_rejects_invalid_urls_without_the_password(monkeypatch, url, said):
     plain = "@" in url or url.startswith("redis+socket")
     monkeypatch.setenv("BROKER_URL", url if plain else url.replace("://", f"://:{PASSWORD}@", 1))
     with pytest.raises(env.InvalidSetting) as caught:
@@ -65,12 +65,12 @@ def test_a_wrong_address_is_named_without_its_password(monkeypatch, url, said):
         "redis+socket:///tmp/b?virtual_host=3",
     ],
 )
-def test_without_tls_the_address_stays_as_it_is(monkeypatch, url):
+def test_keeps_urls_without_tls(monkeypatch, url):
     monkeypatch.setenv("BROKER_URL", url)
     assert (broker("BROKER_URL").url, broker("BROKER_URL").tls) == (url, None)
 
 
-def test_amqps_is_verified_by_the_name_of_whichever_server_is_spoken_to(monkeypatch):
+def test_amqps_verifies_each_server_name(monkeypatch):
     monkeypatch.setenv("BROKER_URL", "amqps://a:b@mq1.example.com/v;amqps://a:b@mq2.example.com/v")
     read = broker("BROKER_URL")
     assert (read.url, read.tls) == (
@@ -79,7 +79,7 @@ def test_amqps_is_verified_by_the_name_of_whichever_server_is_spoken_to(monkeypa
     )
 
 
-def test_what_is_said_once_counts_for_every_address(monkeypatch):
+def test_options_apply_to_every_url(monkeypatch):
     monkeypatch.setenv(
         "BROKER_URL",
         "sentinels://:pw@one:26379;sentinels://two:26380/2?master_name=main"
@@ -183,7 +183,7 @@ def refused(done: subprocess.CompletedProcess) -> bool:
     return bool(done.returncode) and "certificate verify failed" in done.stderr.lower() and PASSWORD not in done.stderr
 
 
-def test_over_tls_only_who_is_verified_is_spoken_to(behind, short_tmp):
+def test_connects_to_verified_servers_only(behind, short_tmp):
     scheme, target, end, user = behind
     with Tls(target, Authority().issue("stranger"), short_tmp) as door:
         url = f"{scheme}://{user}:{PASSWORD}@127.0.0.1:{door.port}{end}"

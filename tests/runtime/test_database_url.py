@@ -53,7 +53,7 @@ def read(monkeypatch, url: str) -> dict:
         (f"sqlite://[{PASSWORD}/db", "must be sqlite:// and a path"),
     ],
 )
-def test_a_wrong_url_is_named_in_one_line_without_its_password(monkeypatch, url, said):
+def test_rejects_invalid_urls_without_the_password(monkeypatch, url, said):
     with pytest.raises(env.InvalidSetting) as caught:
         read(monkeypatch, url)
     told = str(caught.value)
@@ -61,13 +61,13 @@ def test_a_wrong_url_is_named_in_one_line_without_its_password(monkeypatch, url,
     assert "canary" not in told and "\n" not in told
 
 
-def test_characters_that_a_url_needs_encoded_may_be_in_a_password(monkeypatch):
+def test_decodes_passwords(monkeypatch):
     made = read(monkeypatch, "postgresql://u:p%40%2F%3A%25%23%20@h/db")
     assert (made["USER"], made["PASSWORD"], made["HOST"], made["NAME"]) == ("u", "p@/:%# ", "h", "db")
     assert read(monkeypatch, "postgresql://u:p?s#s:s[s@h/db")["PASSWORD"] == "p?s#s:s[s"
 
 
-def test_several_hosts_are_tried_in_turn_for_the_one_that_takes_writes(monkeypatch):
+def test_several_hosts_need_read_write(monkeypatch):
     made = read(monkeypatch, "postgresql://u:p@h1,h2:5433/db")
     assert (made["HOST"], made["PORT"]) == ("h1,h2", ",5433")
     assert made["OPTIONS"]["target_session_attrs"] == "read-write"
@@ -76,14 +76,14 @@ def test_several_hosts_are_tried_in_turn_for_the_one_that_takes_writes(monkeypat
     assert "target_session_attrs" not in read(monkeypatch, "postgresql://u:p@h1/db")["OPTIONS"]
 
 
-def test_what_worked_before_works(monkeypatch):
+def test_accepts_earlier_urls(monkeypatch):
     made = read(monkeypatch, "postgres://u@[::1]:5433/db/")
     assert (made["HOST"], made["PORT"], made["NAME"], made["PASSWORD"]) == ("::1", "5433", "db", "")
     assert read(monkeypatch, "postgresql:///db?host=/run/postgresql")["HOST"] == "/run/postgresql"
     assert read(monkeypatch, "postgresql:///db")["HOST"] == ""
 
 
-def test_every_socket_has_keepalives_and_a_user_timeout_that_the_url_may_change(monkeypatch):
+def test_url_may_change_keepalives(monkeypatch):
     usual = read(monkeypatch, "postgresql://u@h/db")["OPTIONS"]
     assert (usual["keepalives"], usual["keepalives_idle"], usual["tcp_user_timeout"]) == (1, 5, 6000)
     assert usual["connect_timeout"] == limits.CONNECT_TIMEOUT
@@ -93,7 +93,7 @@ def test_every_socket_has_keepalives_and_a_user_timeout_that_the_url_may_change(
     assert (changed["keepalives_idle"], changed["tcp_user_timeout"], changed["connect_timeout"]) == ("60", "1000", "9")
 
 
-def test_no_start_up_parameter_that_a_pooler_refuses_is_sent(monkeypatch):
+def test_sends_no_parameters_that_poolers_refuse(monkeypatch):
     options = read(monkeypatch, "postgresql://u@h/db?options=-c%20lock_timeout%3D2s%20-c%20search_path%3Dours")[
         "OPTIONS"
     ]
@@ -122,13 +122,13 @@ def authority(tmp_path):
         ("ssl_cert_reqs=none", "require"),
     ],
 )
-def test_what_says_tls_is_verified_unless_it_says_that_it_is_not(monkeypatch, query, mode):
+def test_verifies_tls_by_default(monkeypatch, query, mode):
     options = read(monkeypatch, f"postgresql://u:p@db.example.com/db?{query}")["OPTIONS"]
     assert options.get("sslmode") == mode
     assert options.get("sslrootcert") == (ssl.get_default_verify_paths().cafile if mode == "verify-full" else None)
 
 
-def test_an_authority_of_one_s_own_is_used_and_means_that_it_is_verified(monkeypatch, authority):
+def test_own_ca_means_verification(monkeypatch, authority):
     options = read(monkeypatch, f"postgresql://u:p@h/db?sslrootcert={authority}")["OPTIONS"]
     assert (options["sslmode"], options["sslrootcert"]) == ("verify-full", authority)
     options = read(monkeypatch, f"postgresql://u:p@h/db?sslmode=verify-ca&sslrootcert={authority}")["OPTIONS"]

@@ -211,7 +211,7 @@ def good(tmp_path) -> dict[str, str]:
     }
 
 
-def test_the_table_is_read():
+def test_reads_the_table():
     assert len(NAMES) > 50 and {"BROKER_URL", "DATABASE_URL", "LOG_LEVEL", "ACCESS_LOG"} <= set(NAMES)
 
 
@@ -219,11 +219,11 @@ PARTS = 8
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_wrong_setting_ends_the_start_with_one_line_that_names_it_and_tells_no_secret(good, part):
+def test_invalid_settings_stop_the_start(good, part):
     check(good, [case for case in cases() if case[0] != "DATABASE_URL"][part::PARTS], 200)
 
 
-def test_a_wrong_address_of_the_database_ends_it_so_too(good):
+def test_invalid_database_url_stops_the_start(good):
     check(good, [case for case in cases() if case[0] == "DATABASE_URL"], 400)
 
 
@@ -272,7 +272,7 @@ def check(good, tried, least):
         ("LOG_LEVEL", "chatty"),
     ],
 )
-def test_every_process_ends_so(good, command, name, value):
+def test_stops_every_process(good, command, name, value):
     done = subprocess.run(
         [sys.executable, *command], cwd=ROOT, env={**good, name: value}, capture_output=True, text=True, timeout=120
     )

@@ -15,7 +15,7 @@ def test_rejects_other_text(text):
     assert parse_id(text) is None and parse_number(text) is None
 
 
-def test_zero_is_a_number_and_not_an_id():
+def test_zero_is_not_an_id():
     assert (parse_number("0"), parse_id("0"), parse_id(0)) == (0, None, None)
 
 

@@ -14,7 +14,7 @@ def line(text="it begins", *arguments, formatter=None, error=None) -> str:
     return (formatter or JsonFormatter()).format(record)
 
 
-def test_a_line_is_one_object_and_says_what_it_is_about():
+def test_line_is_one_json_object():
     with log_context(deployment=3, operation=7), log_context(host="h1", request=""):
         told = json.loads(line("%s begins", "upgrade"))
     assert (told["text"], told["level"], told["logger"]) == ("upgrade begins", "info", "worker.execution")
@@ -22,12 +22,12 @@ def test_a_line_is_one_object_and_says_what_it_is_about():
     assert "operation" not in json.loads(line())
 
 
-def test_no_text_can_make_a_second_line():
+def test_text_cannot_add_a_line():
     with log_context(host='h\n{"level": "error"}'):
         assert len(line('one\n{"text": "two"}\r\x1b[31m\u2028').splitlines()) == 1
 
 
-def test_an_error_comes_with_its_trace_in_the_same_line():
+def test_traceback_is_in_the_same_line():
     try:
         raise ValueError("no such thing")
     except ValueError as error:
@@ -35,7 +35,7 @@ def test_an_error_comes_with_its_trace_in_the_same_line():
     assert "no such thing" in json.loads(told)["error"] and len(told.splitlines()) == 1
 
 
-def test_threads_do_not_mix_up_what_they_are_about():
+def test_threads_have_their_own_context():
     seen, both = {}, threading.Barrier(2)
 
     def work(number):
@@ -51,14 +51,14 @@ def test_threads_do_not_mix_up_what_they_are_about():
     assert seen == {1: 1, 2: 2}
 
 
-def test_for_people_it_is_a_readable_line():
+def test_text_format_is_readable():
     with log_context(operation=7):
         told = line(formatter=TextFormatter())
     assert told.endswith("INFO    worker.execution: it begins [operation=7]")
 
 
 @pytest.mark.parametrize("debug", ["0", "1"])
-def test_a_real_process_logs_in_the_form_of_its_mode(debug, tmp_path):
+def test_processes_log_in_the_configured_format(debug, tmp_path):
     import os
     import subprocess
     import sys

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.found("away")
 
 
 @pytest.mark.parametrize("error", [DatabaseError, InterfaceError, RuntimeError, OSError, KeyError, MemoryError])
-def test_no_error_ends_it(error):
+def test_continues_after_errors(error):
     came, done = [], threading.Event()
 
     def act():
@@ -28,7 +28,7 @@ def test_no_error_ends_it(error):
         loop.stop()
 
 
-def test_a_pause_that_becomes_shorter_is_noticed():
+def test_notices_a_shorter_pause():
     pauses, came = [600.0], []
     loop = PeriodicThread("test", lambda: came.append(time.monotonic()), lambda: pauses[0], 60)
     try:
@@ -43,7 +43,7 @@ def test_a_pause_that_becomes_shorter_is_noticed():
         loop.stop()
 
 
-def test_it_ends_when_it_is_told_to():
+def test_stops_on_request():
     came = []
     loop = PeriodicThread("test", lambda: came.append(1), lambda: 0.01, 60)
     loop.stop()

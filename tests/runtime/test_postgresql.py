@@ -85,7 +85,7 @@ def asked(pool: Pool) -> None:
 
 
 @away
-def test_after_a_restart_no_request_meets_a_connection_of_before(server, pool):
+def test_restart_drops_old_connections(server, pool):
     """As many requests as there were connections failed, however long ago it was."""
     used = pool(server.url("postgres"))
     full(used)
@@ -97,7 +97,7 @@ def test_after_a_restart_no_request_meets_a_connection_of_before(server, pool):
 
 @away
 @pytest.mark.parametrize("seconds", [7.3])
-def test_a_server_that_comes_back_is_used_within_seconds_however_long_it_was_away(server, pool, monkeypatch, seconds):
+def test_reconnects_within_seconds(server, pool, monkeypatch, seconds):
     used = pool(server.url("postgres"))
     full(used)
     server.kill()
@@ -133,7 +133,7 @@ def test_a_server_that_comes_back_is_used_within_seconds_however_long_it_was_awa
 
 
 @away
-def test_while_it_is_away_nobody_waits_long_for_a_connection(server, pool):
+def test_fails_fast_while_away(server, pool):
     used = pool(server.url("postgres"))
     full(used)
     server.kill()
@@ -146,7 +146,7 @@ def test_while_it_is_away_nobody_waits_long_for_a_connection(server, pool):
 
 
 @away
-def test_a_frozen_server_is_given_up_and_its_connection_is_not_used_again(server, pool, monkeypatch):
+def test_gives_up_a_frozen_server(server, pool, monkeypatch):
     monkeypatch.setattr(limits, "ANSWER_SLACK", 0.5)
     used = pool(server.url("postgres") + "?options=-c%20statement_timeout%3D500")
     one = used.getconn()
@@ -164,7 +164,7 @@ def test_a_frozen_server_is_given_up_and_its_connection_is_not_used_again(server
 
 
 @away
-def test_a_statement_and_a_wait_for_a_lock_have_limits_of_the_server(server, monkeypatch):
+def test_limits_statements_and_lock_waits(server, monkeypatch):
     query = "?options=-c%20statement_timeout%3D1s%20-c%20lock_timeout%3D500"
     given = options(monkeypatch, server.url("postgres") + query)
     with Connection.connect(**given) as one, Connection.connect(**given) as other:
@@ -179,7 +179,7 @@ def test_a_statement_and_a_wait_for_a_lock_have_limits_of_the_server(server, mon
 
 @away
 @pytest.mark.skipif(bool(cable.why_not()), reason=cable.why_not() or "it is there")
-def test_a_line_that_is_cut_without_a_word_is_noticed_at_both_ends(monkeypatch):
+def test_both_ends_notice_a_cut_line(monkeypatch):
     """17 minutes it took. The server gives up the session, with its locks, as its client does."""
     with cable.Network() as network, Postgres(network=network) as server:
         given = options(monkeypatch, server.url("postgres"))
@@ -206,7 +206,7 @@ def test_a_line_that_is_cut_without_a_word_is_noticed_at_both_ends(monkeypatch):
 
 
 @away
-def test_a_connection_that_was_used_just_now_is_looked_at_without_a_round_trip(server, monkeypatch):
+def test_checks_recent_connections_without_a_round_trip(server, monkeypatch):
     one = Connection.connect(**options(monkeypatch, server.url("postgres")))
     with directly(server) as direct:
         asked = "SELECT query_start FROM pg_stat_activity WHERE pid = %s"
@@ -228,7 +228,7 @@ def test_a_connection_that_was_used_just_now_is_looked_at_without_a_round_trip(s
 
 
 @settings
-def test_of_several_hosts_the_one_that_takes_writes_is_used_and_found_again_after_a_failover(monkeypatch, pool):
+def test_finds_the_primary_after_a_failover(monkeypatch, pool):
     class ReadOnly(Postgres):
         settings = [*Postgres.settings, "default_transaction_read_only=on"]
 
@@ -308,7 +308,7 @@ def url_of(server: Postgres, query: str, host: str = "127.0.0.1") -> str:
 
 
 @settings
-def test_a_stranger_s_certificate_is_refused_where_tls_is_asked_for(monkeypatch, authority, tmp_path):
+def test_refuses_untrusted_certificates(monkeypatch, authority, tmp_path):
     with over_tls(authority) as server:
         with pytest.raises(psycopg.OperationalError, match="certificate verify failed") as caught:
             Connection.connect(**options(monkeypatch, url_of(server, "sslmode=require")))
@@ -319,7 +319,7 @@ def test_a_stranger_s_certificate_is_refused_where_tls_is_asked_for(monkeypatch,
 
 
 @settings
-def test_an_authority_of_one_s_own_vouches_for_the_name(monkeypatch, authority, tmp_path):
+def test_accepts_certificates_of_the_configured_ca(monkeypatch, authority, tmp_path):
     ca = tmp_path / "ca.pem"
     ca.write_text(authority.pem)
     with over_tls(authority) as server:
@@ -330,7 +330,7 @@ def test_an_authority_of_one_s_own_vouches_for_the_name(monkeypatch, authority, 
 
 
 @settings
-def test_a_client_s_certificate_is_shown_where_the_server_asks_for_one(monkeypatch, authority, tmp_path):
+def test_presents_the_client_certificate(monkeypatch, authority, tmp_path):
     certificate, key = authority.issue("deployer")
     for name, text in (("ca", authority.pem), ("crt", certificate), ("key", key)):
         (tmp_path / name).write_text(text)
@@ -349,7 +349,7 @@ def test_a_client_s_certificate_is_shown_where_the_server_asks_for_one(monkeypat
 
 @settings
 @pytest.mark.parametrize("mode", ["session", "transaction"])
-def test_a_pooler_is_recognised_and_each_transaction_through_it_has_its_limits(server, monkeypatch, mode):
+def test_limits_transactions_through_a_pooler(server, monkeypatch, mode):
     with PgBouncer(server, mode) as pooler:
         one = Connection.connect(**options(monkeypatch, pooler.url("postgres")))
         assert "lock_timeout" in one.in_each_transaction
@@ -364,7 +364,7 @@ def test_a_pooler_is_recognised_and_each_transaction_through_it_has_its_limits(s
 
 
 @settings
-def test_without_a_pooler_the_session_has_its_limits(server, monkeypatch):
+def test_limits_sessions_without_a_pooler(server, monkeypatch):
     with Connection.connect(**options(monkeypatch, server.url("postgres"))) as one:
         assert one.in_each_transaction == ""
         wanted = {
@@ -377,12 +377,12 @@ def test_without_a_pooler_the_session_has_its_limits(server, monkeypatch):
 
 
 @settings
-def test_newer_servers_are_told_how_long_a_transaction_may_be():
+def test_newer_servers_limit_transactions():
     assert "transaction_timeout" not in limits.of_transactions(limits.WEB, 160009)
     assert limits.of_transactions(limits.WEB, 170001)["transaction_timeout"] == "30000"
 
 
-def test_all_at_once_get_connections_of_a_pool(server, pool):
+def test_pool_serves_concurrent_requests(server, pool):
     used = pool(server.url("postgres"))
     with ThreadPoolExecutor(32) as threads:
         list(threads.map(lambda _: asked(used), range(200)))

@@ -55,7 +55,7 @@ def var(short_tmp):
     return made
 
 
-def test_no_other_process_of_the_same_user_reads_the_environment_of_web_and_worker(short_tmp, var):
+def test_environment_is_unreadable_for_other_processes(short_tmp, var):
     key = Fernet.generate_key().decode()
     environment = installation(var, FIELD_ENCRYPTION_KEYS=key, DEBUG="1")
     assert (
@@ -86,7 +86,7 @@ def children_of(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_what_was_read_is_gone_from_the_environment_of_children(monkeypatch):
+def test_children_inherit_no_secrets(monkeypatch):
     for name in env.SECRETS:
         monkeypatch.setenv(name, "canary")
     env.forget_secrets()
@@ -94,7 +94,7 @@ def test_what_was_read_is_gone_from_the_environment_of_children(monkeypatch):
     assert "canary" not in seen.stdout
 
 
-def test_the_embedded_broker_is_started_without_keys(short_tmp, var):
+def test_embedded_broker_gets_no_keys(short_tmp, var):
     environment = installation(var)
     with Process([sys.executable, "manage.py", "broker"], environment, short_tmp / "log") as broker:
         broker.wait_for("broker: ")
@@ -105,7 +105,7 @@ def test_the_embedded_broker_is_started_without_keys(short_tmp, var):
         assert environment["FIELD_ENCRYPTION_KEYS"] not in seen and environment["SECRET_KEY"] not in seen
 
 
-def test_secrets_come_from_files_and_from_the_service_manager(tmp_path, var):
+def test_reads_secrets_from_files_and_credentials(tmp_path, var):
     keys, credentials = tmp_path / "keys", tmp_path / "credentials"
     credentials.mkdir()
     first, second = Fernet.generate_key().decode(), Fernet.generate_key().decode()
@@ -134,13 +134,13 @@ def test_secrets_come_from_files_and_from_the_service_manager(tmp_path, var):
         ({"UMASK": "7777"}, "UMASK must be a umask in octal digits such as 077, not '7777'"),
     ],
 )
-def test_a_bad_file_or_mask_stops_the_start_with_one_line(var, more, line):
+def test_invalid_file_or_umask_stops_the_start(var, more, line):
     said = asked(installation(var) | more, "0")
     assert said.returncode and said.stderr.startswith(f"deployer cannot start: {line}")
     assert len(said.stderr.splitlines()) == 1
 
 
-def test_a_new_database_is_readable_by_nobody_else(var):
+def test_new_database_is_private(var):
     environment = installation(var)
     done = subprocess.run(
         ["sh", "-c", 'umask 022; "$1" manage.py migrate', "sh", sys.executable],
@@ -160,7 +160,7 @@ def test_a_new_database_is_readable_by_nobody_else(var):
     }
 
 
-def test_a_database_that_others_can_read_is_closed_at_the_start(var):
+def test_start_makes_the_database_private(var):
     database = var / "deployer.sqlite3"
     for path in (database, var / "deployer.sqlite3-wal"):
         path.touch()
@@ -170,7 +170,7 @@ def test_a_database_that_others_can_read_is_closed_at_the_start(var):
     assert stat.S_IMODE((var / "deployer.sqlite3-wal").stat().st_mode) == 0o600
 
 
-def test_the_group_keeps_what_the_mask_gives_it(var):
+def test_umask_may_allow_the_group(var):
     database = var / "deployer.sqlite3"
     database.touch()
     database.chmod(0o664)
@@ -178,7 +178,7 @@ def test_the_group_keeps_what_the_mask_gives_it(var):
     assert stat.S_IMODE(database.stat().st_mode) == 0o660
 
 
-def test_a_database_that_cannot_be_closed_stops_the_start(tmp_path, monkeypatch):
+def test_unprotectable_database_stops_the_start(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(1, "Operation not permitted")
 
@@ -190,7 +190,7 @@ def test_a_database_that_cannot_be_closed_stops_the_start(tmp_path, monkeypatch)
         env.restrict_access("DATABASE_URL", database)
 
 
-def test_over_https_cookies_are_this_host_s_own_and_browsers_insist_on_it(short_tmp, var):
+def test_https_sets_host_cookies_and_hsts(short_tmp, var):
     environment = installation(var, DEBUG="1", TRUSTED_PROXIES="127.0.0.1")
     assert (
         subprocess.run(

@@ -15,13 +15,13 @@ from tests.lab.worker import ROOT
 pytestmark = pytest.mark.found("away")
 
 
-def test_who_waits_for_work_may_wait_as_long_as_he_likes():
+def test_idle_threads_do_not_hang():
     watched, pulse = HangDetector(), Heartbeat("a", 5)
     for _ in range(100):
         assert watched.look([pulse], CHECK_INTERVAL) == []
 
 
-def test_a_piece_of_work_that_takes_longer_than_its_limit_hangs():
+def test_work_beyond_its_limit_hangs():
     watched, pulse = HangDetector(), Heartbeat("a", 5)
     with pulse:
         seen = [bool(watched.look([pulse], CHECK_INTERVAL)) for _ in range(8)]
@@ -29,7 +29,7 @@ def test_a_piece_of_work_that_takes_longer_than_its_limit_hangs():
     assert watched.look([pulse], CHECK_INTERVAL) == []
 
 
-def test_work_that_goes_on_does_not_hang():
+def test_progress_resets_the_limit():
     watched, pulse = HangDetector(), Heartbeat("a", 5)
     for _ in range(50):
         with pulse:
@@ -40,7 +40,7 @@ def test_work_that_goes_on_does_not_hang():
             assert watched.look([pulse], CHECK_INTERVAL) == []
 
 
-def test_a_process_that_was_frozen_has_not_hung():
+def test_frozen_processes_do_not_hang():
     """Stopped for an hour in the middle of a piece: it has what is left of its time."""
     watched, pulse = HangDetector(), Heartbeat("a", 5)
     with pulse:
@@ -52,7 +52,7 @@ def test_a_process_that_was_frozen_has_not_hung():
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.floats(0, 5000), st.booleans()), max_size=60))
-def test_only_what_made_no_progress_for_its_limit_is_called_hung(history):
+def test_only_work_without_progress_hangs(history):
     watched, pulse, still = HangDetector(), Heartbeat("a", 7), 0.0
     with pulse:
         watched.look([pulse], CHECK_INTERVAL)
@@ -69,7 +69,7 @@ def run(code: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_the_process_of_a_thread_that_hangs_ends_and_says_where_it_stood():
+def test_hung_process_ends_with_a_traceback():
     begun = time.monotonic()
     done = run("""
         import logging, threading, time
@@ -86,7 +86,7 @@ def test_the_process_of_a_thread_that_hangs_ends_and_says_where_it_stood():
     assert "the thread ledger has made no progress for 2 s" in done.stderr and "in hangs_here" in done.stderr
 
 
-def test_it_ends_although_its_log_hangs_too():
+def test_ends_with_a_hung_log():
     done = run("""
         import logging, threading, time
         class Hangs(logging.Handler):

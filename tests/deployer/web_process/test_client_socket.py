@@ -19,7 +19,7 @@ def pair():
     theirs.close()
 
 
-def test_a_pace_is_an_idle_time_and_an_average():
+def test_pace_has_idle_time_and_average():
     pace = Pace(idle=30, grace=10, floor=100)
     assert pace.left(0, 0) == 10
     assert pace.left(0, 10) == 0
@@ -27,7 +27,7 @@ def test_a_pace_is_an_idle_time_and_an_average():
     assert pace.left(1_000_000, 15) == 30
 
 
-def test_a_silent_client_is_given_up(pair):
+def test_gives_up_silent_clients(pair):
     line, theirs = pair
     line.begin(Pace(idle=0.2, grace=60))
     theirs.sendall(b"x")
@@ -36,7 +36,7 @@ def test_a_silent_client_is_given_up(pair):
         line.recv(10)
 
 
-def test_what_was_collected_is_not_waited_for(pair):
+def test_returns_collected_bytes_at_once(pair):
     """Whatever a client says of a length that the loop reads in another way: no thread waits for the rest."""
     line = ClientSocket(pair[0])
     line.begin(NO_WAITING)
@@ -46,7 +46,7 @@ def test_what_was_collected_is_not_waited_for(pair):
     assert time.monotonic() - began < within(0.5)
 
 
-def test_one_that_drips_is_given_up_too(pair):
+def test_gives_up_dripping_clients(pair):
     line, theirs = pair
     line.begin(Pace(idle=5, grace=0.5, floor=1000))
     over = threading.Event()
@@ -68,7 +68,7 @@ def test_one_that_drips_is_given_up_too(pair):
     assert time.monotonic() - began < within(10)
 
 
-def test_a_slow_store_is_not_the_clients_fault(pair):
+def test_slow_stores_do_not_count(pair):
     line, theirs = pair
     line.begin(Pace(idle=5, grace=0.3, floor=1000))
     for _ in range(4):
@@ -77,7 +77,7 @@ def test_a_slow_store_is_not_the_clients_fault(pair):
         assert line.recv(10) == b"x"
 
 
-def test_an_answer_that_nobody_takes_is_owed_and_a_larger_one_is_given_up(pair, monkeypatch):
+def test_buffers_unsent_answers_up_to_a_limit(pair, monkeypatch):
     monkeypatch.setattr("deployer.web_process.client_socket.SEND_TIMEOUT", 60)
     line, theirs = pair
     began = time.monotonic()

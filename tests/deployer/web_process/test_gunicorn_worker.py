@@ -80,7 +80,7 @@ def signed_in(url: str, source: str = "127.0.0.1") -> float:
     return time.monotonic() - began
 
 
-def test_gthread_alone_stands_still(environment, tmp_path):
+def test_gthread_alone_is_blocked(environment, tmp_path):
     """The control: what the attack does where nothing is in its way."""
     settings = {"GUNICORN_CMD_ARGS": "--worker-class=gthread"}
     with (
@@ -104,7 +104,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("kind", ATTACKS)
-def test_slow_clients_hold_up_nobody_and_are_let_go(web, kind):
+def test_slow_clients_block_nobody(web, kind):
     ann()
     with Slow(web.url, MANY, ATTACKS[kind](web.url)) as attack:
         assert len(attack.connections) == MANY
@@ -116,7 +116,7 @@ def test_slow_clients_hold_up_nobody_and_are_let_go(web, kind):
     assert "Traceback" not in web.log()
 
 
-def test_who_does_not_take_the_answer_holds_no_thread(web):
+def test_slow_readers_hold_no_thread(web):
     """A quarter of a megabyte each, asked for through a receive buffer of a few KiB and never read."""
     request = f"GET /api/v1/openapi.json HTTP/1.1\r\nHost: 127.0.0.1:{web.port}\r\n\r\n".encode()
     assert seconds(f"{web.url}/api/v1/openapi.json", 60) < 60  # made once
@@ -133,7 +133,7 @@ def test_who_does_not_take_the_answer_holds_no_thread(web):
         one.close()
 
 
-def test_an_address_has_so_many_connections_and_no_more(environment, tmp_path):
+def test_limits_connections_of_an_address(environment, tmp_path):
     with (
         serving(environment, tmp_path / "web.log", MAX_CONNECTIONS_PER_ADDRESS="20") as web,
         Slow(web.url, 40, b"", source="127.9.9.9") as attack,
@@ -148,7 +148,7 @@ def test_an_address_has_so_many_connections_and_no_more(environment, tmp_path):
         assert many.ended() == 0
 
 
-def test_a_process_full_of_silent_connections_takes_another(environment, tmp_path):
+def test_full_process_accepts_new_connections(environment, tmp_path):
     settings = {"MAX_CONNECTIONS_PER_ADDRESS": "5000", "GUNICORN_CMD_ARGS": "--worker-connections=60"}
     with serving(environment, tmp_path / "web.log", **settings) as web, Slow(web.url, 200, b""):
         assert seconds(f"{web.url}/healthz") < within(SOON)
@@ -158,7 +158,7 @@ def test_a_process_full_of_silent_connections_takes_another(environment, tmp_pat
     "path",
     ["/login/", "/api/v1/services/", "/api/v1/services/shop/versions/nothing/there", "/api/v1/services/shop/versions/"],
 )
-def test_a_large_form_of_a_stranger_is_cut_off_and_touches_no_disk(environment, tmp_path, short_tmp, path):
+def test_cuts_off_large_forms_of_strangers(environment, tmp_path, short_tmp, path):
     with serving(environment, tmp_path / "web.log", TMPDIR=str(short_tmp)) as web:
         sent, answer = pour(web.url, path, 300 << 20, short_tmp)
         assert answer.startswith(b"HTTP/1.1 4")
@@ -200,7 +200,7 @@ def lying_in(folder) -> int:
     return found
 
 
-def test_requests_one_behind_the_other_are_answered_in_order(web):
+def test_answers_pipelined_requests_in_order(web):
     """Also where the second comes in pieces, and its head within the first one's bytes."""
     line = socket.create_connection(("127.0.0.1", web.port), timeout=20)
     one = f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{web.port}\r\n\r\n".encode()
@@ -215,14 +215,14 @@ def test_requests_one_behind_the_other_are_answered_in_order(web):
     line.close()
 
 
-def test_a_stopping_process_ends_in_time_whoever_is_silent(environment, tmp_path):
+def test_stops_in_time_with_silent_clients(environment, tmp_path):
     with serving(environment, tmp_path / "web.log", WEB_SHUTDOWN_TIMEOUT="300") as web, Slow(web.url, 20, b""):
         process = web.process
         web.stop(60)
         assert process.returncode == 0, "it waited for who is silent, and was killed"
 
 
-def test_a_hundred_clients_at_once_are_all_answered(web):
+def test_answers_a_hundred_clients(web):
     """Honest ones: nothing of the above is in their way."""
     statuses = []
 

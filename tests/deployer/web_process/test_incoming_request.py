@@ -27,19 +27,19 @@ WHOLE = [
 
 
 @pytest.mark.parametrize("whole", WHOLE)
-def test_a_request_is_ready_with_its_last_byte_and_not_before(whole):
+def test_ready_with_the_last_byte(whole):
     assert not any(arrived(whole[:end]).ready for end in range(1, len(whole)))
     assert arrived(whole).ready
     assert arrived(*[whole[n : n + 1] for n in range(len(whole))]).ready
     assert not arrived(whole).streamed
 
 
-def test_what_comes_behind_is_kept():
+def test_keeps_following_bytes():
     assert arrived(WHOLE[1] + WHOLE[0]).data == WHOLE[1] + WHOLE[0]
     assert arrived(WHOLE[1]).address == "/login/"
 
 
-def test_a_large_body_is_streamed():
+def test_streams_large_bodies():
     large = arrived(HEAD + b"Content-Length: %d\r\n\r\n" % (MAX_BUFFERED_BODY + 1))
     assert (large.ready, large.streamed) == (True, True)
     assert not arrived(HEAD + b"Content-Length: %d\r\n\r\n" % MAX_BUFFERED_BODY).ready
@@ -57,17 +57,17 @@ def test_a_large_body_is_streamed():
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 2000,
     ],
 )
-def test_what_the_parser_will_refuse_is_not_waited_for(broken):
+def test_does_not_wait_for_invalid_requests(broken):
     assert arrived(broken).ready
 
 
-def test_a_head_without_an_end_is_too_large():
+def test_rejects_endless_heads():
     assert arrived(b"G" * 9000).too_large == "line"
     assert arrived(HEAD, b"X: y\r\n" * (MAX_HEAD // 6)).too_large == "head"
     assert arrived(HEAD + b"X: y\r\n" * (MAX_HEAD // 6) + b"\r\n").too_large == "head"
 
 
-def test_head_and_body_have_a_deadline_each():
+def test_head_and_body_have_deadlines():
     incoming = arrived(HEAD, now=3)
     assert incoming.deadline == 10  # however late a byte comes
     incoming.take(b"Content-Length: 5\r\n\r\nh", now=9)
@@ -76,6 +76,6 @@ def test_head_and_body_have_a_deadline_each():
     assert incoming.deadline == 29
 
 
-def test_who_waits_for_leave_to_send_is_known():
+def test_knows_clients_that_expect_100_continue():
     assert arrived(HEAD + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n").expects
     assert not arrived(HEAD + b"Content-Length: 5\r\n\r\n").expects

@@ -57,7 +57,7 @@ def test_nginx_accepts_the_shipped_file(tmp_path):
         ("/api/v1/hosts/import", "application/json"),
     ],
 )
-def test_slow_bodies_hold_up_nobody(place, path, kind):
+def test_slow_bodies_block_nobody(place, path, kind):
     nginx = place()
     ann()
     with Slow(nginx.url, MANY, head(nginx.url, path, 1000, kind=kind) + b"{") as attack:
@@ -68,14 +68,14 @@ def test_slow_bodies_hold_up_nobody(place, path, kind):
         wait_until(lambda: attack.ended() == MANY, 60, "all of them refused or let go")
 
 
-def test_slow_bodies_through_the_file_as_it_was_stop_the_site(place):
+def test_slow_bodies_block_the_former_file(place):
     nginx = place(FORMER, GUNICORN_CMD_ARGS="--worker-class=gthread")
     with Slow(nginx.url, MANY, head(nginx.url, "/login/", 1000) + b"u"):
         assert seconds(f"{nginx.url}/healthz", 2 * SOON, source="127.0.0.2") >= 2 * SOON
 
 
 @pytest.mark.parametrize("path", ["/login/", "/api/v1/services/", "/api/v1/services/shop/versions/"])
-def test_a_large_form_of_a_stranger_is_cut_off_and_touches_no_disk(place, short_tmp, path):
+def test_cuts_off_large_forms_of_strangers(place, short_tmp, path):
     nginx = place()
     sent, _answer = pour(nginx.url, path, 300 << 20, short_tmp, unverified())
     assert sent < 300 << 20
@@ -91,7 +91,7 @@ def status(url: str, source: str = "127.0.0.1") -> tuple[int, http.client.HTTPMe
     return answer.status, answer.headers
 
 
-def test_transport_and_what_is_closed_from_outside(place):
+def test_transport_and_closed_paths(place):
     nginx = place()
     moved, headers = status(f"{nginx.plain}/fleet?x=1")
     assert moved == 301 and headers["Location"].startswith("https://") and headers["Location"].endswith("/fleet?x=1")
@@ -102,7 +102,7 @@ def test_transport_and_what_is_closed_from_outside(place):
     assert status(f"{nginx.url}/metrics")[0] == 200
 
 
-def test_many_sign_ins_from_one_address_are_too_many(place):
+def test_limits_sign_ins_of_an_address(place):
     nginx = place()
     asked = [status(f"{nginx.url}/login/")[0] for _ in range(40)]
     assert asked[:15] == [200] * 15 and 429 in asked
