@@ -40,7 +40,7 @@ ONCE = (
     "tests/access/test_every_right.py",
     "tests/api/test_forms.py",
     "tests/api/test_packages.py::test_a_hostile_archive",
-    "tests/microservice/test_failures.py",
+    "tests/worker/test_failed_steps.py",
     "tests/builds/test_servers.py",
     "tests/builds/test_checkout.py",
 )
@@ -60,8 +60,8 @@ def pytest_collection_modifyitems(items):
 BROWSER, ATTACKS = "tests/console/browser/", "tests/attacks/"
 # What takes long although it is few tests comes first: at the end it would go on alone.
 LONG = (
-    "tests/microservice/test_execution.py",
-    "tests/microservice/test_messages.py",
+    "tests/worker/test_execution.py",
+    "tests/worker/test_broker_messages.py",
     "tests/engine/test_copies.py",
     "tests/console/views/test_many_tabs.py",
     "tests/access/test_every_right.py",
@@ -69,12 +69,12 @@ LONG = (
     ATTACKS,
     "tests/builds/test_worker.py",
     "tests/demo",
-    "tests/microservice/test_broker_away.py",
+    "tests/worker/test_broker_away.py",
     "tests/away",
     "tests/deployer/web_process",
     "tests/deployctl/test_waiting.py",
     "tests/console/forms/test_unchanged.py",
-    "tests/microservice/test_broker_under_load.py",
+    "tests/worker/test_broker_under_load.py",
 )
 
 
@@ -218,6 +218,14 @@ def sshds(_hosts):
         processes.end_using(host.root)
         shutil.rmtree(host.root, ignore_errors=True)
         host.root.mkdir()
+
+
+@pytest.fixture
+def make_fleet(transactional_db, sshds):
+    """`make_fleet(hosts=2, pre_command="true")`: a service on that many real hosts (`tests.lab.fleet.Fleet`)."""
+    from tests.lab.fleet import Fleet  # needs Django's models
+
+    return lambda hosts=2, **service: Fleet(sshds(hosts), **service)
 
 
 @pytest.fixture

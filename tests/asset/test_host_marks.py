@@ -12,7 +12,6 @@ from microservice.deployments import actions
 from microservice.status import DeploymentStatus, OperationStatus
 from tests.microservice.deployments.requests import install
 from tests.microservice.deployments.test_forgetting import ADMIN
-from tests.microservice.test_execution import world  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("keys")]
 WHO = Caller(name="ann", scopes=frozenset({"admin"}))
@@ -24,28 +23,28 @@ def twin(of: Asset, **more) -> Asset:
     return Asset.objects.create(**{**fields, "hostname": "alias", **more})
 
 
-def text(here) -> str:
-    return (here.hosts[0].root / ".deployer-host").read_text().strip()
+def text(fleet) -> str:
+    return (fleet.hosts[0].root / ".deployer-host").read_text().strip()
 
 
-def test_refuses_an_operation_on_a_second_row(world, worker):  # noqa: F811
-    here = world(hosts=1)
+def test_refuses_an_operation_on_a_second_row(make_fleet, worker):
+    fleet = make_fleet(hosts=1)
     worker()
-    assert here.install().status == DeploymentStatus.SUCCEEDED
-    assert text(here) == host_marks.mark_of(here.assets[0])
-    second = twin(here.assets[0])
-    made = here.ended(install(ADMIN, here.versions[1], [second.pk]))
+    assert fleet.install().status == DeploymentStatus.SUCCEEDED
+    assert text(fleet) == host_marks.mark_of(fleet.assets[0])
+    second = twin(fleet.assets[0])
+    made = fleet.ended(install(ADMIN, fleet.versions[1], [second.pk]))
     operation = made.operations.get()
     assert operation.status == OperationStatus.UNDONE
     assert "belong to another host: h0" in operation.error and "Nothing was changed" in operation.error
-    here.assets, rest = here.assets[:1], second
-    assert here.running() == "1.0" and rest.instances.get().version is None
-    assert here.go("upgrade", 0, 1).status == DeploymentStatus.SUCCEEDED, "the first one goes on as ever"
+    fleet.assets, rest = fleet.assets[:1], second
+    assert fleet.running() == "1.0" and rest.instances.get().version is None
+    assert fleet.go("upgrade", 0, 1).status == DeploymentStatus.SUCCEEDED, "the first one goes on as ever"
 
 
-def test_check_names_the_other_row_if_visible(world):  # noqa: F811
-    here = world(hosts=1)
-    first = here.assets[0]
+def test_check_names_the_other_row_if_visible(make_fleet):
+    fleet = make_fleet(hosts=1)
+    first = fleet.assets[0]
     assert hosts.check(first, WHO)["ready"]
     second = twin(first)
     found = hosts.check(second, WHO)
@@ -61,36 +60,36 @@ def test_check_names_the_other_row_if_visible(world):  # noqa: F811
     assert hosts.check(first, WHO)["ready"]
 
 
-def test_accepts_another_folder_of_the_machine(world, tmp_path):  # noqa: F811
-    here = world(hosts=1)
-    hosts.check(here.assets[0], WHO)
-    folder = here.hosts[0].root / "other"
+def test_accepts_another_folder_of_the_machine(make_fleet, tmp_path):
+    fleet = make_fleet(hosts=1)
+    hosts.check(fleet.assets[0], WHO)
+    folder = fleet.hosts[0].root / "other"
     folder.mkdir()
-    assert hosts.check(twin(here.assets[0], base_path=str(folder)), WHO)["ready"]
+    assert hosts.check(twin(fleet.assets[0], base_path=str(folder)), WHO)["ready"]
 
 
-def test_check_takes_over_an_abandoned_folder(world, worker):  # noqa: F811
-    here = world(hosts=1)
+def test_check_takes_over_an_abandoned_folder(make_fleet, worker):
+    fleet = make_fleet(hosts=1)
     worker()
-    here.install()
-    first = here.assets[0]
+    fleet.install()
+    first = fleet.assets[0]
     actions.archive_host(ADMIN, first, "moved", forget_instances=True)
     second = twin(first, hostname="h0")
     found = hosts.check(second, WHO)
     assert found["ready"] and "no longer exists" in " ".join(found["warnings"])
-    assert text(here) == host_marks.mark_of(second)
+    assert text(fleet) == host_marks.mark_of(second)
     assert hosts.check(second, WHO)["warnings"] == []
-    here.assets = [second]
-    made = here.ended(install(ADMIN, here.versions[1], [second.pk]))
+    fleet.assets = [second]
+    made = fleet.ended(install(ADMIN, fleet.versions[1], [second.pk]))
     assert made.status == DeploymentStatus.SUCCEEDED, "the fence of the new instance is above the forgotten one's"
-    assert here.running() == "2.0"
+    assert fleet.running() == "2.0"
 
 
-def test_reports_a_mark_that_cannot_be_replaced(world):  # noqa: F811
+def test_reports_a_mark_that_cannot_be_replaced(make_fleet):
     """The check said that the folder was this one's from now on, and the next operation was refused."""
-    here = world(hosts=1)
-    first = here.assets[0]
-    left = here.hosts[0].root / ".deployer-host"
+    fleet = make_fleet(hosts=1)
+    first = fleet.assets[0]
+    left = fleet.hosts[0].root / ".deployer-host"
     left.write_text("999999-17 gone\n")
     if subprocess.run(["chattr", "+i", left], capture_output=True).returncode:
         pytest.skip("this file system has no files that even root cannot replace")
@@ -100,12 +99,12 @@ def test_reports_a_mark_that_cannot_be_replaced(world):  # noqa: F811
         subprocess.run(["chattr", "-i", left], check=True)
     assert not found["ready"] and "could not be replaced" in found["error"] and "gone" in found["error"]
     assert not found["warnings"] and str(left) in found["next_step"]
-    assert hosts.check(first, WHO)["ready"] and text(here) == host_marks.mark_of(first)
+    assert hosts.check(first, WHO)["ready"] and text(fleet) == host_marks.mark_of(first)
 
 
-def test_recognizes_marks_of_other_installations(world):  # noqa: F811
-    here = world(hosts=1)
-    first = here.assets[0]
+def test_recognizes_marks_of_other_installations(make_fleet):
+    fleet = make_fleet(hosts=1)
+    first = fleet.assets[0]
     mark = host_marks.mark_of(first)
     assert host_marks.owner(mark) == first and host_marks.owner("") is host_marks.owner("x") is None
     number = mark.split("-")[0]

@@ -20,13 +20,13 @@ from tests.builds.buildservers import Server
 from tests.builds.repository import Repository
 from tests.lab import processes
 from tests.lab.broker import Broker
+from tests.lab.fleet import package
 from tests.lab.network import wait_until
 from tests.lab.nginx import Nginx
 from tests.lab.postgres import Postgres
 from tests.lab.sshd import Sshd
 from tests.lab.web import Web
 from tests.lab.worker import ROOT, Worker
-from tests.microservice.world import package
 
 from .caller import Client
 

@@ -9,7 +9,7 @@ import pytest
 from tests.deployer.web_process.test_gunicorn_worker import head, lying_in, pour
 from tests.lab.attack import Slow, connection_to, unverified
 from tests.lab.busy import within
-from tests.microservice.world import package
+from tests.lab.fleet import package
 
 SOON = 10.0  # seconds, on a busy machine; before, there was no answer as long as the attack went on
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"

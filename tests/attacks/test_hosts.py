@@ -5,10 +5,10 @@ import json
 
 import pytest
 
+from tests.lab.fleet import package
 from tests.lab.hostile import forced
 from tests.lab.network import wait_until
 from tests.lab.sshd import Sshd
-from tests.microservice.world import package
 
 from .caller import Meant
 from .instance import RED_PASSWORD, RED_VALUE

@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from tests.api.archives import END, entry, packed, raw
-from tests.microservice.world import package
+from tests.lab.fleet import package
 
 from .caller import Meant
 from .instance import RED_SECRET

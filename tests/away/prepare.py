@@ -18,18 +18,18 @@ def main() -> None:
     from django.contrib.auth.models import User
 
     from access.tokens import make_token
-    from tests.microservice.world import World
+    from tests.lab.fleet import Fleet
 
     hosts = [SimpleNamespace(**one) for one in json.loads(sys.argv[1])]
     user = User.objects.create_superuser("ann", password="a-long-passphrase-of-ann")
-    world = World(hosts, versions=2, pre_command=WORK.format(int(sys.argv[2])), limits={"step_timeout": 3600})  # type: ignore[arg-type]
+    fleet = Fleet(hosts, versions=2, pre_command=WORK.format(int(sys.argv[2])), limits={"step_timeout": 3600})  # type: ignore[arg-type]
     print(
         json.dumps(
             {
                 "token": make_token(user, "away", ["read", "publish", "deploy", "admin"])[1],
-                "service": world.service.name,
-                "versions": [version.pk for version in world.versions],
-                "hosts": [host.pk for host in world.assets],
+                "service": fleet.service.name,
+                "versions": [version.pk for version in fleet.versions],
+                "hosts": [host.pk for host in fleet.assets],
             }
         )
     )

@@ -11,20 +11,20 @@ from demo import misbehave
 from demo.service import definition
 from microservice.models import Step
 from tests.lab.busy import within
-from tests.microservice.test_execution import until
-from tests.microservice.world import CHECK, START, STOP, World
+from tests.lab.fleet import CHECK, START, STOP, Fleet
+from tests.lab.network import wait_until
 from worker import execution
 
 at = definition._may_misbehave
 
 
 @pytest.fixture
-def here(transactional_db, sshds):
+def fleet(transactional_db, sshds):
     commands = {"start": START, "stop": STOP, "check": CHECK, "pre": "true", "post": "true"}
-    world = World(
+    fleet = Fleet(
         sshds(1), name=definition.NAME, **{f"{name}_command": at(name) + text for name, text in commands.items()}
     )
-    yield world
+    yield fleet
     execution.process_writer().close()
     execution.process_writer.cache_clear()
 
@@ -38,45 +38,45 @@ def run(deployment):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("step", misbehave.STEPS)
-def test_failing_step_is_undone(here, step):
-    run(here.install(wait=False))
-    misbehave.misbehave(here.hosts[0].root, "fail", step)
-    here.service.check_timeout = 1
-    here.service.save()
-    operation = run(here.go("upgrade", 0, 1, wait=False))
+def test_failing_step_is_undone(fleet, step):
+    run(fleet.install(wait=False))
+    misbehave.misbehave(fleet.hosts[0].root, "fail", step)
+    fleet.service.check_timeout = 1
+    fleet.service.save()
+    operation = run(fleet.go("upgrade", 0, 1, wait=False))
     assert (operation.status, operation.error_step) == ("undone", step)
     assert "told to fail" in operation.error
-    here.agrees(0)
-    misbehave.misbehave(here.hosts[0].root, "heal")
-    assert run(here.go("upgrade", 0, 1, wait=False)).status == "succeeded"
+    fleet.agrees(0)
+    misbehave.misbehave(fleet.hosts[0].root, "heal")
+    assert run(fleet.go("upgrade", 0, 1, wait=False)).status == "succeeded"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_dropped_connection_changes_nothing(here, worker):
+def test_dropped_connection_changes_nothing(fleet, worker):
     worker()
-    here.install()
-    here.service.pre_command = "sleep 3"
-    here.service.save()
-    deployment = here.go("upgrade", 0, 1, wait=False)
-    until(lambda: Step.objects.filter(name="pre", status="running").exists(), 20)
-    told = misbehave.misbehave(here.hosts[0].root, "drop", "1", here.hosts[0].folder)
+    fleet.install()
+    fleet.service.pre_command = "sleep 3"
+    fleet.service.save()
+    deployment = fleet.go("upgrade", 0, 1, wait=False)
+    wait_until(lambda: Step.objects.filter(name="pre", status="running").exists(), 20)
+    told = misbehave.misbehave(fleet.hosts[0].root, "drop", "1", fleet.hosts[0].folder)
     assert not told.startswith("0 ")
-    assert here.ended(deployment).status == "succeeded"
-    here.agrees(1)
+    assert fleet.ended(deployment).status == "succeeded"
+    fleet.agrees(1)
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a disk small enough to fill it")
-def test_full_disk_keeps_old_version(here):
-    run(here.install(wait=False))
+def test_full_disk_keeps_old_version(fleet):
+    run(fleet.install(wait=False))
     try:
-        assert "full" in misbehave.misbehave(here.hosts[0].root, "full")
-        operation = run(here.go("upgrade", 0, 1, wait=False))
+        assert "full" in misbehave.misbehave(fleet.hosts[0].root, "full")
+        operation = run(fleet.go("upgrade", 0, 1, wait=False))
         assert operation.status == "undone" and "disk" in operation.error
-        here.agrees(0)
+        fleet.agrees(0)
     finally:
-        misbehave.misbehave(here.hosts[0].root, "heal")
-    assert run(here.go("upgrade", 0, 1, wait=False)).status == "succeeded"
+        misbehave.misbehave(fleet.hosts[0].root, "heal")
+    assert run(fleet.go("upgrade", 0, 1, wait=False)).status == "succeeded"
 
 
 @pytest.mark.parametrize("words", [[], ["node9"], ["node1", "explode"], ["node1", "fail"], ["node1", "hang", "lunch"]])

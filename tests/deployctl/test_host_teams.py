@@ -17,17 +17,17 @@ from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.publishing.auto_deploy import build_ended
 from microservice.status import DeploymentStatus, OperationStatus
 from tests.api.conftest import Api
+from tests.lab.fleet import Fleet
 from tests.lab.web import Web
-from tests.microservice.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def here(transactional_db, sshds):
+def fleet(transactional_db, sshds):
     """h0 is red's, h1 everybody's; blue has the service."""
-    made = World(sshds(2))
+    made = Fleet(sshds(2))
     made.red, made.blue = (Team.objects.create(name=name) for name in ("red", "blue"))
     made.service.team = made.blue
     made.service.auto_deploy_tag = "follow"
@@ -36,11 +36,11 @@ def here(transactional_db, sshds):
     return made
 
 
-def test_no_way_leads_to_a_host_of_another_team(here, environment, worker, tmp_path):
+def test_no_way_leads_to_a_host_of_another_team(fleet, environment, worker, tmp_path):
     bob = get_user_model().objects.create_user("bob")
-    Membership.objects.create(team=here.blue, user=bob, role="owner")
+    Membership.objects.create(team=fleet.blue, user=bob, role="owner")
     secret = make_token(bob, "ci", ["read", "publish", "deploy", "admin"])[1]
-    api, browser, first = Api(secret), Client(), here.versions[0]
+    api, browser, first = Api(secret), Client(), fleet.versions[0]
     browser.force_login(bob)
     with Web(environment, tmp_path / "web.log") as web:
 
@@ -57,11 +57,11 @@ def test_no_way_leads_to_a_host_of_another_team(here, environment, worker, tmp_p
 
         # The command line, by name and by number; the API; the console.
         assert "Host h0 does not exist" in ctl("deploy", "shop", "1.0", "--host", "h0").stderr
-        by_number = ctl("deploy", "shop", "1.0", "--host", str(here.assets[0].pk))
-        assert by_number.returncode != 0 and f"no host {here.assets[0].pk}" in by_number.stderr
-        asked = api.post(f"/services/shop/versions/{first.pk}/install", {"host": [here.assets[0].pk]})
+        by_number = ctl("deploy", "shop", "1.0", "--host", str(fleet.assets[0].pk))
+        assert by_number.returncode != 0 and f"no host {fleet.assets[0].pk}" in by_number.stderr
+        asked = api.post(f"/services/shop/versions/{first.pk}/install", {"host": [fleet.assets[0].pk]})
         assert (asked.status_code, asked.json()["code"]) == (422, "wrong_target")
-        page = browser.post(f"/services/shop/versions/{first.pk}/install/", {"host": here.assets[0].pk, "key": "k"})
+        page = browser.post(f"/services/shop/versions/{first.pk}/install/", {"host": fleet.assets[0].pk, "key": "k"})
         assert page.status_code == 422 and b"h0" not in page.content
         assert not Deployment.objects.exists()
         # What is everybody's takes it.
@@ -69,19 +69,19 @@ def test_no_way_leads_to_a_host_of_another_team(here, environment, worker, tmp_p
         done = ctl("deploy", "shop", "1.0", "--host", "h1", "--tag", "follow", "--wait")
         assert done.returncode == 0, done.stderr
     with_worker.stop()
-    _after_it_was_given_away(here, api, worker)
-    assert not here.folder(0).exists()
+    _after_it_was_given_away(fleet, api, worker)
+    assert not fleet.folder(0).exists()
 
 
-def _after_it_was_given_away(here: World, api: Api, worker) -> None:
+def _after_it_was_given_away(fleet: Fleet, api: Api, worker) -> None:
     """Requested while the host was everybody's, and claimed when it was red's; then tried again in every way."""
-    first, second, third = here.versions
-    trace, instance = here.trace(1), MicroServiceInstance.objects.get()
+    first, second, third = fleet.versions
+    trace, instance = fleet.trace(1), MicroServiceInstance.objects.get()
     asked = api.post(f"/services/shop/versions/{first.pk}/upgrade", {"dest_version": second.pk, "host": "all"})
     assert asked.status_code == 202
-    HostTeam.objects.create(host=here.assets[1], team=here.red)
+    HostTeam.objects.create(host=fleet.assets[1], team=fleet.red)
     worker()
-    made = here.ended(Deployment.objects.get(pk=asked.json()["id"]))
+    made = fleet.ended(Deployment.objects.get(pk=asked.json()["id"]))
     assert made.status == DeploymentStatus.FAILED
     assert made.operations.get().status == OperationStatus.NOT_STARTED
     instance.refresh_from_db()
@@ -98,8 +98,8 @@ def _after_it_was_given_away(here: World, api: Api, worker) -> None:
     with transaction.atomic():
         build_ended(third)
     assert Operation.objects.count() == count
-    assert (here.trace(1), here.current(1), here.running(1)) == (trace, "1.0", "1.0")
+    assert (fleet.trace(1), fleet.current(1), fleet.running(1)) == (trace, "1.0", "1.0")
     gone = api.post("/services/shop/instances/delete", {"instances": [instance.pk]})
     assert gone.status_code == 202
-    assert here.ended(Deployment.objects.get(pk=gone.json()["id"])).status == DeploymentStatus.SUCCEEDED
-    assert here.running(1) == ""
+    assert fleet.ended(Deployment.objects.get(pk=gone.json()["id"])).status == DeploymentStatus.SUCCEEDED
+    assert fleet.running(1) == ""

@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from access.tokens import make_token
 from microservice.models import Deployment, MicroServiceInstance
 from tests.lab.web import Web
-from tests.microservice import apart
+from tests.microservice.deployments import distinct_ids
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("hosts")]
@@ -43,7 +43,7 @@ def let_go() -> None:
 
 
 def test_upgrade_and_revert_go_where_they_say(ctl):
-    here = apart.made()
+    here = distinct_ids.create()
     for words, hosts in (
         (["upgrade", "shop", "3.0", "--host", "web1"], "web1"),
         (["upgrade", "shop", "3.0", "--host", "9002"], "web2"),
@@ -61,7 +61,7 @@ def test_upgrade_and_revert_go_where_they_say(ctl):
 
 
 def test_what_names_nothing_goes_nowhere(ctl):
-    here = apart.made()
+    here = distinct_ids.create()
     for words, told in (
         (["--host", "nowhere"], "no instance on host nowhere"),
         (["--host", "9103"], "no instance on host 9103"),
@@ -81,18 +81,18 @@ def test_what_names_nothing_goes_nowhere(ctl):
 
 
 def test_an_install_takes_names_and_ids(ctl):
-    apart.made()
+    distinct_ids.create()
     taken = ctl("install", "shop", "2.0", "--host", "9002", "--no-wait")
     assert taken.returncode == 4 and "web2:10.0.0.2 already has shop" in taken.stderr
     assert "Host 9103" in ctl("install", "shop", "2.0", "--host", "9103", "--no-wait").stderr
     assert ctl("install", "shop", "2.0", "--host", "all", "--no-wait").returncode == 2
     done = ctl("--json", "install", "shop", "2.0", "--host", "spare", "--no-wait")
     assert done.returncode == 0, done.stderr
-    assert MicroServiceInstance.objects.get(host=apart.SPARE).lock_deployment_id == json.loads(done.stdout)["id"]
+    assert MicroServiceInstance.objects.get(host=distinct_ids.SPARE).lock_deployment_id == json.loads(done.stdout)["id"]
 
 
 def test_what_runs_where_says_which_id_is_which(ctl):
-    apart.made()
+    distinct_ids.create()
     done = ctl("status", "shop")
     assert done.stderr.split()[:3] == ["instance", "host", "id"]
     rows = [line.split()[:3] for line in done.stdout.splitlines()]

@@ -24,9 +24,9 @@ from messages.rendering import literal
 from microservice.models import NAME_PATTERN, Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus
 from tests import factories
+from tests.lab.fleet import CHECK, Fleet
 from tests.lab.network import wait_until
 from tests.lab.web import Web
-from tests.microservice.world import CHECK, World
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEN = "2026-07-14T10:09:10+02:00"
@@ -177,32 +177,32 @@ def test_build_failed_versions_again(shell):
 
 
 def test_upgrade_wait_and_retry(shell, sshds, worker):
-    world = World(sshds(1), versions=3)
+    fleet = Fleet(sshds(1), versions=3)
     worker()
-    world.install(0)
+    fleet.install(0)
     shell(recipe("Upgrade and wait"))
-    world.agrees(1)
-    world.service.check_command = "false"
-    world.service.save()
-    failed = world.go("upgrade", 1, 2)
+    fleet.agrees(1)
+    fleet.service.check_command = "false"
+    fleet.service.save()
+    failed = fleet.go("upgrade", 1, 2)
     assert failed.status == DeploymentStatus.FAILED
-    world.service.check_command = CHECK
-    world.service.save()
+    fleet.service.check_command = CHECK
+    fleet.service.save()
     shell(recipe("Retry what failed"), DEPLOYMENT=str(failed.pk))
-    world.agrees(2)
+    fleet.agrees(2)
 
 
 @pytest.mark.found("hosts")
 def test_upgrade_some_hosts(shell, sshds, worker):
-    world = World(sshds(2), versions=3)
+    fleet = Fleet(sshds(2), versions=3)
     worker()
-    world.install(0)
+    fleet.install(0)
     by_command, by_request = recipes("Upgrade some hosts")
     shell(by_command)
-    world.agrees(1)
-    told = shell(by_request, RUNS_NOW=str(world.versions[1].pk), DEST=str(world.versions[2].pk))
-    world.ended(Deployment.objects.get(pk=json.loads(told)["id"]))
-    world.agrees(2)
+    fleet.agrees(1)
+    told = shell(by_request, RUNS_NOW=str(fleet.versions[1].pk), DEST=str(fleet.versions[2].pk))
+    fleet.ended(Deployment.objects.get(pk=json.loads(told)["id"]))
+    fleet.agrees(2)
 
 
 def test_set_a_secret(web, shell, tmp_path):

@@ -77,9 +77,7 @@ HELD = {
         ("tests/engine/test_runner_hostile.py", "test_values_reach_commands_unchanged"),
     ),
     "rotate_keys": (("tests/access/test_commands.py", "test_rotate_keys_rewrites_every_secret"),),
-    "no secret in logs, pages, errors, processes": (
-        ("tests/microservice/test_canaries.py", "test_no_secret_comes_out_anywhere"),
-    ),
+    "no secret in logs, pages, errors, processes": (("tests/security/test_canaries.py", "test_leaks_no_secret"),),
     "idempotency keys are per caller": (("tests/api/test_idempotency.py", "test_keys_belong_to_a_caller"),),
     "the broker's socket is private": (("tests/security/test_held.py", "test_the_brokers_socket_is_for_its_owner"),),
     "the demo's files are private": (("tests/demo/test_demo.py", "test_secret_files_are_private"),),

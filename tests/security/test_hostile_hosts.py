@@ -20,9 +20,9 @@ from tests.engine.test_conduct import Site, Watching
 from tests.engine.words import said
 from tests.lab import processes
 from tests.lab.busy import within
+from tests.lab.fleet import Fleet
 from tests.lab.hostile import forced
 from tests.lab.sshd import Sshd
-from tests.microservice.world import World
 from worker import execution
 from worker.progress import Progress
 
@@ -139,14 +139,14 @@ event("end", old="done", new="100")
 
 
 @pytest.fixture
-def hostile_world(transactional_db, tmp_path, settings):
+def hostile_fleet(transactional_db, tmp_path, settings):
     servers = []
 
-    def make(body: str) -> World:
+    def make(body: str) -> Fleet:
         settings.UNREACHABLE_TIMEOUT = 0
         servers.append(Sshd(tmp_path / "host", extra=forced(tmp_path / "lie", body)))
         servers[0].start()
-        return World(servers, limits=LIMITS, check_command="", stop_command="")
+        return Fleet(servers, limits=LIMITS, check_command="", stop_command="")
 
     yield make
     execution.process_writer().close()
@@ -168,9 +168,9 @@ while True: out(b"z" * 65536)
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("body", [BOTH, HEAD + 'event("begun", at="9" * 18)', LIES["endless output"][0]])
-def test_hostile_host_adds_no_unplanned_rows(hostile_world, client, body, admin_client):
-    world = hostile_world(body)
-    deployment = world.install(wait=False)
+def test_hostile_host_adds_no_unplanned_rows(hostile_fleet, client, body, admin_client):
+    fleet = hostile_fleet(body)
+    deployment = fleet.install(wait=False)
     until = time.monotonic() + 40
     while Operation.objects.exclude(status__in=("failed", "undone")).exists():
         assert time.monotonic() < until, Operation.objects.values("status", "error")
@@ -191,9 +191,9 @@ def test_hostile_host_adds_no_unplanned_rows(hostile_world, client, body, admin_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_trickling_output_makes_one_row_a_second(hostile_world):
+def test_trickling_output_makes_one_row_a_second(hostile_fleet):
     trickle = HEAD + 'end = time.time() + 5\nwhile time.time() < end: out(b"x"); time.sleep(0.02)'
-    hostile_world(trickle).install(wait=False)
+    hostile_fleet(trickle).install(wait=False)
     thread = threading.Thread(target=execution.work, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

@@ -207,7 +207,7 @@ class Scene:
         from asset.models import Asset, Credential
         from microservice.models import MicroService, MicroServiceVersion
         from microservice.status import BuildStatus
-        from tests.microservice.world import package
+        from tests.lab.fleet import package
 
         user = User.objects.create_superuser("storm", password=None)
         self.token = make_token(user, "storm", ["read", "publish", "deploy", "admin"])[1]

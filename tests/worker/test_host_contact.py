@@ -6,18 +6,17 @@ from asset.models import Asset
 from audit.models import Event
 from microservice.status import OperationStatus
 from tests.lab.network import free_port
-from tests.microservice.test_execution import world  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("keys")]
 
 
-def test_refused_connection_marks_host_unreachable(world, worker, admin_client):  # noqa: F811
-    here = world(hosts=2)
+def test_refused_connection_marks_host_unreachable(make_fleet, worker, admin_client):
+    fleet = make_fleet(hosts=2)
     worker()
-    here.install()
+    fleet.install()
     assert set(Asset.objects.values_list("reachable", "last_error")) == {(True, "")}
-    Asset.objects.filter(pk=here.assets[1].pk).update(port=free_port())
-    here.go("upgrade", 0, 1)
+    Asset.objects.filter(pk=fleet.assets[1].pk).update(port=free_port())
+    fleet.go("upgrade", 0, 1)
     well, silent = Asset.objects.order_by("pk")
     assert (well.reachable, well.last_error) == (True, "")
     assert silent.reachable is False and silent.ip in silent.last_error
@@ -26,39 +25,39 @@ def test_refused_connection_marks_host_unreachable(world, worker, admin_client):
     assert "unreachable" in page and 'tone-ok">' not in page.split('id="host-')[1].split("<td>")[1]
 
 
-def test_silent_hosts_have_own_errors(world, worker):  # noqa: F811
-    here = world(hosts=3)
+def test_silent_hosts_have_own_errors(make_fleet, worker):
+    fleet = make_fleet(hosts=3)
     worker()
-    here.install()
-    for asset in here.assets:
+    fleet.install()
+    for asset in fleet.assets:
         Asset.objects.filter(pk=asset.pk).update(port=free_port())
-    here.go("upgrade", 0, 1)
+    fleet.go("upgrade", 0, 1)
     for asset in Asset.objects.all():
         assert asset.reachable is False and f"{asset.ip}:{asset.port}" in asset.last_error
 
 
-def test_changed_key_is_shown_until_resolved(world, worker):  # noqa: F811
-    here = world(hosts=1)
+def test_changed_key_is_shown_until_resolved(make_fleet, worker):
+    fleet = make_fleet(hosts=1)
     worker()
-    here.install()
-    pinned = here.assets[0].host_key
+    fleet.install()
+    pinned = fleet.assets[0].host_key
     other = pinned.split()[0] + " " + "AAAAC3NzaC1lZDI1NTE5AAAAILnm2dGkkGqGNDcUmBHG2ufnQbDAGcGPTJr1dPGIQnkX"
     Asset.objects.update(host_key=other)
-    assert here.go("upgrade", 0, 1).operations.get().status == OperationStatus.UNDONE
+    assert fleet.go("upgrade", 0, 1).operations.get().status == OperationStatus.UNDONE
     host = Asset.objects.get()
     assert host.offered_key == pinned and "another host key" in host.last_error
     Asset.objects.update(host_key=pinned)
-    here.go("upgrade", 0, 1)
+    fleet.go("upgrade", 0, 1)
     host.refresh_from_db()
     assert (host.reachable, host.last_error, host.offered_key) == (True, "", "")
 
 
-def test_refused_login_is_reachable_but_not_ready(world, worker, admin_client):  # noqa: F811
-    here = world(hosts=1)
+def test_refused_login_is_reachable_but_not_ready(make_fleet, worker, admin_client):
+    fleet = make_fleet(hosts=1)
     worker()
-    here.install()
+    fleet.install()
     Asset.objects.update(username="nobody-of-this-name")
-    here.go("upgrade", 0, 1)
+    fleet.go("upgrade", 0, 1)
     host = Asset.objects.get()
     assert host.reachable is True and "rejected the login" in host.last_error
     assert "reachable but not ready" in admin_client.get("/hosts/").content.decode()

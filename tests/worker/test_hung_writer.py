@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from microservice.status import DeploymentStatus
+from tests.lab.fleet import Fleet
+from tests.lab.network import wait_until
 from tests.lab.worker import Process
-from tests.microservice.test_execution import until
-from tests.microservice.world import World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
 HANGS = """
@@ -33,14 +33,14 @@ main()
 
 
 def test_worker_with_hung_writer_is_replaced(transactional_db, sshds, environment, worker, tmp_path):
-    here = World(sshds(1))
+    fleet = Fleet(sshds(1))
     with Process([sys.executable, "-c", HANGS], environment, tmp_path / "hangs.log") as hung:
         hung.wait_for(" ready.", 60)
-        asked = here.install(0, wait=False)
-        until(lambda: not hung.running(), 60)
+        asked = fleet.install(0, wait=False)
+        wait_until(lambda: not hung.running(), 60)
         assert hung.process.returncode == 70
         assert "the thread writer has made no progress for 3 s" in hung.log() and "in hangs" in hung.log()
     worker()
-    assert here.ended(asked, 60).status == DeploymentStatus.SUCCEEDED
-    here.agrees(0)
-    assert here.trace().count("start 1.0") == 1
+    assert fleet.ended(asked, 60).status == DeploymentStatus.SUCCEEDED
+    fleet.agrees(0)
+    assert fleet.trace().count("start 1.0") == 1

@@ -9,7 +9,6 @@ from microservice.models import MicroServiceInstance
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
 from tests.microservice.deployments.requests import end_all, install, other, preview_install
-from tests.microservice.test_execution import world  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
 ANN = Caller(name="ann", scopes=frozenset({"deploy"}))
@@ -81,15 +80,15 @@ def test_dialog_offers_the_host(failed, admin_client):
     assert "already" not in page.split('name="host"')[1].split("</label>")[0]
 
 
-def test_second_version_runs_on_a_host(world, worker):  # noqa: F811
-    here = world(
+def test_second_version_runs_on_a_host(make_fleet, worker):
+    fleet = make_fleet(
         hosts=1,
         start_command='[ "$VERSION" != 1.0 ] || exit 7; echo "$VERSION" >"$SHARED/v"',
         stop_command="true",
         check_command='[ "$(cat "$SHARED/v")" = "$VERSION" ]',
     )
     worker()
-    assert here.install(0).status == DeploymentStatus.FAILED
-    assert here.install(1).status == DeploymentStatus.SUCCEEDED
-    assert here.current() == "2.0"
-    assert MicroServiceInstance.objects.get().version == here.versions[1]
+    assert fleet.install(0).status == DeploymentStatus.FAILED
+    assert fleet.install(1).status == DeploymentStatus.SUCCEEDED
+    assert fleet.current() == "2.0"
+    assert MicroServiceInstance.objects.get().version == fleet.versions[1]

@@ -16,7 +16,7 @@ from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
 from tests.api.conftest import api, store  # noqa: F401
-from tests.microservice import apart
+from tests.microservice.deployments import distinct_ids
 from tests.microservice.deployments.requests import change_version, end_all
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("hosts")]
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.found("hosts")]
 
 @pytest.fixture
 def here(db):
-    return apart.made()
+    return distinct_ids.create()
 
 
 def path(here, action="upgrade"):
@@ -60,7 +60,7 @@ def test_hosts_and_instances_of_a_request(here, api, action, where, hosts):  # n
     shown = api().post(path(here, action), body(here, action, **where, dry_run=True))
     assert shown.status_code == 200, shown.content
     assert {one["host"].partition(":")[0] for one in shown.json()["targets"]} == hosts
-    ids = {apart.IDS[one] for one in hosts}
+    ids = {distinct_ids.IDS[one] for one in hosts}
     assert {(one["host_id"], one["instance_id"]) for one in shown.json()["targets"]} == ids
     done = api().post(path(here, action), body(here, action, **where, plan_token=shown.json()["plan_token"]))
     assert done.status_code == 202, done.content
@@ -78,7 +78,7 @@ def test_hosts_and_instances_of_a_request(here, api, action, where, hosts):  # n
         ({}, ["/host"], ["host", "instances"]),
         ({"host": [9103]}, ["/host"], ["9103"]),  # an instance's id is no host's
         ({"instances": [9003]}, ["/instances"], ["9003"]),  # nor the other way round
-        ({"host": [9001, apart.SPARE]}, ["/host"], [str(apart.SPARE)]),
+        ({"host": [9001, distinct_ids.SPARE]}, ["/host"], [str(distinct_ids.SPARE)]),
         ({"host": ["web1", "spare"]}, ["/host"], ["spare"]),
         ({"host": "web1,nowhere"}, ["/host"], ["nowhere"]),
         ({"host": ["WEB1"]}, ["/host"], ["WEB1"]),
@@ -144,15 +144,15 @@ def test_digits_are_an_id(here, api):  # noqa: F811
 
 def test_install_takes_hosts(here, api):  # noqa: F811
     install = path(here, "install")
-    assert api().post(install, {"instances": [apart.SPARE]}).status_code == 422
+    assert api().post(install, {"instances": [distinct_ids.SPARE]}).status_code == 422
     taken = api().post(install, {"host": [9002]}).json()  # web2 has it; 9002 is also the id of web1's instance
     assert [(one["host_id"], one["instance_id"]) for one in taken["errors"]] == [(9002, 9001)]
     assert "9103" in api().post(install, {"host": [9103]}).json()["detail"]
-    for host in (["spare"], [apart.SPARE]):
+    for host in (["spare"], [distinct_ids.SPARE]):
         shown = api().post(install, {"host": host, "dry_run": True}).json()
-        assert [one["host_id"] for one in shown["targets"]] == [apart.SPARE]
+        assert [one["host_id"] for one in shown["targets"]] == [distinct_ids.SPARE]
     assert api().post(install, {"host": "spare"}).status_code == 202
-    assert MicroServiceInstance.objects.get(host=apart.SPARE).locked
+    assert MicroServiceInstance.objects.get(host=distinct_ids.SPARE).locked
 
 
 def test_single_instance_by_id(here, api):  # noqa: F811
@@ -160,7 +160,7 @@ def test_single_instance_by_id(here, api):  # noqa: F811
     assert api().get(one).json()["host_id"] == 9002
     assert api().patch(one, {"is_maintain": True, "weight": 7}).json()["host"].startswith("web2:")
     assert MicroServiceInstance.objects.get(is_maintain=True).host.hostname == "web2"
-    for number in (9003, apart.SPARE):
+    for number in (9003, distinct_ids.SPARE):
         assert api().get(f"/services/shop/instances/{number}").status_code == 404
         assert api().patch(f"/services/shop/instances/{number}", {"weight": 1}).status_code == 404
         assert api().post(f"/services/shop/instances/{number}/unlock", {"reason": "x"}).status_code == 404
@@ -263,8 +263,8 @@ def test_console_sends_hosts(here, admin, action):
 
 
 def test_console_installs_on_hosts(here, admin):
-    page = admin.get(f"{path(here, 'install')}/?where=some&host={apart.SPARE}").content.decode()
-    assert boxes(page) == {"web1": "9001", "web2": "9002", "web3": "9003", "spare": str(apart.SPARE)}
+    page = admin.get(f"{path(here, 'install')}/?where=some&host={distinct_ids.SPARE}").content.decode()
+    assert boxes(page) == {"web1": "9001", "web2": "9002", "web3": "9003", "spare": str(distinct_ids.SPARE)}
     assert admin.post(f"{path(here, 'install')}/", hidden(page)).status_code == 302
     assert here.locked() == {"spare"}
     listed = admin.get("/services/shop/instances/").content.decode()

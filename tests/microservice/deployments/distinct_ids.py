@@ -1,4 +1,4 @@
-"""A fleet in which no id is another's: and where it is a host's and an instance's at once, they lie on other hosts."""
+"""A service whose rows share no id by accident: an id of both a host and an instance never names the same host."""
 
 from dataclasses import dataclass
 
@@ -6,26 +6,26 @@ from asset.models import Asset
 from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
 
-# host → (its id, the id of the instance on it). web1 and web2 are crossed: each one's host id is the other's instance
-# id; web3's are nobody else's.
+# host → (its id, the id of its instance). web1 and web2 are crossed: the host id of one is the instance id of the
+# other. No other row has the ids of web3.
 IDS = {"web1": (9001, 9002), "web2": (9002, 9001), "web3": (9003, 9103)}
 SPARE = 9004  # a host without the service
 
 
 @dataclass(slots=True)
-class Apart:
+class DistinctFleet:
     service: MicroService
     versions: list[MicroServiceVersion]
     hosts: dict[str, Asset]
     instances: dict[str, MicroServiceInstance]
 
     def locked(self) -> set[str]:
-        """The hosts on which something was begun."""
+        """Return the names of the hosts whose instance is locked."""
         rows = MicroServiceInstance.objects.filter(locked=True, microservice=self.service)
         return set(rows.values_list("host__hostname", flat=True))
 
 
-def made() -> Apart:
+def create() -> DistinctFleet:
     service = MicroService.objects.create(pk=7001, name="shop")
     versions = [
         MicroServiceVersion.objects.create(
@@ -49,4 +49,4 @@ def made() -> Apart:
         )
         for name, (_, number) in IDS.items()
     }
-    return Apart(service, versions, hosts, instances)
+    return DistinctFleet(service, versions, hosts, instances)

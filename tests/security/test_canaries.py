@@ -19,10 +19,9 @@ from demo.client import Client, Refused
 from tests.builds.githttp import GitHttp
 from tests.builds.repository import Repository
 from tests.callbacks.receiver import Receiver
+from tests.lab.fleet import START, STOP, Fleet
 from tests.lab.network import wait_until
 from tests.lab.web import Web
-
-from .world import START, STOP, World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGES = (
@@ -129,12 +128,12 @@ def rows() -> bytes:
     return b"\n".join(found)
 
 
-def plant(client: Client, here: World, receiver: Receiver, url: str, planted) -> bytes:
+def plant(client: Client, fleet: Fleet, receiver: Receiver, url: str, planted) -> bytes:
     """Puts a secret into every place that takes one; what the API answers meanwhile, but for what is shown once."""
     said = []
     said += [client.post("credentials/", {"name": "word", "kind": "password", "secret": planted("a password")})]
-    client.patch(f"hosts/{here.assets[1].pk}", {"credential_id": said[0]["id"]})  # it will be refused there
-    said += [client.post(f"hosts/{here.assets[1].pk}/check", {})]
+    client.patch(f"hosts/{fleet.assets[1].pk}", {"credential_id": said[0]["id"]})  # it will be refused there
+    said += [client.post(f"hosts/{fleet.assets[1].pk}/check", {})]
     for part in (
         {
             "gitlab": {
@@ -171,24 +170,24 @@ def plant(client: Client, here: World, receiver: Receiver, url: str, planted) ->
     return repr(said).encode()
 
 
-def test_no_secret_comes_out_anywhere(sshds, worker, environment, tmp_path, broker, settings, planted):
+def test_leaks_no_secret(sshds, worker, environment, tmp_path, broker, settings, planted):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # as the web process has it
-    here = World(sshds(2))
+    fleet = Fleet(sshds(2))
     boss = get_user_model().objects.create_superuser("boss", password=planted("the boss's password"))
     token = make_token(boss, "test", ["read", "publish", "deploy", "admin"])[1]
     planted["a token"] = token
-    planted["a private key"] = here.hosts[0].client_key.splitlines()[2]
+    planted["a private key"] = fleet.hosts[0].client_key.splitlines()[2]
     watch = Processes()
     environment = {**environment, "CALLBACK_ALLOWED_NETWORKS": "127.0.0.0/8"}
     one = worker(CALLBACK_ALLOWED_NETWORKS="127.0.0.0/8")
     with Receiver() as receiver, Web(environment, tmp_path / "web.log") as web:
         client = Client(web.url, token)
-        said = [plant(client, here, receiver, receiver.url, planted)]
-        deployment = here.install(wait=False)
-        here.ended(deployment, 90)
+        said = [plant(client, fleet, receiver, receiver.url, planted)]
+        deployment = fleet.install(wait=False)
+        fleet.ended(deployment, 90)
         wait_until(lambda: receiver.got, 30, "a callback")
         queued = b"".join(broker.ask(f"LRANGE {name} 0 -1") for name in ("deployer", "unacked"))
-        ids = {"deployment": deployment.pk, "host": here.assets[0].pk, "operation": deployment.operations.first().pk}
+        ids = {"deployment": deployment.pk, "host": fleet.assets[0].pk, "operation": deployment.operations.first().pk}
         said += [repr(client.get(path.format(**ids))).encode() for path in LISTS]
         opener = browser(web, "boss", planted["the boss's password"])
         said += [opener.open(web.url + page.format(**ids)).read() for page in PAGES]
@@ -223,13 +222,11 @@ BAD = '[ "$VERSION" = 1.0 ] || { echo "no $DB_PASSWORD" >&2; exit 5; }; '
 BUILD = 'echo "token: $NPM_TOKEN"; printf %s "$NPM_TOKEN" | base64; cp app app2; '
 
 
-def test_no_secret_of_a_service_or_of_its_builds_comes_out(
-    sshds, worker, environment, tmp_path, broker, settings, planted
-):
+def test_leaks_no_secret_of_a_service(sshds, worker, environment, tmp_path, broker, settings, planted):
     """Planted in a service, printed in every way by its commands and its build; after a success, a failure and a
     worker that was killed half way through a value."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # as the web process has it
-    here = World(sshds(1), start_command=SAY + START)
+    fleet = Fleet(sshds(1), start_command=SAY + START)
     boss = get_user_model().objects.create_superuser("boss", password="a password of the boss")
     token = make_token(boss, "test", ["read", "publish", "deploy", "admin"])[1]
     repository = Repository(tmp_path / "git" / "repository")
@@ -262,22 +259,22 @@ def test_no_secret_of_a_service_or_of_its_builds_comes_out(
         client.patch("services/shop", {"build_command": BUILD + 'echo "bad $NPM_TOKEN" >&2; exit 3'})
         said += [built(client, "12.0")]
         assert said[-2]["log"].count("*" * 30) >= 2 and "exit status 3: bad ****" in said[-1]["detail"], said
-        here.service.refresh_from_db()
-        done = here.install()
+        fleet.service.refresh_from_db()
+        done = fleet.install()
         client.patch(
             "services/shop",
             {"stop_command": f'echo "stop $DB_PASSWORD" >&2; {STOP}', "start_command": SAY + BAD + START},
         )
-        here.service.refresh_from_db()
-        failed = here.go("upgrade", 0, 1)
+        fleet.service.refresh_from_db()
+        failed = fleet.go("upgrade", 0, 1)
         client.patch("services/shop", {"start_command": HALF + START})
-        here.service.refresh_from_db()
-        taken = here.go("upgrade", 0, 1, wait=False)
-        wait_until((here.folder() / "shared" / "half").exists, 40, "half a value")
+        fleet.service.refresh_from_db()
+        taken = fleet.go("upgrade", 0, 1, wait=False)
+        wait_until((fleet.folder() / "shared" / "half").exists, 40, "half a value")
         environments = surroundings(first.pid, web.pid)
         first.kill()
         second = worker(**more)
-        here.ended(taken, 90)
+        fleet.ended(taken, 90)
         ends = [made.operations.get().status for made in (done, failed, taken)]
         assert ends == ["succeeded", "undone", "succeeded"] and taken.operations.get().takeovers
         wait_until(lambda: receiver.got, 30, "a callback")
@@ -285,13 +282,13 @@ def test_no_secret_of_a_service_or_of_its_builds_comes_out(
         queued = b"".join(broker.ask(f"LRANGE {name} 0 -1") for name in ("deployer", "unacked"))
         opener = browser(web, "boss", "a password of the boss")
         for made in (done, failed, taken):
-            ids = {"deployment": made.pk, "host": here.assets[0].pk, "operation": made.operations.get().pk}
+            ids = {"deployment": made.pk, "host": fleet.assets[0].pk, "operation": made.operations.get().pk}
             said += [client.get(path.format(**ids)) for path in LISTS]
             pages = (*PAGES, "/operations/{operation}/log/")
             said += [opener.open(web.url + page.format(**ids)).read() for page in pages]
             said += [download(web, token, ids["operation"]), client_events(web, token, made.pk)]
             assert b"db: ****" in said[-2] or made == taken
-        versions = here.service.versions.values_list("pk", flat=True)
+        versions = fleet.service.versions.values_list("pk", flat=True)
         said += [opener.open(f"{web.url}/services/shop/versions/{number}/").read() for number in versions]
         logs = first.log().encode() + second.log().encode() + web.log().encode()
     watch.over.set()

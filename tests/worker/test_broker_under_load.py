@@ -13,9 +13,9 @@ import pytest
 from microservice.status import DeploymentStatus
 from tests.lab import moody, processes
 from tests.lab.moody import Moody
+from tests.lab.network import wait_until
 
-from .test_broker_away import ANSWERS, deaf_worker, here, listens  # noqa: F401 - fixtures
-from .test_execution import until
+from .test_broker_away import ANSWERS, deaf_worker, fleet, listens  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
 BUSY = 8
@@ -53,19 +53,19 @@ def come_back(kind: str, door: Moody, broker) -> None:
 
 
 @pytest.mark.timeout(1800)
-def test_what_is_asked_for_meanwhile_and_afterwards_is_carried_out(here, broker, deaf_worker, busy):  # noqa: F811
+def test_carries_out_requests_under_load(fleet, broker, deaf_worker, busy):  # noqa: F811
     rows = []
     with Moody(broker.path) as door:
         workers = [deaf_worker(door.url) for _ in range(2)]
-        until(listens, 30)
-        here.install(0)
+        wait_until(listens, 30)
+        fleet.install(0)
         version = 0
 
         def change() -> float:
             nonlocal version
             version = 1 - version
             begun = time.monotonic()
-            ended = here.go("upgrade" if version else "revert", 1 - version, version)
+            ended = fleet.go("upgrade" if version else "revert", 1 - version, version)
             assert ended.status == DeploymentStatus.SUCCEEDED
             return time.monotonic() - begun
 
@@ -79,12 +79,12 @@ def test_what_is_asked_for_meanwhile_and_afterwards_is_carried_out(here, broker,
                 come_back(kind, door, broker)
                 back = time.monotonic()
                 after = change()
-                until(listens, SOON + 3)  # a row tells of it up to three seconds later
+                wait_until(listens, SOON + 3)  # a row tells of it up to three seconds later
                 heard = time.monotonic() - back
                 rows.append((kind, seconds, meanwhile, after, heard))
                 assert after < SOON and heard < SOON + 3, rows
                 assert all(one.running() for one in workers)
-        here.agrees(version)
+        fleet.agrees(version)
     print(f"\nwith the broker there: {usual:.1f} s")
     print("| the broker | for | asked meanwhile: done after | asked at its return: done after | messages again after |")
     print("| --- | --- | --- | --- | --- |")

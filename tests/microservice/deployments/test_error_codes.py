@@ -28,7 +28,7 @@ ERRORS = [
 ]
 
 
-def test_codes_are_given_to_what_ended_before_and_it_is_told(capsys):
+def test_migration_adds_error_codes(capsys):
     rows = list(Operation.objects.filter(deployment=factories.running(len(ERRORS))).order_by("pk"))
     for row, (error, step, _) in zip(rows, ERRORS, strict=True):
         Operation.objects.filter(pk=row.pk).update(error=error, error_step=step)

@@ -14,10 +14,9 @@ from access.callers import SYSTEM
 from microservice.deployments import actions
 from microservice.models import MicroServiceInstance, Step
 from microservice.status import InstanceStatus
+from tests.lab.fleet import CHECK, START, STOP, Fleet
 from tests.microservice.deployments.requests import install
 from worker import execution
-
-from .world import CHECK, START, STOP, World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,23 +47,23 @@ CHANGE = ["pre", "stop", "migrate", "link", "start", "warm", "check", "post"]
 
 
 @pytest.fixture
-def here(transactional_db, sshds):
-    world = World(sshds(1), **SERVICE)
-    yield world
+def fleet(transactional_db, sshds):
+    fleet = Fleet(sshds(1), **SERVICE)
+    yield fleet
     execution.process_writer().close()
     execution.process_writer.cache_clear()
 
 
-def run(world: World, deployment):
+def run(fleet: Fleet, deployment):
     while execution.work():
         pass
     deployment.refresh_from_db()
     return deployment.operations.get()
 
 
-def tree(world: World) -> dict[str, str]:
+def tree(fleet: Fleet) -> dict[str, str]:
     """Everything below the service's folder that an operation may not change for good, with its content or target."""
-    root, found = world.folder(), {}
+    root, found = fleet.folder(), {}
     for folder, names, files in os.walk(root):
         for name in [*names, *files]:
             path = Path(folder, name)
@@ -75,116 +74,116 @@ def tree(world: World) -> dict[str, str]:
     return found
 
 
-def sabotage(world: World, step: str, version: str) -> None:
+def sabotage(fleet: Fleet, step: str, version: str) -> None:
     """Makes a step fail: by a file that its command looks for, or (the host's own steps) by what lies in its way."""
     if step == "link":
         # Renaming a link over a folder that is not empty fails for every user, root included.
-        (world.folder() / "current").unlink()
-        (world.folder() / "current" / "in the way").mkdir(parents=True)
+        (fleet.folder() / "current").unlink()
+        (fleet.folder() / "current" / "in the way").mkdir(parents=True)
         return
-    (world.folder() / "shared" / f"fail-{step}-{version}").touch()
+    (fleet.folder() / "shared" / f"fail-{step}-{version}").touch()
 
 
 @pytest.mark.parametrize("step", [name for name in CHANGE if name != "link"])
 @pytest.mark.parametrize("action", ["upgrade", "revert"])
-def test_a_failure_in_any_step_of_a_change_ends_on_the_old_version(here, action, step):
+def test_failed_change_ends_on_old_version(fleet, action, step):
     old, new = (0, 1) if action == "upgrade" else (2, 1)
-    run(here, here.install(old, wait=False))
-    before, began = tree(here), len(here.trace())
-    sabotage(here, step, here.versions[old].version if step == "stop" else here.versions[new].version)
-    operation = run(here, here.go(action, old, new, wait=False))
+    run(fleet, fleet.install(old, wait=False))
+    before, began = tree(fleet), len(fleet.trace())
+    sabotage(fleet, step, fleet.versions[old].version if step == "stop" else fleet.versions[new].version)
+    operation = run(fleet, fleet.go(action, old, new, wait=False))
     assert (operation.status, operation.undo_status, operation.error_step) == ("undone", "undone", step)
     assert "told to fail" in operation.error
-    assert tree(here) == before
-    here.agrees(old)
+    assert tree(fleet) == before
+    fleet.agrees(old)
     assert MicroServiceInstance.objects.get().status == InstanceStatus[f"{action.upper()}_FAILED"]
     reached = CHANGE[: CHANGE.index(step)]
     undone = [name for name in ("post", "warm", "migrate", "pre") if name in reached]
-    told = [line.split()[0] for line in here.trace()[began:] if "_undo" in line]
+    told = [line.split()[0] for line in fleet.trace()[began:] if "_undo" in line]
     assert told == [f"{name}_undo" for name in undone], "undone in reverse order, each once"
     steps = dict(Step.objects.filter(operation=operation).values_list("name", "status"))
     assert steps[step] == "failed" or step in ("stop", "start")
     assert {steps[name] for name in reached if name != "check"} <= {"undone", "done"}
-    retried = run(here, actions.retry(SYSTEM, operation.deployment))
+    retried = run(fleet, actions.retry(SYSTEM, operation.deployment))
     assert retried.status == "undone" and retried.bytes_sent == 0, "a second try sends no package"
 
 
 @pytest.mark.parametrize("step", ["pre", "migrate", "start", "warm", "check", "post"])
-def test_a_failure_in_any_step_of_an_install_leaves_nothing_running(here, step):
-    (here.folder() / "shared").mkdir(parents=True)
-    sabotage(here, step, "2.0")
-    before = {name: text for name, text in tree(here).items() if name != "releases"}
-    operation = run(here, here.install(1, wait=False))
+def test_failed_install_leaves_nothing_running(fleet, step):
+    (fleet.folder() / "shared").mkdir(parents=True)
+    sabotage(fleet, step, "2.0")
+    before = {name: text for name, text in tree(fleet).items() if name != "releases"}
+    operation = run(fleet, fleet.install(1, wait=False))
     assert (operation.status, operation.error_step) == ("undone", step)
-    assert {name: text for name, text in tree(here).items() if name != "releases"} == before
+    assert {name: text for name, text in tree(fleet).items() if name != "releases"} == before
     instance = MicroServiceInstance.objects.get()
     assert (instance.status, instance.version, instance.locked) == (InstanceStatus.INSTALL_FAILED, None, False)
-    assert here.current() == "" and here.running() == ""
-    next(here.folder().glob("shared/fail-*")).unlink()
-    assert run(here, actions.retry_instances(SYSTEM, here.service, [instance.pk])).status == "succeeded"
-    here.agrees(1)
+    assert fleet.current() == "" and fleet.running() == ""
+    next(fleet.folder().glob("shared/fail-*")).unlink()
+    assert run(fleet, actions.retry_instances(SYSTEM, fleet.service, [instance.pk])).status == "succeeded"
+    fleet.agrees(1)
 
 
 @pytest.mark.parametrize("step", ["pre", "stop", "post"])
-def test_a_failure_in_any_step_of_a_delete_leaves_it_running(here, step):
-    run(here, here.install(1, wait=False))
-    before = tree(here)
-    sabotage(here, step, "2.0")
+def test_failed_delete_leaves_service_running(fleet, step):
+    run(fleet, fleet.install(1, wait=False))
+    before = tree(fleet)
+    sabotage(fleet, step, "2.0")
     instance = MicroServiceInstance.objects.get()
-    operation = run(here, actions.delete(SYSTEM, here.service, [instance.pk]))
+    operation = run(fleet, actions.delete(SYSTEM, fleet.service, [instance.pk]))
     assert (operation.status, operation.error_step) == ("undone", step)
-    assert tree(here) == before
-    here.agrees(1)
+    assert tree(fleet) == before
+    fleet.agrees(1)
     assert MicroServiceInstance.objects.get().status == InstanceStatus.DELETE_FAILED
-    next(here.folder().glob("shared/fail-*")).unlink()
-    assert run(here, actions.retry_instances(SYSTEM, here.service, [instance.pk])).status == "succeeded"
-    here.agrees(None)
+    next(fleet.folder().glob("shared/fail-*")).unlink()
+    assert run(fleet, actions.retry_instances(SYSTEM, fleet.service, [instance.pk])).status == "succeeded"
+    fleet.agrees(None)
 
 
-def test_a_package_that_is_not_what_was_stored_is_never_put_in_place(here):
+def test_refuses_altered_package(fleet):
     from django.core.files.storage import default_storage
 
-    run(here, here.install(0, wait=False))
-    before = tree(here)
-    with default_storage.open(here.versions[1].file_path, "r+b") as file:
+    run(fleet, fleet.install(0, wait=False))
+    before = tree(fleet)
+    with default_storage.open(fleet.versions[1].file_path, "r+b") as file:
         file.seek(30)
         file.write(b"\xff\xff\xff")
-    operation = run(here, here.go("upgrade", 0, 1, wait=False))
+    operation = run(fleet, fleet.go("upgrade", 0, 1, wait=False))
     assert operation.status == "undone" and "store is damaged" in operation.error
-    assert tree(here) == before
-    here.agrees(0)
+    assert tree(fleet) == before
+    fleet.agrees(0)
 
 
 @pytest.mark.parametrize("undo", ["pre_undo", "migrate_undo", "warm_undo"])
-def test_a_failed_undo_is_told_apart_and_the_others_are_still_done(here, undo):
-    run(here, here.install(0, wait=False))
+def test_failed_undo_does_not_stop_other_undos(fleet, undo):
+    run(fleet, fleet.install(0, wait=False))
     for version in ("1.0", "2.0"):
-        sabotage(here, undo, version)
-    sabotage(here, "post", "2.0")
-    operation = run(here, here.go("upgrade", 0, 1, wait=False))
+        sabotage(fleet, undo, version)
+    sabotage(fleet, "post", "2.0")
+    operation = run(fleet, fleet.go("upgrade", 0, 1, wait=False))
     assert (operation.status, operation.undo_status) == ("failed", "failed")
     assert undo.removesuffix("_undo") in operation.error
-    here.agrees(0)
+    fleet.agrees(0)
     others = {"pre_undo", "migrate_undo", "warm_undo"} - {undo}
-    assert others <= {line.split()[0] for line in here.trace()}
+    assert others <= {line.split()[0] for line in fleet.trace()}
 
 
-def test_what_is_in_the_way_of_the_swap_is_a_named_failure(here):
-    run(here, here.install(0, wait=False))
-    sabotage(here, "link", "2.0")
-    operation = run(here, here.go("upgrade", 0, 1, wait=False))
+def test_names_obstacle_of_the_swap(fleet):
+    run(fleet, fleet.install(0, wait=False))
+    sabotage(fleet, "link", "2.0")
+    operation = run(fleet, fleet.go("upgrade", 0, 1, wait=False))
     assert operation.error_step == "prepare" and operation.status == "undone", "before anything was stopped"
     assert not MicroServiceInstance.objects.get().locked
-    assert here.running() == "1.0"
+    assert fleet.running() == "1.0"
 
 
-def test_what_a_service_defines_is_never_pasted_into_the_shell_unquoted(here, tmp_path):
+def test_quotes_every_value_in_shell(fleet, tmp_path):
     canary = tmp_path / "canary"
     evil = f"'; touch {canary}; $(touch {canary}) `touch {canary}` \"\n-rf ../../x"
-    here.service.environment = {"EVIL": evil}
-    here.service.pre_command = 'printf %s "$EVIL|$TAG" > "$SHARED/said"'
-    here.service.save()
-    made = install(SYSTEM, here.versions[0], [here.assets[0].pk], tag=evil.replace("\n", " ")[:64])
-    assert run(here, made).status == "succeeded"
+    fleet.service.environment = {"EVIL": evil}
+    fleet.service.pre_command = 'printf %s "$EVIL|$TAG" > "$SHARED/said"'
+    fleet.service.save()
+    made = install(SYSTEM, fleet.versions[0], [fleet.assets[0].pk], tag=evil.replace("\n", " ")[:64])
+    assert run(fleet, made).status == "succeeded"
     assert not canary.exists()
-    assert (here.folder() / "shared" / "said").read_text() == f"{evil}|{evil.replace(chr(10), ' ')[:64]}"
+    assert (fleet.folder() / "shared" / "said").read_text() == f"{evil}|{evil.replace(chr(10), ' ')[:64]}"

@@ -17,12 +17,11 @@ from microservice import atoms, catalog
 from microservice.deployments import actions
 from microservice.models import Deployment, Operation, Step
 from microservice.status import DeploymentStatus, OperationStatus
+from tests.lab.fleet import Fleet
 from tests.lab.network import wait_until
 from tests.microservice.deployments.requests import change_version, install, preview_install
 from worker import execution
 from worker.progress import Progress
-
-from .world import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ANN = Caller(name="ann", user_id=1, scopes=SYSTEM.scopes)
@@ -32,15 +31,15 @@ VALUES = {"DB_PASSWORD": 'it\'s a kanari $(id) "x"', "PEM": PEM}
 
 
 @pytest.fixture
-def here(transactional_db, sshds):
-    world = World(sshds(1))
-    yield world
+def fleet(transactional_db, sshds):
+    fleet = Fleet(sshds(1))
+    yield fleet
     execution.process_writer().close()
     execution.process_writer.cache_clear()
 
 
-def set_up(world: World, values: dict | None = None, **fields) -> None:
-    catalog.change_service(ANN, world.service, {"secrets": values or VALUES, **fields})
+def set_up(fleet: Fleet, values: dict | None = None, **fields) -> None:
+    catalog.change_service(ANN, fleet.service, {"secrets": values or VALUES, **fields})
 
 
 def work(deployment: Deployment) -> Operation:
@@ -54,8 +53,8 @@ def output(operation: Operation) -> bytes:
     return b"".join(bytes(row.data) for row in operation.output.order_by("start"))
 
 
-def kept(world: World) -> list[str]:
-    return (world.folder() / "shared" / "seen").read_text().split("\0")[:-1]
+def kept(fleet: Fleet) -> list[str]:
+    return (fleet.folder() / "shared" / "seen").read_text().split("\0")[:-1]
 
 
 def everything(operation: Operation) -> str:
@@ -70,92 +69,92 @@ def everything(operation: Operation) -> str:
     return repr([list(found.values()) for found in rows]) + output(operation).decode("utf-8", "replace")
 
 
-def test_commands_see_them_as_they_are_and_nothing_that_is_kept_has_them(here):
+def test_commands_get_secrets_and_rows_do_not(fleet):
     look = 'printf "%s\\0" "$DB_PASSWORD" "$PEM" "$COLOR" > "$SHARED/seen"; '
     say = 'echo "pw=$DB_PASSWORD"; echo "$PEM"; printf %s "$PEM" | base64; printf "%s" "$DB_PASSWORD" >&2'
-    set_up(here, environment={"COLOR": "blue"}, pre_command=look + say)
-    operation = work(here.install(wait=False))
+    set_up(fleet, environment={"COLOR": "blue"}, pre_command=look + say)
+    operation = work(fleet.install(wait=False))
     assert operation.status == OperationStatus.SUCCEEDED, operation.error
-    assert kept(here) == [VALUES["DB_PASSWORD"], PEM, "blue"]
+    assert kept(fleet) == [VALUES["DB_PASSWORD"], PEM, "blue"]
     printed = output(operation)
     assert printed.startswith(b"pw=" + b"*" * len(VALUES["DB_PASSWORD"]) + b"\n-----BEGIN X-----\n****")
     told = everything(operation)
     assert "kanari" not in told and not [line for line in LINES if line[:20] in told]
     # As many bytes as the host has: its own file is what offsets are about.
-    there = here.folder() / ".deployer" / "runs" / str(operation.pk) / "output"
+    there = fleet.folder() / ".deployer" / "runs" / str(operation.pk) / "output"
     assert operation.output_size == len(printed) and (not there.exists() or there.stat().st_size == len(printed))
     assert operation.output_lines == printed.count(b"\n")
 
 
-def test_a_failure_that_quotes_one_tells_of_it_without(here):
-    set_up(here, start_command='echo "cannot log in with $DB_PASSWORD" >&2; exit 9')
-    operation = work(here.install(wait=False))
+def test_masks_secrets_in_errors(fleet):
+    set_up(fleet, start_command='echo "cannot log in with $DB_PASSWORD" >&2; exit 9')
+    operation = work(fleet.install(wait=False))
     assert operation.status in (OperationStatus.UNDONE, OperationStatus.FAILED)
     told = everything(operation)
     assert "kanari" not in told and "***" in operation.error + output(operation).decode()
 
 
-def test_a_deployment_keeps_what_it_was_requested_with_until_it_has_ended(here):
+def test_deployment_keeps_its_secrets_until_its_end(fleet):
     look = 'printf "%s\\0" "$DB_PASSWORD" >> "$SHARED/seen"'
-    set_up(here, {"DB_PASSWORD": "the first value"}, pre_command=look)
-    first = here.install(wait=False)
-    set_up(here, {"DB_PASSWORD": "the second value"})
+    set_up(fleet, {"DB_PASSWORD": "the first value"}, pre_command=look)
+    first = fleet.install(wait=False)
+    set_up(fleet, {"DB_PASSWORD": "the second value"})
     first.refresh_from_db()
     assert "first value" not in json.dumps(first.spec) and list(first.spec["secrets"]) == ["DB_PASSWORD"]
     work(first)
-    assert kept(here) == ["the first value"]
+    assert kept(fleet) == ["the first value"]
     assert first.status == DeploymentStatus.SUCCEEDED and not first.secrets
-    second = here.go("upgrade", 0, 1, wait=False)
+    second = fleet.go("upgrade", 0, 1, wait=False)
     work(second)
-    back = change_version(SYSTEM, here.versions[1], here.versions[0].pk, "revert", host="all")
+    back = change_version(SYSTEM, fleet.versions[1], fleet.versions[0].pk, "revert", host="all")
     assert work(back).status == OperationStatus.SUCCEEDED
-    assert kept(here) == ["the first value", "the second value", "the second value"]
+    assert kept(fleet) == ["the first value", "the second value", "the second value"]
 
 
-def test_a_retry_takes_the_secrets_of_today(here):
+def test_retry_uses_current_secrets(fleet):
     look = 'printf "%s\\0" "$DB_PASSWORD" >> "$SHARED/seen"; [ "$DB_PASSWORD" = "a right value" ]'
-    set_up(here, {"DB_PASSWORD": "a wrong value"}, pre_command=look)
-    failed = here.install(wait=False)
+    set_up(fleet, {"DB_PASSWORD": "a wrong value"}, pre_command=look)
+    failed = fleet.install(wait=False)
     assert work(failed).status == OperationStatus.UNDONE
-    set_up(here, {"DB_PASSWORD": "a right value"})
+    set_up(fleet, {"DB_PASSWORD": "a right value"})
     assert work(actions.retry(SYSTEM, failed)).status == OperationStatus.SUCCEEDED
-    assert kept(here) == ["a wrong value", "a right value"]
+    assert kept(fleet) == ["a wrong value", "a right value"]
 
 
-def test_a_plan_shown_before_a_secret_changed_is_not_what_would_run(here):
-    set_up(here)
-    shown = preview_install(SYSTEM, here.versions[0], [here.assets[0].pk])
+def test_changed_secret_invalidates_plan(fleet):
+    set_up(fleet)
+    shown = preview_install(SYSTEM, fleet.versions[0], [fleet.assets[0].pk])
     assert "kanari" not in json.dumps(shown) and PEM[20:60] not in json.dumps(shown)
-    set_up(here, {"DB_PASSWORD": "another value"})
+    set_up(fleet, {"DB_PASSWORD": "another value"})
     with pytest.raises(Problem) as refused:
-        install(SYSTEM, here.versions[0], [here.assets[0].pk], plan_token=shown["plan_token"])
+        install(SYSTEM, fleet.versions[0], [fleet.assets[0].pk], plan_token=shown["plan_token"])
     assert refused.value.code == "plan_changed"
 
 
-def test_secrets_that_cannot_be_read_start_nothing(here, settings):
-    set_up(here, pre_command="touch $SHARED/ran")
-    made = here.install(wait=False)
+def test_unreadable_secrets_start_nothing(fleet, settings):
+    set_up(fleet, pre_command="touch $SHARED/ran")
+    made = fleet.install(wait=False)
     settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.FIELD_ENCRYPTION_KEYS]
     Deployment.objects.filter(pk=made.pk).update(secrets=SealedMap({"A": ("no token", "2026-01-01T00:00:00+00:00")}))
     operation = work(made)
     assert operation.status == OperationStatus.UNDONE and "secrets" in operation.error
-    assert not (here.folder() / "shared" / "ran").exists()
+    assert not (fleet.folder() / "shared" / "ran").exists()
 
 
-def test_after_a_takeover_the_other_worker_masks_as_well(here, worker):
+def test_masks_secrets_after_takeover(fleet, worker):
     """The first is killed in the middle of a value that is printed in two parts."""
     execution.process_writer().close()
     say = (
         'printf "%s" "pw=it\'s a kan"; touch "$SHARED/in"; sleep 4; printf "%s\\n" "ari \\$(id) \\"x\\""; '
         'echo "again $DB_PASSWORD"'
     )
-    set_up(here, pre_command=say)
+    set_up(fleet, pre_command=say)
     first = worker()
-    made = here.install(wait=False)
-    wait_until((here.folder() / "shared" / "in").exists, 30, "the command")
+    made = fleet.install(wait=False)
+    wait_until((fleet.folder() / "shared" / "in").exists, 30, "the command")
     first.kill()
     worker()
-    here.ended(made, 90)
+    fleet.ended(made, 90)
     operation = made.operations.get()
     assert (operation.status, operation.takeovers) == ("succeeded", 1), operation.error
     stars = b"*" * len(VALUES["DB_PASSWORD"])
@@ -171,7 +170,7 @@ def progress_from(start: int = 0) -> Progress:
     return made
 
 
-def test_half_a_value_waits_for_the_rest_and_offsets_stay():
+def test_holds_back_partial_secret():
     one = progress_from()
     one.output(0, b"pw: correct-")
     piece = one.take()
@@ -187,7 +186,7 @@ def test_half_a_value_waits_for_the_rest_and_offsets_stay():
     assert (one.take().output, one.take().start) == (b"*******", 21)
 
 
-def test_what_was_held_back_when_a_worker_died_is_asked_for_again():
+def test_requests_held_back_output_again():
     one = progress_from()
     one.output(0, b"pw: correct-")
     written = len(one.take().output)
@@ -196,7 +195,7 @@ def test_what_was_held_back_when_a_worker_died_is_asked_for_again():
     assert (other.take().output, other.take().start) == (b"*************!", 4)
 
 
-def test_steps_are_told_without():
+def test_masks_secrets_in_steps():
     one = progress_from()
     one.plan(["pre"])
     texts = {"old_state": "correct-horse", "new_state": "is correct-horse", "detail": "no correct-horse here"}
@@ -206,11 +205,11 @@ def test_steps_are_told_without():
     assert "correct" not in repr(step)
 
 
-def test_an_atom_does_not_print_its_secrets(here):
-    set_up(here)
-    spec = atoms.spec_of(here.service)
+def test_atom_repr_has_no_secrets(fleet):
+    set_up(fleet)
+    spec = atoms.spec_of(fleet.service)
     assert "kanari" not in json.dumps(spec)
-    made = here.install(wait=False)
+    made = fleet.install(wait=False)
     operation = made.operations.select_related("instance__host", "dest_version").get()
     atom = atoms.atom_of(
         made.spec, operation.instance, "install", None, operation.dest_version, secrets=made.secrets.open()

@@ -1,4 +1,4 @@
-"""deployctl against everything: the web server, a worker and a real host."""
+"""deployctl with a real web server, worker and host."""
 
 import json
 import os
@@ -10,15 +10,15 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from access.tokens import make_token
+from tests.lab.fleet import Fleet, package
 from tests.lab.web import Web
-from tests.microservice.world import World, package
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_version_travels_to_a_host_and_back(environment, sshds, worker, tmp_path):
-    world = World(sshds(1), versions=1)
+def test_installs_upgrades_and_reverts(environment, sshds, worker, tmp_path):
+    fleet = Fleet(sshds(1), versions=1)
     user = get_user_model().objects.create(username="ann", is_superuser=True)
     secret = make_token(user, "ci", ["read", "publish", "deploy", "admin"])[1]
     with Web(environment, tmp_path / "web.log") as web:
@@ -39,13 +39,13 @@ def test_a_version_travels_to_a_host_and_back(environment, sshds, worker, tmp_pa
         worker()
         assert "reachable: True" in ctl("hosts", "check", "h0")
         assert "succeeded" in ctl("install", "shop", "1.0", "--host", "h0", "--timeout", "60")
-        world.agrees(0)
+        fleet.agrees(0)
         archive = tmp_path / "2.tar.gz"
         archive.write_bytes(package({"VERSION": "2.0"}))
         number = json.loads(ctl("--json", "versions", "publish", "shop", "2.0", str(archive)))["id"]
-        world.versions.append(world.service.versions.get(pk=number))
+        fleet.versions.append(fleet.service.versions.get(pk=number))
         upgraded = json.loads(ctl("--json", "upgrade", "shop", "2.0"))
-        world.agrees(1)
+        fleet.agrees(1)
         ctl("logs", str(upgraded["id"]), "-f")
         assert "succeeded" in ctl("revert", str(upgraded["id"]))
-        world.agrees(0)
+        fleet.agrees(0)

@@ -25,7 +25,7 @@ def inserts(records) -> int:
     return sum(query["sql"].startswith("INSERT") for query in asked)
 
 
-def test_what_became_of_tasks_is_written_in_one_statement(records):
+def test_writes_results_in_one_statement(records):
     for name in ("a", "b", "c"):
         records.store_result(name, None, states.STARTED)
     assert inserts(records) == 1
@@ -46,7 +46,7 @@ def test_what_became_of_tasks_is_written_in_one_statement(records):
     assert found["a"].date_started and found["a"].date_started <= found["a"].date_done and found["e"].date_started
 
 
-def test_records_wait_while_the_database_does_not_take_them(records, monkeypatch):
+def test_keeps_results_until_database_takes_them(records, monkeypatch):
     def refuse(*_, **__):
         raise DatabaseError
 

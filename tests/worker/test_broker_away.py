@@ -14,14 +14,13 @@ from microservice.models import Deployment, Heartbeat
 from microservice.status import DeploymentStatus
 from tests.lab import moody
 from tests.lab.busy import within
+from tests.lab.fleet import Fleet
 from tests.lab.moody import Moody
+from tests.lab.network import wait_until
 from tests.lab.rabbitmq import RabbitMq
 from tests.lab.sentinel import Watched
 from tests.lab.web import Web
 from tests.lab.worker import ROOT, Worker
-
-from .test_execution import until
-from .world import World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
 ANSWERS = {
@@ -39,8 +38,8 @@ SOON = 10.0  # seconds within which everything works again, and within which the
 
 
 @pytest.fixture
-def here(transactional_db, sshds):
-    return World(sshds(2))
+def fleet(transactional_db, sshds):
+    return Fleet(sshds(2))
 
 
 @pytest.fixture
@@ -86,9 +85,9 @@ time.sleep(4)  # as a web process does: it lives on while its messages are sent
 """
 
 
-def asked(here: World, environment: dict, url: str, action: str) -> None:
+def asked(fleet: Fleet, environment: dict, url: str, action: str) -> None:
     """A request whose messages go to this broker, as those of a web process would; carried out."""
-    words = [action, *(str(version.pk) for version in here.versions[:2]), *(str(host.pk) for host in here.assets)]
+    words = [action, *(str(version.pk) for version in fleet.versions[:2]), *(str(host.pk) for host in fleet.assets)]
     subprocess.run(
         [sys.executable, "-c", ASK, *words],
         check=True,
@@ -96,7 +95,7 @@ def asked(here: World, environment: dict, url: str, action: str) -> None:
         timeout=90,
         env={**environment, "BROKER_URL": url, "DJANGO_SETTINGS_MODULE": "deployer.settings"},
     )
-    assert here.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
+    assert fleet.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
 
 
 def listens() -> bool:
@@ -104,7 +103,7 @@ def listens() -> bool:
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_an_error_that_the_broker_answers_ends_no_worker(door, deaf_worker, kind):
+def test_worker_survives_broker_error(door, deaf_worker, kind):
     door.mood = ANSWERS[kind]
     worker = deaf_worker(door.url)
     worker.wait_for("the broker is unreachable (")
@@ -113,44 +112,44 @@ def test_an_error_that_the_broker_answers_ends_no_worker(door, deaf_worker, kind
 
 
 @pytest.mark.parametrize("kind", ["replica", "no password", "refused", "frozen", "lost"])
-def test_a_broker_that_is_away_at_the_start_stops_nothing(here, door, deaf_worker, kind):
+def test_starts_without_broker(fleet, door, deaf_worker, kind):
     door.mood = MOODS[kind]
     worker = deaf_worker(door.url)
-    here.install(0)
-    here.agrees(0)
+    fleet.install(0)
+    fleet.agrees(0)
     assert worker.running() and not listens()
     door.mood = moody.PASS
-    until(listens, SOON)
+    wait_until(listens, SOON)
     assert worker.running() and "Traceback" not in worker.log()
 
 
-def test_a_broker_that_goes_away_later_stops_nothing_however_it_goes(here, door, deaf_worker):
+def test_works_on_without_broker(fleet, door, deaf_worker):
     """One worker, whose own sweep is so rare that a message must have woken it when the broker is back."""
     worker = deaf_worker(door.url, SWEEP_INTERVAL="120")
-    until(listens, SOON)
-    here.install(0)
+    wait_until(listens, SOON)
+    fleet.install(0)
     version = 0
     for kind in ("replica", "another program", "refused", "frozen", "lost"):
         door.mood = MOODS[kind]
         version = 1 - version
         begun = time.monotonic()
-        ended = here.go("upgrade" if version else "revert", 1 - version, version)
+        ended = fleet.go("upgrade" if version else "revert", 1 - version, version)
         assert ended.status == DeploymentStatus.SUCCEEDED, kind
         print(f"{kind}: carried out after {time.monotonic() - begun:.1f} s")
-        until(lambda: not listens(), SOON)
+        wait_until(lambda: not listens(), SOON)
         door.mood = moody.PASS
         begun = time.monotonic()
-        until(listens, SOON)
+        wait_until(listens, SOON)
         print(f"{kind}: heard again after {time.monotonic() - begun:.1f} s")
         assert worker.running(), kind
-    here.agrees(version)
+    fleet.agrees(version)
 
 
-def test_a_worker_without_a_broker_stops_when_it_is_told_to(here, door, deaf_worker):
+def test_stops_without_broker(fleet, door, deaf_worker):
     for mood in (moody.REFUSE, moody.FREEZE, ANSWERS["replica"]):
         door.mood = moody.PASS
         worker = deaf_worker(door.url)
-        until(listens, SOON)
+        wait_until(listens, SOON)
         door.mood = mood
         time.sleep(2)
         worker.process.terminate()
@@ -158,69 +157,69 @@ def test_a_worker_without_a_broker_stops_when_it_is_told_to(here, door, deaf_wor
         Heartbeat.objects.all().delete()
 
 
-def test_a_failover_of_sentinels_is_followed(here, environment, deaf_worker, short_tmp):
+def test_follows_sentinel_failover(fleet, environment, deaf_worker, short_tmp):
     """The worker's own sweep is so rare that after the failover a message must have woken it."""
     with Watched(short_tmp / "s", password="of-the-broker") as servers:
         worker = deaf_worker(servers.url, SWEEP_INTERVAL="120")
-        until(listens, SOON)
+        wait_until(listens, SOON)
         before = worker.log().count("received")
-        asked(here, environment, servers.url, "install")
+        asked(fleet, environment, servers.url, "install")
         assert worker.log().count("received") > before, "woken by a message"
         servers.kill_master()
-        until(lambda: not listens(), 15)
-        until(listens, SOON)
+        wait_until(lambda: not listens(), 15)
+        wait_until(listens, SOON)
         before = worker.log().count("received")
-        asked(here, environment, servers.url, "upgrade")
+        asked(fleet, environment, servers.url, "upgrade")
         assert worker.running() and worker.log().count("received") > before, "woken by a message of the new master"
-        here.agrees(1)
+        fleet.agrees(1)
 
 
-def test_rabbitmq_that_goes_away_later_stops_nothing_however_it_goes(here, deaf_worker, environment, short_tmp):
+def test_works_on_without_rabbitmq(fleet, deaf_worker, environment, short_tmp):
     with RabbitMq(short_tmp / "rabbit") as server, Moody(server.port, "amqp") as door:
         worker = deaf_worker(door.url, SWEEP_INTERVAL="120")
-        until(listens, SOON)
-        asked(here, environment, server.url, "install")
+        wait_until(listens, SOON)
+        asked(fleet, environment, server.url, "install")
         version = 0
         for mood in (moody.FREEZE, moody.LOSE, ANSWERS["another program"], "killed"):
             if mood == "killed":
                 server.stop()
             else:
                 door.mood = mood
-            until(lambda: not listens(), 30)
+            wait_until(lambda: not listens(), 30)
             version = 1 - version
-            here.go("upgrade" if version else "revert", 1 - version, version)
+            fleet.go("upgrade" if version else "revert", 1 - version, version)
             if mood == "killed":
                 server.start()
             else:
                 door.mood = moody.PASS
             begun = time.monotonic()
-            until(listens, SOON)
+            wait_until(listens, SOON)
             print(f"RabbitMQ, {mood!r}: heard again after {time.monotonic() - begun:.1f} s")
             assert worker.running(), mood
         before = worker.log().count("received")
-        asked(here, environment, server.url, "revert" if version else "upgrade")
+        asked(fleet, environment, server.url, "revert" if version else "upgrade")
         assert worker.log().count("received") > before, "woken by a message"
 
 
-def test_requests_are_answered_at_once_while_the_broker_is_away(here, door, environment, deaf_worker, tmp_path):
+def test_answers_requests_without_broker(fleet, door, environment, deaf_worker, tmp_path):
     """A real web process and a real worker, both without a broker: 202 at once, and it is carried out."""
     user = get_user_model().objects.create_user("ann", is_superuser=True)
     headers = {"Authorization": f"Bearer {make_token(user, 'test', ['read', 'deploy'])[1]}"}
     deaf_worker(door.url)
-    here.install(0)
+    fleet.install(0)
     version = 0
     with Web({**environment, "BROKER_URL": door.url}, tmp_path / "web.log") as web:
         usual = 0.0
         for kind in ("there", "there, and everything was loaded", "frozen", "refused", "lost", "replica"):
             door.mood = MOODS.get(kind, moody.PASS)
-            version, old = 1 - version, here.versions[version]
+            version, old = 1 - version, fleet.versions[version]
             word = "upgrade" if version else "revert"
             begun = time.monotonic()
             answer = requests.post(
                 f"{web.url}/api/v1/services/shop/versions/{old.pk}/{word}",
                 headers=headers,
                 timeout=30,
-                json={"host": "all", "dest_version": here.versions[version].pk},
+                json={"host": "all", "dest_version": fleet.versions[version].pk},
             )
             took = time.monotonic() - begun
             assert answer.status_code == 202, answer.text
@@ -228,7 +227,7 @@ def test_requests_are_answered_at_once_while_the_broker_is_away(here, door, envi
                 usual = took
             # The machine may be busy; but a broker that is waited for costs three seconds at least.
             assert kind not in MOODS or took < 3 * usual + 2, f"{kind}: {took:.1f} s, and {usual:.1f} s with a broker"
-            assert here.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
+            assert fleet.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
             time.sleep(1.1)  # readyz remembers an answer for a second
             ready = requests.get(f"{web.url}/readyz", timeout=10)
             assert (ready.status_code, ready.json()["degraded"]) == (200, kind in MOODS), ready.text

@@ -1,4 +1,4 @@
-"""What a request gets that failed here: never a bare 500; where the database is away, words and when to come again."""
+"""The response to a request that fails in the server: a page or a problem document; 503 if the database is away."""
 
 import pytest
 from django.db import InternalError, OperationalError, ProgrammingError
@@ -24,7 +24,7 @@ def answer(method: str, path: str, error: Exception, **headers):
         return handler500(RequestFactory().generic(method, path, headers=headers))
 
 
-def test_a_page_of_a_database_that_is_away_comes_again_and_a_form_is_not_sent_again():
+def test_page_reloads_and_form_does_not():
     page = answer("GET", "/hosts/?q=<x>", OperationalError("canary"))
     assert page.status_code == 503 and page["Retry-After"] == "3"
     assert b'http-equiv="refresh"' in page.content and b"canary" not in page.content and b"<x>" not in page.content
@@ -32,21 +32,23 @@ def test_a_page_of_a_database_that_is_away_comes_again_and_a_form_is_not_sent_ag
     assert form.status_code == 503 and b'http-equiv="refresh"' not in form.content and b"send it again" in form.content
 
 
-def test_a_part_of_a_page_stays_as_it_is():
+def test_htmx_fragment_is_not_swapped():
     assert answer("GET", "/hosts/", OperationalError("x"), **{"HX-Request": "true"})["HX-Reswap"] == "none"
 
 
-def test_the_api_says_it_in_its_own_form():
-    told = answer("GET", "/api/v1/hosts/", OperationalError("x"))
-    assert (told.status_code, told["Content-Type"]) == (503, "application/problem+json") and told["Retry-After"]
+def test_api_returns_problem_document():
+    response = answer("GET", "/api/v1/hosts/", OperationalError("x"))
+    assert (response.status_code, response["Content-Type"]) == (503, "application/problem+json") and response[
+        "Retry-After"
+    ]
 
 
-def test_another_error_is_a_page_too_and_names_the_request():
+def test_other_error_names_the_request():
     page = answer("GET", "/hosts/", ValueError("canary"))
     assert page.status_code == 500 and b"id of this request" in page.content and b"canary" not in page.content
 
 
-def test_which_errors_mean_that_the_database_is_away():
+def test_is_away_and_is_held():
     assert is_away(OperationalError("server closed the connection"))
     assert is_away(caused(InternalError, errors.ReadOnlySqlTransaction()))
     assert is_away(caused(InternalError, errors.IdleInTransactionSessionTimeout()))

@@ -10,9 +10,8 @@ import pytest
 from microservice.models import Operation
 from microservice.status import DeploymentStatus
 from tests.lab import users
+from tests.lab.fleet import Fleet
 from tests.lab.sshd import Sshd
-
-from .world import World
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -30,25 +29,25 @@ def place():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_a_service_lives_under_its_own_user_from_install_to_revert(transactional_db, worker, place):
+def test_runs_as_its_own_user(transactional_db, worker, place):
     with users.made(("shop",)) as (name,), Sshd(place / "host") as host:
-        here = World([host], run_as=name, private_releases=True, environment={"DB_PASSWORD": CANARY})
+        fleet = Fleet([host], run_as=name, private_releases=True, environment={"DB_PASSWORD": CANARY})
         worker()
-        assert here.install().status == DeploymentStatus.SUCCEEDED, errors()
-        assert here.go("upgrade", 0, 1).status == DeploymentStatus.SUCCEEDED, errors()
-        here.agrees(1)
-        pid = int((here.folder() / "shared" / "pid").read_text())
+        assert fleet.install().status == DeploymentStatus.SUCCEEDED, errors()
+        assert fleet.go("upgrade", 0, 1).status == DeploymentStatus.SUCCEEDED, errors()
+        fleet.agrees(1)
+        pid = int((fleet.folder() / "shared" / "pid").read_text())
         assert Path(f"/proc/{pid}").stat().st_uid == pwd.getpwnam(name).pw_uid
-        assert (here.folder() / "releases").stat().st_mode & 0o777 == 0o750
-        ours = [path for path in (here.folder() / ".deployer").rglob("*") if path.is_file()]
+        assert (fleet.folder() / "releases").stat().st_mode & 0o777 == 0o750
+        ours = [path for path in (fleet.folder() / ".deployer").rglob("*") if path.is_file()]
         assert ours and not [path for path in ours if CANARY.encode() in path.read_bytes()]
-        assert here.go("revert", 1, 0).status == DeploymentStatus.SUCCEEDED, errors()
-        here.service.run_as = "no-such-user"
-        here.service.save()
-        refused = here.go("upgrade", 0, 2)
+        assert fleet.go("revert", 1, 0).status == DeploymentStatus.SUCCEEDED, errors()
+        fleet.service.run_as = "no-such-user"
+        fleet.service.save()
+        refused = fleet.go("upgrade", 0, 2)
         assert refused.status == DeploymentStatus.FAILED
         assert "this host has no user no-such-user" in refused.operations.get().error
-        here.agrees(0)
+        fleet.agrees(0)
 
 
 def errors() -> list[str]:

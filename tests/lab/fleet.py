@@ -1,4 +1,4 @@
-"""A small world for tests of the whole: real hosts in rows, packages in the store, a service that is a real process."""
+"""A service on real hosts: hosts and versions as rows, packages in the store, a process of the service on each host."""
 
 import gzip
 import hashlib
@@ -18,8 +18,8 @@ from microservice.status import DEPLOYMENT_ENDED, BuildStatus
 from tests.lab.sshd import Sshd
 from tests.microservice.deployments import requests
 
-# The service: a process of its own that lives until it is stopped, and says which version it is. What each command
-# does is written to a trace, so that a test can see what ran, in which order, for which version.
+# The service is a process that runs until it is stopped and writes its version to a file. Each command appends its name
+# and version to a trace.
 TRACE = 'echo "{} $VERSION" >> "$SHARED/trace"; '
 START = TRACE.format("start") + (
     'setsid sh -c \'echo $$ > "$SHARED/pid"; echo "$VERSION" > "$SHARED/running"; exec sleep 1000\' '
@@ -41,8 +41,9 @@ def package(files: dict[str, str]) -> bytes:
     return raw.getvalue()
 
 
-class World:
-    """One service on real hosts, with `count` versions in the store. `deploy` and its like wait for the end."""
+class Fleet:
+    """One service on real hosts, with `versions` versions in the store. `install` and `go` wait for the end of the
+    deployment unless `wait` is false."""
 
     def __init__(self, hosts: list[Sshd], versions: int = 3, **service):
         self.hosts = hosts
@@ -83,7 +84,7 @@ class World:
             base_path=str(host.root),
         )
 
-    # ---- what an operator does ---------------------------------------------------------------------------------------
+    # ---- requests ----------------------------------------------------------------------------------------------------
 
     def install(self, version: int = 0, wait: bool = True) -> Deployment:
         made = requests.install(SYSTEM, self.versions[version], [host.pk for host in self.assets])
@@ -103,7 +104,7 @@ class World:
         states = list(deployment.operations.values_list("pk", "status", "owner", "error"))
         raise AssertionError(f"{deployment} is {deployment.status} after {seconds} s: {states}")
 
-    # ---- what is true on a host --------------------------------------------------------------------------------------
+    # ---- the state of a host -----------------------------------------------------------------------------------------
 
     def folder(self, number: int = 0) -> Path:
         return self.hosts[number].root / self.service.name
@@ -113,7 +114,7 @@ class World:
         return os.readlink(link).removeprefix("releases/") if link.is_symlink() else ""
 
     def running(self, number: int = 0) -> str:
-        """The version of the process that lives there; empty where none does."""
+        """Return the version of the running process, or "" without one."""
         shared = self.folder(number) / "shared"
         try:
             os.kill(int((shared / "pid").read_text()), 0)
@@ -126,7 +127,7 @@ class World:
         return path.read_text().splitlines() if path.exists() else []
 
     def agrees(self, version: int | None) -> None:
-        """Hosts, processes and rows all say this version (None: nothing runs), and nothing is locked."""
+        """Assert that hosts, processes and rows have this version (None: nothing runs) and nothing is locked."""
         name = "" if version is None else self.versions[version].version
         rows = {row.host_id: row for row in MicroServiceInstance.objects.select_related("version")}
         for number, asset in enumerate(self.assets):
