@@ -58,7 +58,7 @@ class Call:
             self.output += self._shown.feed(data)
 
     def over(self, seconds: float = 20) -> "Call":
-        self.process.wait(seconds)
+        self.process.wait(within(seconds))
         for thread in self._threads:
             thread.join(seconds)
             assert not thread.is_alive(), "something still holds the channel"

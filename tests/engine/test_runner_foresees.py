@@ -76,16 +76,16 @@ def test_own_steps_are_read_too(running):
     [
         ("start", "no-such-program --port 80", "start needs no-such-program, which this host does not have"),
         ("check", "curll -fsS http://127.0.0.1/", "check needs curll"),
-        ("post", "/opt/no/such/thing", "post needs /opt/no/such/thing, and there is no"),
-        ("start", "./server", "start needs ./server, and there is no"),
+        ("post", "/opt/no/such/thing", "post needs /opt/no/such/thing, and /opt/no/such/thing does not exist"),
+        ("start", "./server", "shop/releases/v2/server does not exist"),
         ("start", "bin/server --daemon", "start needs bin/server"),
-        ("start", '"$RELEASE/server" --port "$PORT"', "start needs server, and there is no"),
+        ("start", '"$RELEASE/server" --port "$PORT"', "shop/releases/v2/server does not exist"),
         ("start", '"$RELEASE"/server', "start needs server"),
         ("start", "${CURRENT}/server", "start needs server"),
         ("start", '  "$CURRENT/server"', "start needs server"),
     ],
 )
-def test_a_program_that_is_not_there_is_told(running, field, command, missing):
+def test_missing_program_is_reported(running, field, command, missing):
     assert missing in refused(running, **{field: command})
 
 
@@ -146,7 +146,7 @@ def test_non_executable_program_is_reported(running):
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("#!/opt/none/python3\nprint()\n", "a script for /opt/none/python3, and this host has no such program"),
+        ("#!/opt/none/python3\nprint()\n", "a script for /opt/none/python3, which this host does not have"),
         ("#! /usr/bin/env none-such\n", "a script for none-such"),
         ("#!/bin/sh\r\necho\r\n", "its lines end in CR LF"),
     ],

@@ -128,7 +128,7 @@ _can_run() {
 	case $_word in
 	'$RELEASE/'* | '${RELEASE}/'* | '$CURRENT/'* | '${CURRENT}/'*) _word=${_word#*/} _file=$RELEASE/$_word ;;
 	/*) _file=$_word ;;
-	*/*) _file=$RELEASE/$_word ;;
+	*/*) _file=$RELEASE/${_word#./} ;;
 	esac
 	case $_word in '' | *[!A-Za-z0-9._/+-]*) return 0 ;; esac
 	if [ -z "$_file" ]; then
