@@ -26,7 +26,7 @@ def scene(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_everything_works_again_soon_after_the_database_s_return(scene, kind):
+def test_recovers_from_database_outage(scene, kind):
     if kind == "cut" and WHY_NOT:
         pytest.skip(WHY_NOT)
     scene.pages.seen.clear()
@@ -41,7 +41,7 @@ def test_everything_works_again_soon_after_the_database_s_return(scene, kind):
             assert "database does not answer" in text.lower()
 
 
-def test_a_page_of_a_database_that_is_away_says_so_and_comes_again_by_itself(scene):
+def test_pages_reload_during_database_outage(scene):
     """No bare 500, for people and pipelines alike; and what was posted is not sent again by itself."""
     scene.pages.seen.clear()
     scene.away("killed", 4)

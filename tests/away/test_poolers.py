@@ -12,7 +12,7 @@ pytestmark = pytest.mark.found("settings")
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])
-def test_everything_works_through_a_pooler(short_tmp, mode):
+def test_works_through_pgbouncer(short_tmp, mode):
     # A session of the server each, where sessions are pooled: the fewest that a process may have are enough.
     with Scene(short_tmp, workers=1, hosts=2, lines=5, pooling=mode, DATABASE_POOL_SIZE="2") as scene:
 

@@ -1,4 +1,4 @@
-"""The bench runs, tells what it measured, goes on where something fails, and notices a host without the version."""
+"""The bench runs, reports figures, goes on after a failed measurement, and detects a host without the version."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def row(contestant, wall, hosts=50, **more):
     )
 
 
-def test_two_hosts_and_one_turn_give_ratios_a_summary_and_a_history(tmp_path):
+def test_writes_ratios_summary_and_history(tmp_path):
     environment = {**os.environ, "DATA_DIR": str(tmp_path)}
     ended = subprocess.run(
         [
@@ -78,7 +78,7 @@ def test_two_hosts_and_one_turn_give_ratios_a_summary_and_a_history(tmp_path):
     assert [one.contestant for one in rows] == [PRODUCT, REVERT, LIMIT] * 2 and all(one.good for one in rows)
 
 
-def test_ratios_are_of_medians_of_good_turns_to_limit_on_as_many_hosts():
+def test_ratios_compare_medians_of_successful_runs():
     rows = [row(LIMIT, 2.0), row(LIMIT, 1.0, hosts=1), row(PRODUCT, 3.0), row(PRODUCT, 5.0), row(PRODUCT, 4.0)]
     rows += [row(PRODUCT, 0.1, status=1), row(PRODUCT, 0.1, carrying=49), row(REVERT, 1.0), row(tools.CAPISTRANO, 6.0)]
     found = figures(rows)
@@ -90,7 +90,7 @@ def test_ratios_are_of_medians_of_good_turns_to_limit_on_as_many_hosts():
     assert "| 50 | PRODUCT | 2.00 | 1.50–2.50 | 2.00 |" in report.race(found, found)
 
 
-def test_hosts_far_away_are_told_beside_the_others_and_change_none_of_their_figures():
+def test_reports_distant_hosts_separately():
     rows = [row(LIMIT, 2.0), row(PRODUCT, 4.0), row(REVERT, 1.0)]
     far = [row(LIMIT, 3.0, rtt=20.0), row(PRODUCT, 3.3, rtt=20.0), row(REVERT, 2.7, rtt=20.0)]
     near, both = summary(figures(rows)), summary(figures(rows + far))
@@ -99,7 +99,7 @@ def test_hosts_far_away_are_told_beside_the_others_and_change_none_of_their_figu
     assert bench.places("50@20ms") == (50, 20.0) and bench.places("7", 5.0) == (7, 5.0)
 
 
-def test_through_the_line_every_byte_takes_its_time_and_arrives(tmp_path):
+def test_delayed_link_delivers_every_byte(tmp_path):
     served = socket.create_server(("127.0.1.1", 0))
     line = DelayedLink(tmp_path, free_port("127.0.1.1"), served.getsockname()[1], 100)
     try:
@@ -123,7 +123,7 @@ def finding(name, value, measurement="lock", **more):
     return Finding("1", measurement, name, value, "s", 1.0, **more)
 
 
-def test_what_fails_is_a_line_and_a_null_and_the_next_measurement_follows(tmp_path, monkeypatch, capsys):
+def test_failed_measurement_does_not_end_bench(tmp_path, monkeypatch, capsys):
     def breaks(lab):
         yield Figure("10,000 instances, sqlite", 0.2, "s", 1.0)
         raise RuntimeError("the floor gave way")
@@ -140,7 +140,7 @@ def test_what_fails_is_a_line_and_a_null_and_the_next_measurement_follows(tmp_pa
     assert [one.value for one in History(tmp_path / "history.jsonl").findings()] == [0.2, 0.5]
 
 
-def test_a_loss_is_seen_beside_the_run_before_and_in_the_line_of_each_run(tmp_path):
+def test_reports_regression(tmp_path):
     table = report.own([finding("10,000 instances, sqlite", 1.5)], [finding("10,000 instances, sqlite", 0.4)])
     assert "| lock | 10,000 instances, sqlite | 1.5 s **missed** | < 1 | 0.4 s |" in table
     document = tmp_path / "figures.md"
@@ -155,7 +155,7 @@ def test_a_loss_is_seen_beside_the_run_before_and_in_the_line_of_each_run(tmp_pa
     assert lines[0] == "before" and lines[-1] == "after"
 
 
-def test_a_simulated_host_says_what_a_host_says_on_which_every_step_goes_well(db):
+def test_simulated_host_succeeds(db):
     old, new = factories.versions(factories.service(start_command="true"), 2)
     (instance,) = factories.instances(old, factories.hosts())
     atom = atoms.atom_of(atoms.spec_of(old.microservice), instance, Action.UPGRADE, old, new)
@@ -165,7 +165,7 @@ def test_a_simulated_host_says_what_a_host_says_on_which_every_step_goes_well(db
     assert [one.step for one in events if one.kind is Kind.DONE] == [step.name for step in atom.steps]
 
 
-def test_the_large_system_has_the_rows_that_it_names(db, monkeypatch, tmp_path, settings):
+def test_fills_large_system(db, monkeypatch, tmp_path, settings):
     small = {"HOSTS": 40, "SERVICES": 12, "INSTANCES": 100, "VERSIONS": 30, "DEPLOYMENTS": 3, "OF_DEPLOYMENT": 10}
     for name, value in {**small, "LARGE": {"big-1000": 12, "big-versions": 2}}.items():
         monkeypatch.setattr(fill, name, value)
@@ -176,7 +176,7 @@ def test_the_large_system_has_the_rows_that_it_names(db, monkeypatch, tmp_path, 
     assert Step.objects.count() == 10 * len(fill.STEPS)
 
 
-def test_a_host_carries_a_version_only_whole_linked_and_started(tmp_path):
+def test_detects_incomplete_version(tmp_path):
     hosts = Hosts(tmp_path, 1)
     folder = hosts.folder("127.0.1.1", of_product=True)
     assert folder.name == SERVICE

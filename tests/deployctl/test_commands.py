@@ -1,4 +1,4 @@
-"""deployctl as a process against the real web server: what it prints, how it ends, and what it asks for."""
+"""deployctl as a process with the real web server: output, exit codes and requests."""
 
 import hashlib
 import http.server
@@ -60,7 +60,7 @@ def ctl(web):
     return run
 
 
-def test_a_version_is_published_and_the_same_again_changes_nothing(ctl, tmp_path):
+def test_publishing_again_changes_nothing(ctl, tmp_path):
     factories.service("shop")
     package = tmp_path / "shop.tar.gz"
     package.write_bytes(GOOD)
@@ -78,7 +78,7 @@ def test_a_version_is_published_and_the_same_again_changes_nothing(ctl, tmp_path
 
 
 @pytest.mark.found("packages")
-def test_a_zip_is_published_and_other_content_names_what_differs(ctl, tmp_path):
+def test_publishes_zip_and_reports_differences(ctl, tmp_path):
     from tests.microservice.packages import zips
 
     factories.service("shop")
@@ -95,7 +95,7 @@ def test_a_zip_is_published_and_other_content_names_what_differs(ctl, tmp_path):
 
 
 @pytest.mark.found("builds")
-def test_builds_are_started_named_and_waited_for(ctl):
+def test_starts_names_and_awaits_builds(ctl):
     named = ctl(
         "versions", "name", "--ref", "功能/#42", "--commit", "0a1b2c3d4e", "--time", "2026-07-14T10:09:10+02:00"
     )
@@ -120,7 +120,7 @@ def test_builds_are_started_named_and_waited_for(ctl):
     assert len(told) == 2 and "no compiler" in told[1]
 
 
-def test_how_a_command_ends(ctl):
+def test_exit_codes(ctl):
     assert ctl("upgrade").returncode == 2
     assert ctl("nonsense").returncode == 2
     missing = ctl("status", "shop")
@@ -142,21 +142,21 @@ def test_how_a_command_ends(ctl):
     assert ctl("status", str(deployment.pk)).returncode == 0
 
 
-def test_what_runs_where(ctl):
+def test_status_lists_instances(ctl):
     factories.running(2)
     done = ctl("status", "shop")
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr
     assert len(json.loads(ctl("--json", "status", "shop").stdout)) == 2
 
 
-def test_nothing_to_upgrade_is_a_conflict(ctl):
+def test_upgrade_without_target_is_a_conflict(ctl):
     version = factories.versions(factories.service("shop"), 1)[0]
     factories.instances(version, factories.hosts(1))
     done = ctl("upgrade", "shop", "1.0")
     assert (done.returncode, "Nothing to upgrade" in done.stderr) == (4, True)
 
 
-def test_the_output_of_a_deployment(ctl):
+def test_logs_escape_control_characters(ctl):
     deployment = factories.running()
     factories.output(deployment.operations.get(), b"stopping\n", b"starting \x1b]0;x\x07\n")
     Deployment.objects.update(status=DeploymentStatus.SUCCEEDED)
@@ -165,13 +165,13 @@ def test_the_output_of_a_deployment(ctl):
     assert [line.partition("| ")[2] for line in done.stdout.splitlines()] == ["stopping", "starting ]0;x"]
 
 
-def test_a_host_that_is_not_there_is_told(ctl):
+def test_reports_unknown_host(ctl):
     factories.hosts(1)
     done = ctl("hosts", "check", "nowhere")
     assert (done.returncode, "Host nowhere not found" in done.stderr) == (2, True)
 
 
-def test_cancelling(ctl):
+def test_cancels_deployment(ctl):
     deployment = factories.running()
     done = ctl("--json", "cancel", str(deployment.pk))
     assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "cancelling"), done.stderr
@@ -188,7 +188,7 @@ def alone(*words: str, **more: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_learn_to_complete_it(shell):
+def test_shell_completion(shell):
     done = alone("completion", shell)
     assert (done.returncode, "_DEPLOYCTL_COMPLETE" in done.stdout) == (0, True), done.stderr
     words = {"COMP_WORDS": "deployctl ver", "COMP_CWORD": "ver" if shell == "fish" else "1"}
@@ -196,17 +196,17 @@ def test_shells_learn_to_complete_it(shell):
     assert "versions" in asked.stdout, asked.stdout + asked.stderr
 
 
-def test_it_needs_no_django():
+def test_does_not_import_django():
     code = "import deployctl.commands, sys; sys.exit(any(name.split('.')[0] == 'django' for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_a_server_that_is_not_there_is_a_bad_end():
+def test_reports_unreachable_server():
     done = alone("status", "1", DEPLOYCTL_URL="http://127.0.0.1:1", DEPLOYCTL_TOKEN="x")
     assert (done.returncode, "does not answer" in done.stderr) == (1, True)
 
 
-def test_an_answer_that_was_lost_is_asked_for_again_with_the_same_key():
+def test_retries_lost_answer_with_same_key():
     keys: list[str] = []
 
     class Forgetful(http.server.BaseHTTPRequestHandler):
@@ -241,7 +241,7 @@ def test_an_answer_that_was_lost_is_asked_for_again_with_the_same_key():
 
 
 @pytest.mark.found("output")
-def test_an_empty_line_that_comes_alone_is_printed_too(capsys):
+def test_prints_lone_empty_line(capsys):
     """Followed while it is written: a piece of output may be a line's end and nothing more."""
     from deployctl.client import Answer
     from deployctl.commands import _print_new

@@ -1,4 +1,4 @@
-"""Team blue tries to come to red's host, by every way there is: real hosts, a real worker, the real web server."""
+"""A user of team blue tries to reach a host of team red by every way: real hosts, worker and web server."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def fleet(transactional_db, sshds):
     return made
 
 
-def test_no_way_leads_to_a_host_of_another_team(fleet, environment, worker, tmp_path):
+def test_cannot_reach_host_of_another_team(fleet, environment, worker, tmp_path):
     bob = get_user_model().objects.create_user("bob")
     Membership.objects.create(team=fleet.blue, user=bob, role="owner")
     secret = make_token(bob, "ci", ["read", "publish", "deploy", "admin"])[1]

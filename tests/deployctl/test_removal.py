@@ -1,4 +1,4 @@
-"""What is gone for good, from the command line."""
+"""deployctl removes, archives and restores."""
 
 import json
 
@@ -14,7 +14,7 @@ from .test_commands import ctl, web  # noqa: F401 - fixtures
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
 
 
-def test_an_instance_is_forgotten_by_its_hosts_name(ctl):  # noqa: F811
+def test_forgets_instance_by_host_name(ctl):  # noqa: F811
     version = factories.versions(factories.service("shop"))[0]
     one, two = factories.instances(version, factories.hosts(2))
     refused = ctl("forget", "shop", one.host.hostname)
@@ -28,7 +28,7 @@ def test_an_instance_is_forgotten_by_its_hosts_name(ctl):  # noqa: F811
     assert again.returncode == 2 and "has no instance on" in again.stderr
 
 
-def test_a_host_in_use_is_named_and_an_archived_one_comes_back_by_its_name(ctl):  # noqa: F811
+def test_archives_and_restores_host(ctl):  # noqa: F811
     (row,) = factories.instances(factories.versions(factories.service("shop"))[0], factories.hosts(1))
     name = row.host.hostname
     refused = ctl("hosts", "archive", name, "--reason", "x")
@@ -40,14 +40,14 @@ def test_a_host_in_use_is_named_and_an_archived_one_comes_back_by_its_name(ctl):
     assert Asset.objects.filter(hostname=name).exists()
 
 
-def test_a_service_is_deleted_only_when_it_is_said_twice(ctl):  # noqa: F811
+def test_deleting_a_service_needs_yes(ctl):  # noqa: F811
     factories.service("shop")
     assert ctl("services", "delete", "shop").returncode == 2 and MicroService.objects.exists()
     done = ctl("services", "delete", "shop", "--yes")
     assert done.returncode == 0 and not MicroService.objects.exists(), done.stderr
 
 
-def test_errors_of_an_import_name_their_lines(ctl, tmp_path):  # noqa: F811
+def test_import_errors_name_their_lines(ctl, tmp_path):  # noqa: F811
     file = tmp_path / "hosts.csv"
     file.write_text("hostname,ip\nweb1,10.0.0.1\nweb2,x/y\n")
     refused = ctl("hosts", "import", str(file))

@@ -1,4 +1,4 @@
-"""deployctl goes to hosts by name or id and to instances by id, in a fleet where each id means something else there."""
+"""deployctl selects hosts by name or id and instances by id, in a fleet where each id has two meanings."""
 
 import json
 import os
@@ -42,8 +42,8 @@ def let_go() -> None:
     MicroServiceInstance.objects.update(locked=False, lock_deployment=None, status=0)
 
 
-def test_upgrade_and_revert_go_where_they_say(ctl):
-    here = distinct_ids.create()
+def test_upgrades_and_reverts_chosen_targets(ctl):
+    fleet = distinct_ids.create()
     for words, hosts in (
         (["upgrade", "shop", "3.0", "--host", "web1"], "web1"),
         (["upgrade", "shop", "3.0", "--host", "9002"], "web2"),
@@ -56,12 +56,12 @@ def test_upgrade_and_revert_go_where_they_say(ctl):
         (["upgrade", "shop", "3.0"], "web1 web2 web3"),
     ):
         done = ctl(*words, "--no-wait")
-        assert (done.returncode, here.locked()) == (0, set(hosts.split())), (words, done.stderr)
+        assert (done.returncode, fleet.locked()) == (0, set(hosts.split())), (words, done.stderr)
         let_go()
 
 
-def test_what_names_nothing_goes_nowhere(ctl):
-    here = distinct_ids.create()
+def test_rejects_unknown_targets(ctl):
+    fleet = distinct_ids.create()
     for words, told in (
         (["--host", "nowhere"], "no instance on host nowhere"),
         (["--host", "9103"], "no instance on host 9103"),
@@ -77,10 +77,10 @@ def test_what_names_nothing_goes_nowhere(ctl):
         assert (done.returncode, told in done.stderr) == (2, True), (words, done.stderr)
     whole = ctl("revert", "1", "--host", "web1")
     assert (whole.returncode, "as a whole" in whole.stderr) == (2, True)
-    assert not here.locked() and not Deployment.objects.exists()
+    assert not fleet.locked() and not Deployment.objects.exists()
 
 
-def test_an_install_takes_names_and_ids(ctl):
+def test_install_accepts_names_and_ids(ctl):
     distinct_ids.create()
     taken = ctl("install", "shop", "2.0", "--host", "9002", "--no-wait")
     assert taken.returncode == 4 and "web2:10.0.0.2 already has shop" in taken.stderr
@@ -91,7 +91,7 @@ def test_an_install_takes_names_and_ids(ctl):
     assert MicroServiceInstance.objects.get(host=distinct_ids.SPARE).lock_deployment_id == json.loads(done.stdout)["id"]
 
 
-def test_what_runs_where_says_which_id_is_which(ctl):
+def test_status_labels_ids(ctl):
     distinct_ids.create()
     done = ctl("status", "shop")
     assert done.stderr.split()[:3] == ["instance", "host", "id"]

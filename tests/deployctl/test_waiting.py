@@ -1,4 +1,4 @@
-"""deployctl that waits: whatever happens to the web process, it goes on until its own --timeout."""
+"""deployctl waits until its own --timeout, whatever happens to the web process."""
 
 import email.utils
 import json
@@ -105,7 +105,7 @@ def secret() -> str:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("end", "status"), [(DeploymentStatus.SUCCEEDED, 0), (DeploymentStatus.FAILED, 1)])
-def test_the_web_process_is_killed_and_comes_back(webs, background, end, status):
+def test_waits_across_killed_web_process(webs, background, end, status):
     token, port = secret(), free_port()
     old, _ = factories.versions(factories.service("shop"), 2)
     factories.instances(old, factories.hosts(2))
@@ -125,7 +125,7 @@ def test_the_web_process_is_killed_and_comes_back(webs, background, end, status)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_asked_while_it_was_away_is_done_once(webs, background):
+def test_repeats_unanswered_request_once(webs, background):
     """The web process dies before it can answer the request itself: it is sent again under the same key."""
     token, port = secret(), free_port()
     made = factories.running(1)
@@ -143,7 +143,7 @@ def test_what_was_asked_while_it_was_away_is_done_once(webs, background):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_build_is_asked_for_and_waited_for_although_the_web_process_is_away(webs, background):
+def test_builds_across_killed_web_process(webs, background):
     """Away when it is asked for, and once more while it goes on: one build, and the command ends as that did."""
     token, port = secret(), free_port()
     factories.service("shop", build_url="file:///nowhere", build_command="true")
@@ -164,7 +164,7 @@ def test_a_build_is_asked_for_and_waited_for_although_the_web_process_is_away(we
 
 
 @pytest.mark.django_db(transaction=True)
-def test_following_the_output_goes_on_where_it_was(webs, background):
+def test_follows_output_across_killed_web_process(webs, background):
     token, port = secret(), free_port()
     made = factories.running(1)
     operation = made.operations.get()
@@ -191,21 +191,21 @@ PASSES = ["reset", "cut", "cut error", "html", "garbage", 500, 502, 503, 504, 40
 
 
 @pytest.mark.parametrize("step", PASSES)
-def test_what_passes_is_asked_again(step):
+def test_retries_passing_errors(step):
     with Scripted("running", step, step, "running") as server:
         done = run(server.url, "status", "7", "--wait", "--timeout", "60")
     assert done.returncode == 0, done.stderr
     assert "Retrying" in done.stderr and "answers again" in done.stderr
 
 
-def test_it_may_say_so_for_as_long_as_the_command_waits():
+def test_retries_until_timeout():
     with Scripted("running", *[(503, SOON), (429, SOON)] * 15) as server:
         done = run(server.url, "status", "7", "--wait", "--timeout", "90")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("how", ["seconds", "moment"])
-def test_it_is_asked_when_it_says(how):
+def test_respects_retry_after(how):
     after = "3" if how == "seconds" else lambda: email.utils.formatdate(time.time() + 4, usegmt=True)
     with Scripted("running", (429, {"Retry-After": after})) as server:
         done = run(server.url, "status", "7", "--wait", "--timeout", "60")
@@ -216,14 +216,14 @@ def test_it_is_asked_when_it_says(how):
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 @pytest.mark.parametrize("before", [[], ["running", "running"]])
-def test_a_refusal_ends_it_at_once(status, before):
+def test_refusal_ends_waiting(status, before):
     with Scripted(*before, status, "running", "running") as server:
         done = run(server.url, "status", "7", "--wait", "--timeout", "60")
     assert (done.returncode, len(server.asked)) == (2, len(before) + 1), done.stderr
 
 
 @pytest.mark.parametrize("step", ["hang", 503])
-def test_its_own_timeout_is_kept_whatever_the_server_does(step):
+def test_keeps_its_timeout(step):
     began = time.monotonic()
     with Scripted("running", *[step] * 40) as server:
         done = run(server.url, "status", "7", "--wait", "--timeout", "4")
@@ -232,7 +232,7 @@ def test_its_own_timeout_is_kept_whatever_the_server_does(step):
     assert 4 <= time.monotonic() - began < within(10)
 
 
-def test_a_server_that_went_away_for_good_is_out_of_time_with_the_reason():
+def test_timeout_names_reason():
     with Scripted("running") as server:
 
         def leave():
@@ -246,7 +246,7 @@ def test_a_server_that_went_away_for_good_is_out_of_time_with_the_reason():
     assert done.returncode == 3 and "does not answer" in done.stderr, done.stderr
 
 
-def test_how_it_ended_is_told_though_the_reasons_cannot_be_asked():
+def test_reports_end_without_reasons():
     class Half(Scripted):
         def answer(self, request):
             if "/operations/" in request.path:
@@ -259,13 +259,13 @@ def test_how_it_ended_is_told_though_the_reasons_cannot_be_asked():
     assert done.returncode == 1 and "could not be listed" in done.stdout, done.stdout + done.stderr
 
 
-def test_a_request_that_fails_in_the_same_way_again_and_again_is_given_up():
+def test_gives_up_on_repeated_error():
     with Scripted(*[500] * 40) as server:
         done = run(server.url, "retry", "7", "--timeout", "60")
     assert (done.returncode, len(server.asked)) == (1, patience.MAX_TRIES), done.stderr
 
 
-def test_names_that_cannot_be_looked_up_for_a_while(monkeypatch):
+def test_retries_failed_name_lookup(monkeypatch):
     """The resolver fails; the server is there."""
     looked, real = [], socket.getaddrinfo
 
@@ -293,7 +293,7 @@ def test_names_that_cannot_be_looked_up_for_a_while(monkeypatch):
 # --- the rule ---------------------------------------------------------------------------------------------------------
 
 
-def test_how_long_it_goes_on():
+def test_patience():
     now = time.monotonic()
     assert Patience().pause(patience.MAX_TRIES, None) is None, "who does not wait tries a few times"
     assert Patience().pause(1, None) is not None
@@ -318,5 +318,5 @@ def test_how_long_it_goes_on():
         ("9" * 40, 999999999),
     ],
 )
-def test_what_a_server_asks_for(told, seconds):
+def test_parses_retry_after(told, seconds):
     assert client._retry_after(client.Answer(503, None, b"", {"Retry-After": told})) == seconds

@@ -1,4 +1,4 @@
-"""The sweep tries a failed delete again by itself: the storm takes that for the operation of its own that it is."""
+"""The sweep repeats a failed delete by itself: the storm counts that as another operation."""
 
 from datetime import timedelta
 
@@ -70,7 +70,7 @@ def delete(scene: Scene) -> Turn:
     return turn
 
 
-def test_a_delete_that_the_sweep_tries_again_within_a_round_is_not_taken_for_one_that_ran_twice(scene, batch):
+def test_repeated_delete_is_not_a_duplicate(scene, batch):
     turn = delete(scene)
     carry_out(scene, batch)
     MicroServiceInstance.objects.update(retry_at=timezone.now())  # half a minute later, in a slow round
@@ -80,21 +80,21 @@ def test_a_delete_that_the_sweep_tries_again_within_a_round_is_not_taken_for_one
     assert scene.tally.failures == [] and scene.tally.checked[3] == 2, "both of them were looked at"
 
 
-def test_a_run_that_the_host_carries_out_twice_is_still_found(scene, batch):
+def test_finds_duplicate_run(scene, batch):
     turn = delete(scene)
     carry_out(scene, batch, times=2)
     check_round(scene, [turn], broker=False)
     assert set(scene.tally.failed) == {3, 5, 6}, scene.tally.failures
 
 
-def test_what_runs_for_an_operation_that_had_ended_before_the_round_is_found(scene, batch):
+def test_finds_run_of_ended_operation(scene, batch):
     turn = delete(scene)
     ended = carry_out(scene, batch)
     check_round(scene, [turn], broker=False, before={ended.pk})
     assert 7 in scene.tally.failed, scene.tally.failures
 
 
-def test_nothing_is_tried_again_while_rows_and_hosts_are_compared(scene, batch):
+def test_compares_without_repeating_deletes(scene, batch):
     delete(scene)
     carry_out(scene, batch)
     due = timezone.now() + timedelta(seconds=20)

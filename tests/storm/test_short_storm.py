@@ -1,4 +1,4 @@
-"""The storm's short form: minutes, not hours; the long one is `make storm`."""
+"""The short form of the storm; `make storm` runs the long one."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(postgres.find_programs() is None, reason="this machine has no PostgreSQL")
-def test_nothing_is_lost_and_nothing_done_twice_in_a_short_storm_on_both_databases(tmp_path):
+def test_short_storm(tmp_path):
     storm = subprocess.run(
         [sys.executable, "-m", "tests.storm", "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""What somebody does to a deployment that is under way: cancel, pause, resume, break a lock."""
+"""Cancel, pause and resume a deployment; break a lock."""
 
 import pytest
 

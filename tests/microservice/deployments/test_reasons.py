@@ -51,7 +51,7 @@ def test_status_reason_is_a_message(shop, german):
     assert (shown.reason, shown.reason_code, shown.reason_params) == ("Paused by ann.", "paused_by", {"who": "ann"})
     with translation.override("de"):
         assert render(row.reason) == "Angehalten von ann."
-        assert notify._of_deployment(row)["reason"] == "Paused by ann.", "callbacks are English"
+        assert notify._deployment_data(row)["reason"] == "Paused by ann.", "callbacks are English"
     assert Event.objects.filter(deployment=row, kind="deployment").latest("pk").data["reason"] == "Paused by ann."
 
 

@@ -1,4 +1,4 @@
-"""What --host and --instance mean, without a server."""
+"""The targets that --host and --instance select."""
 
 import pytest
 
@@ -19,7 +19,7 @@ ROWS = [{"id": 9002, "host_id": 9001, "host": "web1:10.0.0.1"}, {"id": 9001, "ho
         ((), ("7", "8,9"), {"instances": [7, 8, 9]}),
     ],
 )
-def test_what_is_sent(hosts, instances, body):
+def test_body(hosts, instances, body):
     assert Targets(hosts, instances).body() == body
 
 
@@ -38,7 +38,7 @@ def test_what_is_sent(hosts, instances, body):
         (("all", "7"), ()),
     ],
 )
-def test_what_is_refused(hosts, instances):
+def test_rejects_empty_and_mixed_targets(hosts, instances):
     """An empty one above all: a variable that a script did not set is never everything."""
     with pytest.raises(Ended) as caught:
         Targets(hosts, instances)
@@ -55,11 +55,11 @@ def test_what_is_refused(hosts, instances):
         ((), (), [9002, 9001]),
     ],
 )
-def test_which_instances_are_meant(hosts, instances, found):
+def test_selects_instances(hosts, instances, found):
     assert [row["id"] for row in Targets(hosts, instances).select("shop", ROWS)] == found
 
 
 @pytest.mark.parametrize(("hosts", "instances"), [(("web3",), ()), (("9003",), ()), ((), ("9003",))])
-def test_what_is_not_there_is_named(hosts, instances):
+def test_names_missing_target(hosts, instances):
     with pytest.raises(Ended, match=r"shop has no instance (on host )?(web3|9003)\."):
         Targets(hosts, instances).select("shop", ROWS)
