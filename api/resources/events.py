@@ -12,7 +12,7 @@ from access.problems import invalid, refused
 from access.session_cache import CachedCaller
 from access.session_cache import cache as session_cache
 from asset import tenancy
-from microservice import event_stream
+from microservice import event_stream, stream_events
 from microservice.status import DEPLOYMENT_ENDED
 from runtime.db_connections import release_connection
 from runtime.ids import parse_number
@@ -52,7 +52,7 @@ def deployment_events(request: HttpRequest, id: base.PathId, last_event_id: int 
     found = lookup.find_deployment(caller(request), id)
     last_id = _last_id(request, last_event_id) or 0
     ended = found.status in DEPLOYMENT_ENDED
-    if ended and not event_stream.read(last_id, id):
+    if ended and not stream_events.read(last_id, id):
         return HttpResponse(status=204)
     return _stream(request, last_id, id, ended)
 
@@ -62,14 +62,14 @@ def _stream(
 ) -> HttpResponseBase:
     who = caller(request)
 
-    def wants(item: event_stream.StreamEvent) -> bool:
+    def wants(item: stream_events.StreamEvent) -> bool:
         if item.kind == "host":
             mine = who.teams is None or tenancy.is_open(item.host_teams, who.teams)
             return deployment_id is None and who.sees_hosts and mine
         return deployment_id in (None, item.deployment_id) and who.sees(item.service_id, item.team_id)
 
     if last_id is None:
-        last_id = event_stream.newest()
+        last_id = stream_events.newest()
     try:
         subscriber = event_stream.broadcaster.join(wants, account=who.account)
     except event_stream.TooManyStreams:
@@ -97,7 +97,7 @@ class Stream:
     def __init__(
         self,
         subscriber: event_stream.Subscriber,
-        wants: Callable[[event_stream.StreamEvent], bool],
+        wants: Callable[[stream_events.StreamEvent], bool],
         last_id: int,
         deployment_id: int | None,
         ended: bool,
@@ -128,7 +128,7 @@ class Stream:
 
     def _from_rows(self) -> Iterator[bytes]:
         """Yield the events in the rows after the last id, without holding a database connection while sending."""
-        while items := event_stream.read(self._last_id, self._deployment_id):
+        while items := stream_events.read(self._last_id, self._deployment_id):
             release_connection()
             if text := b"".join(self._sent(item) for item in items if self._wants(item)):
                 yield text
@@ -149,7 +149,7 @@ class Stream:
                 yield text
         yield from self._from_rows()  # events written together with the end
 
-    def _sent(self, item: event_stream.StreamEvent) -> bytes:
+    def _sent(self, item: stream_events.StreamEvent) -> bytes:
         self._last_id = max(self._last_id, item.id)
         if item.kind == "deployment" and item.data.get("status") in DEPLOYMENT_ENDED:
             self._ended = self._deployment_id is not None

@@ -21,8 +21,8 @@ from access.authentication import caller_of
 from access.callers import PERSONAL, SCOPES, Caller
 from access.problems import Problem, invalid, refused
 from access.session_cache import cache as session_cache
-from microservice.event_stream import newest
 from microservice.models import MicroService
+from microservice.stream_events import newest
 from runtime.ids import parse_id, parse_number
 
 from ..forms.fields import with_unix_lines

@@ -20,7 +20,7 @@ from django.utils.translation import get_language
 
 from access.callers import Caller
 from access.problems import Problem
-from microservice.event_stream import newest
+from microservice.stream_events import newest
 from runtime.ids import parse_number
 
 MAX_AGE = 1.0  # seconds

@@ -10,7 +10,7 @@ from access.roles import RIGHTS, Role, unowned_role
 from access.tokens import make_token
 from audit.models import History
 from microservice.catalog.visibility import history
-from microservice.event_stream import DELETED_SERVICE
+from microservice.stream_events import DELETED_SERVICE
 from tests import factories
 
 pytestmark = pytest.mark.django_db

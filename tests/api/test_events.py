@@ -9,7 +9,7 @@ from django.db import connection, connections
 
 from access.models import Token
 from api.resources import events
-from microservice import event_stream
+from microservice import event_stream, stream_events
 from microservice.models import Deployment
 from microservice.status import DeploymentStatus
 from tests import factories
@@ -259,7 +259,7 @@ def test_drops_slow_readers_who_then_resume(api, monkeypatch):
 
 
 def test_values_cannot_inject_fields():
-    item = event_stream.StreamEvent(1, 2, 3, None, "step", {"error": "a\nevent: evil\r\ndata: {}\n\n"}, "now")
+    item = stream_events.StreamEvent(1, 2, 3, None, "step", {"error": "a\nevent: evil\r\ndata: {}\n\n"}, "now")
     lines = item.text.decode().split("\n")
     assert [line.partition(":")[0] for line in lines] == ["id", "event", "data", "", ""]
     assert json.loads(lines[2].removeprefix("data: "))["error"].endswith("\n\n")

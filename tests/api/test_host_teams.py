@@ -17,7 +17,7 @@ from asset import hosts
 from asset.models import Asset, HostTeam
 from audit import events
 from audit.models import History
-from microservice import event_stream
+from microservice import event_stream, stream_events
 from microservice.models import Operation
 from microservice.status import DeploymentStatus, OperationStatus
 from tests import factories
@@ -181,7 +181,7 @@ def test_host_events_reach_those_who_see_it(red):
                 stream._stream(request, 0, None)
         finally:
             event_stream.broadcaster.join = original
-        wanted[name] = {item.data["id"] for item in event_stream.read(0) if item.kind == "host" and seen[0](item)}
+        wanted[name] = {item.data["id"] for item in stream_events.read(0) if item.kind == "host" and seen[0](item)}
     assert red.host.pk in wanted["rita"] and red.host.pk not in wanted["bob"]
     assert red.blues.pk in wanted["bob"] and red.blues.pk not in wanted["rita"]
 
