@@ -1,11 +1,13 @@
 """The forms for users, teams and the own account. `access.accounts` and `access.teams` hold the rules."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from access.roles import Role
+from microservice.models import MicroService
 
 from .fields import Form
 from .settings import PLAIN, SecretLine
@@ -76,6 +78,15 @@ class TeamForm(Form):
 class MemberForm(Form):
     user = forms.CharField(label=_("Username"), max_length=150, widget=forms.TextInput(PLAIN))
     role = forms.ChoiceField(label=_("Role"), choices=ROLES)
+
+
+class TeamServiceForm(forms.Form):
+    """Assigns a service to a team. Whether the caller may, `catalog` checks."""
+
+    def __init__(self, *args: Any, unowned: Iterable[MicroService], **more: Any) -> None:
+        super().__init__(*args, **more)
+        names = [service.name for service in unowned]
+        self.fields["service"] = forms.ChoiceField(label=_("Service without a team"), choices=[(n, n) for n in names])
 
 
 class PasswordForm(Form):

@@ -197,8 +197,10 @@ class VersionForm(Form):
     version = forms.CharField(
         label=_("Version"),
         max_length=128,
-        help_text=_("CI uses timestamp-branch-commit."),
-        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+        help_text=_("Letters, digits and . _ + -, e.g. timestamp-branch-commit."),
+        widget=forms.TextInput(
+            {"autocomplete": "off", "spellcheck": "false", "pattern": r"[A-Za-z0-9][A-Za-z0-9._+\-]*"}
+        ),
     )
     ref = forms.CharField(label=_("Branch"), max_length=250, initial="master")
     description = forms.CharField(label=_("Description"), max_length=256, required=False)

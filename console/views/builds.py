@@ -15,6 +15,7 @@ from microservice.publishing import versions
 from microservice.status import BUILD_AGAIN, BUILD_TRANSITIONS, BuildStatus
 from runtime.ids import parse_id
 
+from ..forms.confirmations import MarkBadForm
 from ..queries import services
 from .decorators import flash, flash_problem, page, redirect_to
 
@@ -52,7 +53,7 @@ def mark(request: HttpRequest, caller: Caller, name: str, number: int, word: str
     version = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
     try:
         if word == "bad":
-            catalog.mark_bad(caller, version, request.POST.get("reason", ""))
+            catalog.mark_bad(caller, version, MarkBadForm(request.POST).posted("reason"))
             flash(request, _("%(version)s was marked bad.") % {"version": version.version})
         else:
             versions.change(caller, version, {"bad": False})

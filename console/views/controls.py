@@ -15,13 +15,18 @@ from ..templatetags.console import tone
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A button: its command, label, the reason why it is disabled ("" if enabled), and the text of its confirmation."""
+    """A button: its command, label, and the reason why it is disabled ("" if enabled).
+
+    `question`, `sure` and `confirm`: the heading, text and button of its confirmation, "" without one.
+    """
 
     what: str
     word: str
     why_not: str = ""
-    sure: str = ""
     look: str = ""
+    question: str = ""
+    sure: str = ""
+    confirm: str = ""
 
     @property
     def key(self) -> str:
@@ -59,6 +64,8 @@ def controls(deployment: Deployment, retryable: int, may_deploy: bool) -> list[C
             _("Revert…"),
             going or _irreversible(deployment),
             look="danger",
+            question=_("Revert deployment %(number)s?") % {"number": deployment.pk},
+            confirm=_("Revert deployment"),
             sure=_("Each host that got the new version is reverted to its previous version."),
         ),
         Control(
@@ -66,6 +73,8 @@ def controls(deployment: Deployment, retryable: int, may_deploy: bool) -> list[C
             _("Cancel…"),
             over or (_("it is being cancelled") if status == DeploymentStatus.CANCELLING else ""),
             look="danger",
+            question=_("Cancel deployment %(number)s?") % {"number": deployment.pk},
+            confirm=_("Cancel deployment"),
             sure=_("Running operations are stopped and undone; the others do not start."),
         ),
     ]

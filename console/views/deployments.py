@@ -21,9 +21,11 @@ from microservice.deployments import actions
 from microservice.deployments.targets import describe_skipped
 from microservice.models import Deployment, Operation
 from microservice.output import encodings, logs, terminal
-from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, Action, DeploymentStatus, OperationStatus
+from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, DeploymentStatus, OperationStatus
 from runtime.ids import parse_id, parse_number
 
+from ..forms.confirmations import RevertDeploymentForm
+from ..forms.filters import DeploymentFilters
 from ..once import once
 from ..queries import deployments, progress
 from ..queries.advice import advice
@@ -45,8 +47,7 @@ def deployment_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     context = {
         **params,
         "page": rows,
-        "statuses": deployments.STATUS_FILTERS,
-        "actions": Action.values,
+        "filters": DeploymentFilters(params),
         "filtered": any(params.values()),
     }
     return render_list(request, "deployment/list.html", "deployment/list_rows.html", context)
@@ -94,6 +95,7 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
         "first_error": failed,
         "error_line": line,
         "error_lines": terminal.render(output_tail).html,
+        "revert_form": RevertDeploymentForm(version=deployment.dest_version.version if deployment.dest_version else ""),
         "controls": controls(deployment, deployments.retryable(by_status), may_deploy),
         "changed": deployments.changed(caller, deployment, by_status.get(OperationStatus.SUCCEEDED, 0)),
         "has_ended": deployment.status in DEPLOYMENT_ENDED,
@@ -138,8 +140,9 @@ def control(request: HttpRequest, caller: Caller, number: int, what: str) -> Htt
 
 def _revert(request: HttpRequest, caller: Caller, deployment: Deployment) -> Deployment:
     """Revert, and mark the version that the instances leave as bad if the form asks for it."""
-    mark_bad = request.POST.get("mark_bad") == "on"
-    reason = request.POST.get("reason", "") if mark_bad else ""
+    form = RevertDeploymentForm(request.POST)
+    mark_bad = form.posted("mark_bad")
+    reason = form.posted("reason") if mark_bad else ""
     return actions.revert(caller, deployment, mark_bad=mark_bad, reason=reason)
 
 

@@ -5,6 +5,8 @@ from django.http import HttpRequest, HttpResponse
 from access.callers import Caller
 from microservice.publishing import upload
 
+from ..forms.filters import FleetFilters
+from ..forms.services import VersionForm
 from ..queries import fleet
 from ..queries.paging import MAX_ROWS, PAGE
 from .decorators import page, page_size, query, render_list
@@ -20,10 +22,12 @@ def home(request: HttpRequest, caller: Caller) -> HttpResponse:
     context = {
         **params,
         "page": services,
+        "filters": FleetFilters(params),
         "totals": fleet.totals(caller),
         "none_at_all": not services.rows and not any(params.values()),
         "may_make": caller.may_anywhere("admin"),
         "may_publish": caller.may_anywhere("publish"),
+        "upload_form": VersionForm(auto_id="publish-%s"),
         "most": upload.MAX_BYTES,
     }
     return render_list(request, "fleet.html", "fleet_rows.html", context, "fleet_live.html")

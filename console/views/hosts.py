@@ -15,7 +15,9 @@ from asset.models import Asset, Credential
 from messages.rendering import with_hint
 from microservice.deployments import actions
 
+from ..forms.confirmations import ArchiveHostForm, TrustKeyForm
 from ..forms.credentials import CredentialChangeForm, CredentialForm
+from ..forms.filters import HostFilters
 from ..forms.hosts import HostForm
 from ..forms.imports import HostImportForm
 from ..queries import hosts
@@ -32,8 +34,7 @@ def host_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     context = {
         **params,
         "page": hosts.hosts(caller, **params, size=page_size(request, PAGE, MAX_ROWS)),
-        "teams": hosts.teams(caller),
-        "states": hosts.STATES,
+        "filters": HostFilters(params, hosts.teams(caller)),
         "filtered": bool(params["q"] or params["state"] or params["team"]),
         "may_admin": caller.may("admin"),
     }
@@ -104,11 +105,11 @@ def check(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 def trust(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Pin the key with the submitted fingerprint, which the user has compared, and check the host with it."""
     host = hosts.host(caller, number)
-    fingerprint = request.POST.get("fingerprint", "")
+    form = TrustKeyForm(request.POST)
     try:
-        host_check.trust(host, fingerprint, caller)
+        host_check.trust(host, form.posted("fingerprint"), caller)
     except Problem as problem:
-        return _page(request, caller, hosts.host(caller, number), problem=problem, fingerprint=fingerprint)
+        return _page(request, caller, hosts.host(caller, number), problem=problem, trust_form=form)
     flash(request, _("The host key of %(name)s is now trusted.") % {"name": host.hostname})
     return _redirect_with_check(request, caller, host)
 
@@ -128,9 +129,9 @@ def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 @page("admin", ("POST",))
 def archive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Hide a host from every list; `forget` also forgets the instances installed on it."""
-    host = hosts.host(caller, number)
+    host, form = hosts.host(caller, number), ArchiveHostForm(request.POST)
     try:
-        actions.archive_host(caller, host, request.POST.get("reason", ""), request.POST.get("forget") == "on")
+        actions.archive_host(caller, host, form.posted("reason"), form.posted("forget"))
         flash(request, _("%(name)s was archived.") % {"name": host.hostname})
     except Problem as problem:
         flash_problem(request, problem)
@@ -221,10 +222,8 @@ def _redirect_with_check(request: HttpRequest, caller: Caller, host: Asset, fing
         except Problem as problem:
             flash_problem(request, problem)
             if problem.code == "host_unreachable":  # its page says so by now
-                request.session[PASTED_FINGERPRINT] = [
-                    host.pk,
-                    fingerprint,
-                ]  # need not be pasted again once the host is up
+                # It need not be pasted again once the host is up.
+                request.session[PASTED_FINGERPRINT] = [host.pk, fingerprint]
                 return redirect_to("host", host.pk)
     finding = host_check.check(host, caller) | {"checked": ""}
     request.session[FINDING] = [host.pk, finding]
@@ -238,7 +237,8 @@ def _page(
     is_part = "HX-Request" in request.headers  # shared by all viewers: nothing from a session
     pasted_for, fingerprint = (0, "") if is_part else request.session.get(PASTED_FINGERPRINT, (0, ""))
     context = {
-        "fingerprint": fingerprint if pasted_for == host.pk else "",
+        "trust_form": TrustKeyForm(initial={"fingerprint": fingerprint if pasted_for == host.pk else ""}),
+        "archive_form": ArchiveHostForm(),
         "host": host,
         "runs": hosts.instances_on(host, caller),
         "installed": host.instances.count(),

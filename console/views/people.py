@@ -15,6 +15,7 @@ from access.service_accounts import is_service
 from access.sessions import session_of
 from audit.history import record
 
+from ..forms.filters import PersonFilters
 from ..forms.people import PersonForm
 from ..forms.services import TokenForm
 from ..queries import people
@@ -37,7 +38,13 @@ def person_list(request: HttpRequest, caller: Caller) -> HttpResponse:
             flash(request, _("{name} was added.").format(name=user.get_username()))
             return redirect_to("person", user.pk)
     params = query(request, "q", "after")
-    context = {**params, "page": people.persons(**params), "form": form, "tab": "people"}
+    context = {
+        **params,
+        "page": people.persons(**params),
+        "filters": PersonFilters(params),
+        "form": form,
+        "tab": "people",
+    }
     if form.errors:
         return render(request, "people/list.html", context, status=422)
     return render_list(request, "people/list.html", "people/rows.html", context)

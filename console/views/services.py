@@ -18,6 +18,8 @@ from microservice.models import MicroService, MicroServiceInstance, MicroService
 from microservice.publishing import upload
 from microservice.status import BuildStatus
 
+from ..forms.confirmations import DeleteServiceForm, DeleteVersionForm, ForgetInstancesForm, MarkBadForm
+from ..forms.filters import InstanceFilters, VersionFilters
 from ..forms.instances import InstanceForm
 from ..forms.secrets import SecretForm, saved_secrets
 from ..forms.services import NewServiceForm, ServiceForm, VersionForm
@@ -64,7 +66,8 @@ def version_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespons
         **params,
         **service_context(caller, service, "versions"),
         "page": versions,
-        "statuses": BuildStatus.labels,
+        "upload_form": VersionForm(auto_id="publish-%s"),
+        "filters": VersionFilters(params),
     }
     return render_list(
         request, "service/versions.html", "service/version_rows.html", context, "service/versions_live.html"
@@ -80,8 +83,9 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
         **params,
         **service_context(caller, service, "instances"),
         "page": services.instances(service, params, after, page_size(request, PAGE, MAX_ROWS)),
-        "states": services.INSTANCE_STATES,
+        "filters": InstanceFilters(params),
         "filtered": any(params.values()),
+        "forget_form": ForgetInstancesForm(),
     }
     return render_list(
         request, "service/instances.html", "service/instance_rows.html", context, "service/instances_live.html"
@@ -112,6 +116,7 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
         "form": form,
         "kept": saved_secrets(service),
         "secret_form": SecretForm(auto_id="secret_%s"),
+        "delete_form": DeleteServiceForm(service=service.name),
     }
     return render(request, "service/settings.html", context, status=422 if form.errors else 200)
 
@@ -159,6 +164,8 @@ def version_detail(request: HttpRequest, caller: Caller, name: str, number: int)
         **builds.build_context(caller, service, version, query(request, "attempt")["attempt"]),
         "sent_hash": query(request, "sent")["sent"],
         "runs_on": services.instances_of_version(service, number, 100),
+        "bad_form": MarkBadForm(),
+        "delete_form": DeleteVersionForm(),
     }
     return render(request, "service/version.html", context)
 
@@ -170,7 +177,7 @@ def delete_version(request: HttpRequest, caller: Caller, name: str, number: int)
     require_scope(caller, "admin", service)
     version = services.version(service, number)
     try:
-        catalog.delete_version(caller, version, request.POST.get("reason", ""))
+        catalog.delete_version(caller, version, DeleteVersionForm(request.POST).posted("reason"))
     except Problem as problem:
         flash_problem(request, problem)
         return redirect_to("version", service.name, number)
@@ -184,7 +191,7 @@ def delete_service(request: HttpRequest, caller: Caller, name: str) -> HttpRespo
     service = services.service(caller, name)
     require_scope(caller, "admin", service)
     try:
-        if request.POST.get("name", "") != service.name:
+        if DeleteServiceForm(request.POST, service=service.name).posted("name") != service.name:
             raise invalid("/name", "not_service_name")
         catalog.delete_service(caller, service)
     except Problem as problem:
@@ -211,7 +218,8 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
             )
             return redirect_to("deployment", started)
         if what == "forget":
-            n = len(actions.forget(caller, service, tuple(selected), request.POST.get("reason", "")))
+            reason = ForgetInstancesForm(request.POST).posted("reason")
+            n = len(actions.forget(caller, service, tuple(selected), reason))
             text = ngettext("%(n)s instance was forgotten.", "%(n)s instances were forgotten.", n)
             flash(request, text % {"n": n})
             return redirect_to("instances", service.name)

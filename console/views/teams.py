@@ -14,7 +14,7 @@ from audit.history import record
 from microservice import catalog
 from microservice.models import MicroService
 
-from ..forms.people import MemberForm, TeamForm
+from ..forms.people import MemberForm, TeamForm, TeamServiceForm
 from ..forms.services import add_problem
 from ..queries import people, services
 from .decorators import errors_on, flash, flash_problem, page, post_data, redirect_to
@@ -132,11 +132,12 @@ def _page(
     member_form: MemberForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    unowned = people.unowned() if caller.may("admin") else []
     context = {
         "team": team,
         "members": sorted(team.memberships.all(), key=lambda row: row.user.get_username()),
         "services": people.owned(team),
-        "unowned": people.unowned() if caller.may("admin") else [],
+        "service_form": TeamServiceForm(unowned=unowned) if unowned else None,
         "name_form": name_form or TeamForm(initial=_initial(team)),
         "member_form": member_form or MemberForm(),
         "may_admin": caller.may("admin"),

@@ -133,7 +133,7 @@ def test_adds_unreachable_host(admin, form):
     host = Asset.objects.get()
     assert host.reachable is False and "refused" in host.last_error
     for again in (admin.get(answer["Location"]), admin.post(f"/hosts/{host.pk}/check/")):
-        kept = re.search(r'<textarea id="fingerprint"[^>]*>([^<]*)<', again.content.decode())[1]
+        kept = re.search(r'<textarea name="fingerprint"[^>]*>([^<]*)<', again.content.decode())[1]
         assert kept.strip() == "SHA256:" + "A" * 43, "what was pasted is at hand once the host is up"
 
 

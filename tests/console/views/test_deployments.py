@@ -274,7 +274,7 @@ def test_operation_page_gives_advice(admin, cost):
     Asset.objects.filter(pk=operation.host_id).update(credential=secret, port=2200, username="deploy")
     where = f"/operations/{operation.pk}/"
     page = markup(admin.get(where))
-    assert "failed its health check" in page and "Retry what failed" in page
+    assert "failed its health check" in page and "Retry failed operations" in page
     assert f"ssh -p 2200 -l deploy -- {operation.host.ip}" in page and "deploy key" in page and "BEGIN KEY" not in page
     assert "Attempts side by side" not in page
     again = Operation.objects.create(

@@ -54,7 +54,7 @@ def test_deletes_secret(admin):
     ("of", "name", "value", "said"),
     [
         ("secrets", "A", "canar", "at least 6 bytes"),
-        ("secrets", "1A", "canary-long", "no name of a variable"),
+        ("secrets", "1A", "canary-long", "is not a valid variable name"),
         ("secrets", "COLOR", "canary-long", "already a variable of the environment"),
         ("secrets", "A", "", "required"),
         ("nothing", "A", "canary-long", "nothing"),

@@ -1,0 +1,106 @@
+"""The forms of confirmations: what a person gives with a change that is hard to take back.
+
+Browsers require the fields. The functions that carry out the change check the values and say what is wrong with them.
+"""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+MAX_REASON = 500
+_MARKED_BAD = _("API tokens and automation will no longer deploy it. Signed-in users still can, explicitly.")
+_LITERAL = {"autocomplete": "off", "spellcheck": "false"}
+
+
+def _reason(max_length: int = MAX_REASON, **more: Any) -> forms.CharField:
+    return forms.CharField(label=_("Reason"), max_length=max_length, **more)
+
+
+class Confirmation(forms.Form):
+    PREFIX = ""  # of the ids of its fields: a page may have several confirmations
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **{"auto_id": f"{self.PREFIX}-%s", **more})
+
+    def posted(self, name: str) -> Any:
+        """Return the posted value, unchecked: "" or False if there is none."""
+        value = self[name].value()
+        return "" if value is None else value
+
+
+class DeleteVersionForm(Confirmation):
+    PREFIX = "delete"
+
+    reason = _reason(required=False)
+
+
+class DeleteServiceForm(Confirmation):
+    PREFIX = "delete"
+
+    name = forms.CharField(widget=forms.TextInput(_LITERAL))
+
+    def __init__(self, *args: Any, service: str, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["name"].label = gettext("Type the service name to confirm: %(service)s") % {"service": service}
+
+
+class ForgetInstancesForm(Confirmation):
+    """Part of the form `chosen`, which other buttons submit without a reason."""
+
+    PREFIX = "forget"
+    use_required_attribute = False
+
+    reason = _reason(help_text=_("Kept in the history."), widget=forms.TextInput({"form": "chosen"}))
+
+
+class MarkBadForm(Confirmation):
+    PREFIX = "bad"
+
+    reason = _reason(
+        256,
+        help_text=_(
+            "API tokens and automation will no longer deploy it. Signed-in users still can, explicitly. Running "
+            "instances are not changed."
+        ),
+    )
+
+
+class RevertDeploymentForm(Confirmation):
+    PREFIX = "revert"
+
+    mark_bad = forms.BooleanField(required=False, help_text=_MARKED_BAD)
+    reason = _reason(256, required=False)
+
+    def __init__(self, *args: Any, version: str = "", **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["mark_bad"].label = gettext("Mark %(version)s as bad") % {"version": version}
+
+
+class ArchiveHostForm(Confirmation):
+    PREFIX = "archive"
+
+    forget = forms.BooleanField(
+        label=_("Forget the instances"),
+        required=False,
+        help_text=_(
+            "Deletes their version, port, tag, weight and notes, and ends running operations. Nothing changes on the "
+            "machine: services that still run there keep running, unmonitored."
+        ),
+    )
+    reason = _reason()
+
+
+class TrustKeyForm(Confirmation):
+    PREFIX = "trust"
+
+    fingerprint = forms.CharField(
+        label=_("Fingerprint of the key to trust"),
+        strip=False,
+        help_text=_(
+            "The output of “ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub” on the host, or the host’s known_hosts "
+            "line."
+        ),
+        widget=forms.Textarea({"class": "mono", "rows": 2, "placeholder": "SHA256:…", **_LITERAL}),
+    )
