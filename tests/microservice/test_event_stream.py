@@ -1,4 +1,4 @@
-"""The event stream: every event once and in order, one reader for all, slots shared fairly, nothing read for no one."""
+"""The event stream: every event once and in order, one reader for all subscribers, slots shared fairly."""
 
 import threading
 import time
@@ -23,11 +23,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def one():
-    made = event_stream.Broadcaster(slots=3, poll_interval=0.02)
-    yield made
-    made._subscribers.clear()
-    wait_until(lambda: made._thread is None, what="the broadcaster's thread ends")
+def broadcaster():
+    own = event_stream.Broadcaster(slots=3, poll_interval=0.02)
+    yield own
+    own._subscribers.clear()
+    wait_until(lambda: own._thread is None, what="the broadcaster's thread ends")
 
 
 def ids(subscriber, count, seconds=5):
@@ -38,38 +38,38 @@ def ids(subscriber, count, seconds=5):
     return found
 
 
-def test_delivers_wanted_events_in_order(one):
+def test_delivers_wanted_events_in_order(broadcaster):
     mine, other = factories.running(), factories.running(name="other")
-    everything = one.join()
-    only_mine = one.join(lambda item: item.deployment_id == mine.pk)
+    everything = broadcaster.join()
+    only_mine = broadcaster.join(lambda item: item.deployment_id == mine.pk)
     made = [factories.event(deployment, number=n) for n in range(50) for deployment in (mine, other)]
     assert ids(everything, 100) == [event.pk for event in made]
     assert ids(only_mine, 50) == [event.pk for event in made if event.deployment_id == mine.pk]
     assert only_mine.next(0.1) is None
 
 
-def test_event_has_its_service(one):
+def test_event_has_its_service(broadcaster):
     deployment = factories.running()
-    subscriber = one.join()
+    subscriber = broadcaster.join()
     factories.event(deployment, "operation", status="running")
     item = subscriber.next(5)
     assert (item.service_id, item.kind, item.data) == (deployment.microservice_id, "operation", {"status": "running"})
 
 
-def test_begins_with_new_events(one):
+def test_begins_with_new_events(broadcaster):
     deployment = factories.running()
     factories.event(deployment)
-    subscriber = one.join()
+    subscriber = broadcaster.join()
     later = factories.event(deployment)
     assert ids(subscriber, 1) == [later.pk]
 
 
-def test_drops_slow_subscriber(one, monkeypatch):
+def test_drops_slow_subscriber(broadcaster, monkeypatch):
     monkeypatch.setattr(event_stream, "QUEUE_SIZE", 10)
     deployment = factories.running()
-    slow = one.join()
+    slow = broadcaster.join()
     monkeypatch.setattr(event_stream, "QUEUE_SIZE", 1000)
-    quick = one.join()
+    quick = broadcaster.join()
     made = Event.objects.bulk_create([Event(deployment=deployment, kind="step") for _ in range(100)])
     expected = [event.pk for event in made]
     assert ids(quick, 100) == expected
@@ -80,47 +80,47 @@ def test_drops_slow_subscriber(one, monkeypatch):
     assert time.monotonic() - started < within(1)
 
 
-def test_rejects_subscriber_without_slot(one):
-    subscribers = [one.join() for _ in range(3)]
+def test_rejects_subscriber_without_slot(broadcaster):
+    subscribers = [broadcaster.join() for _ in range(3)]
     with pytest.raises(event_stream.TooManyStreams):
-        one.join()
-    one.join(slot=False)
+        broadcaster.join()
+    broadcaster.join(slot=False)
     subscribers[0].close()
     subscribers[0].close()
-    one.join()
+    broadcaster.join()
     with pytest.raises(event_stream.TooManyStreams):
-        one.join()
+        broadcaster.join()
 
 
-def test_reads_nothing_without_subscribers(one):
-    subscriber = one.join()
-    thread = one._thread
+def test_reads_nothing_without_subscribers(broadcaster):
+    subscriber = broadcaster.join()
+    thread = broadcaster._thread
     subscriber.close()
     thread.join(60)
     assert not thread.is_alive()
-    again = one.join()
+    again = broadcaster.join()
     made = factories.event(factories.running())
     assert ids(again, 1) == [made.pk]
 
 
-def test_concurrent_join_and_leave(one):
+def test_concurrent_join_and_leave(broadcaster):
     deployment = factories.running()
-    one.slots = 1000
+    broadcaster.slots = 1000
     for _ in range(30):
-        one.join().close()
-        subscriber = one.join()
+        broadcaster.join().close()
+        subscriber = broadcaster.join()
         made = factories.event(deployment)
         assert ids(subscriber, 1, seconds=3) == [made.pk]
         subscriber.close()
 
 
-def test_many_subscribers_cost_one_reader(one, monkeypatch):
+def test_many_subscribers_cost_one_reader(broadcaster, monkeypatch):
     deployment = factories.running()
-    one.slots = 1000
+    broadcaster.slots = 1000
     looks = []
     real = events.any_after
     monkeypatch.setattr(events, "any_after", lambda *arguments: looks.append(1) or real(*arguments))
-    subscribers = [one.join() for _ in range(100)]
+    subscribers = [broadcaster.join() for _ in range(100)]
     made = factories.event(deployment)
     assert all(ids(subscriber, 1) == [made.pk] for subscriber in subscribers)
     looks.clear()
@@ -128,13 +128,13 @@ def test_many_subscribers_cost_one_reader(one, monkeypatch):
     assert 3 <= len(looks) <= 25
 
 
-def test_eager_subscriber_is_polled_faster(one):
-    """Also where the broadcaster is asleep already when it comes."""
+def test_eager_subscriber_is_polled_faster(broadcaster):
+    """Even if the broadcaster already waits when the subscriber joins."""
     deployment = factories.running()
-    one.poll_interval = 30
-    usual = one.join()
+    broadcaster.poll_interval = 30
+    usual = broadcaster.join()
     time.sleep(0.2)
-    eager = one.join(eager=True)
+    eager = broadcaster.join(eager=True)
     time.sleep(0.2)
     began = time.monotonic()
     made = factories.event(deployment)
@@ -144,7 +144,7 @@ def test_eager_subscriber_is_polled_faster(one):
     eager.close()
 
 
-def test_survives_database_errors(one, monkeypatch):
+def test_survives_database_errors(broadcaster, monkeypatch):
     from django.db import OperationalError
 
     deployment = factories.running()
@@ -156,15 +156,15 @@ def test_survives_database_errors(one, monkeypatch):
         return real(*arguments)
 
     monkeypatch.setattr(events, "after", sometimes)
-    subscriber = one.join()
+    subscriber = broadcaster.join()
     made = factories.event(deployment)
     assert ids(subscriber, 1) == [made.pk]
     assert not failures
 
 
-def test_concurrent_writers_lose_nothing(one):
+def test_concurrent_writers_lose_nothing(broadcaster):
     deployment = factories.running()
-    subscriber = one.join()
+    subscriber = broadcaster.join()
 
     def write():
         from django.db import transaction
@@ -183,9 +183,9 @@ def test_concurrent_writers_lose_nothing(one):
     assert found == sorted(set(found)) and len(found) == 160
 
 
-def test_changes_without_deployment(one):
+def test_changes_without_deployment(broadcaster):
     service, host = factories.running().microservice, factories.hosts(1)[0]
-    subscriber = one.join()
+    subscriber = broadcaster.join()
     record(SYSTEM, "deploy", "deployment", None, service=service)
     record(SYSTEM, "create", "credential", None)
     record(SYSTEM, "change", "instance", service, service=service)
@@ -199,10 +199,10 @@ def test_changes_without_deployment(one):
     assert ids(subscriber, 1) == [made.pk]
 
 
-def test_out_of_order_commits(one):
+def test_out_of_order_commits(broadcaster):
     """On SQLite the second waits for the first; on PostgreSQL it does not, and its row has the higher id."""
     service = factories.running().microservice
-    subscriber, overtaken, over = one.join(), threading.Event(), threading.Event()
+    subscriber, overtaken, over = broadcaster.join(), threading.Event(), threading.Event()
 
     def slow():
         with transaction.atomic():
@@ -224,9 +224,9 @@ def test_out_of_order_commits(one):
         assert first.data["action"] == "quick"
 
 
-def test_sweep_publishes_after_crash(one, monkeypatch):
+def test_sweep_publishes_after_crash(broadcaster, monkeypatch):
     service = factories.running().microservice
-    subscriber = one.join()
+    subscriber = broadcaster.join()
     with monkeypatch.context() as dead:
         dead.setattr(chain, "_seal_quietly", lambda: None)
         record(SYSTEM, "change", "service", service, service=service)
@@ -256,24 +256,24 @@ def test_limits_slots_per_account():
     others = [made.join(account="alice"), made.join(account="bob")]
     mine.pop().close()
     mine.append(made.join(account="vera"))
-    for one in (*mine, *others):
-        one.close()
+    for subscriber in (*mine, *others):
+        subscriber.close()
 
 
 def test_largest_account_gives_up_a_slot():
     made = event_stream.Broadcaster(slots=4, poll_interval=0.02)
     greedy = [made.join(account="vera") for _ in range(4)]
     alice = made.join(account="alice")
-    assert [one.dropped for one in greedy] == [False, False, False, True]  # her newest one
+    assert [subscriber.dropped for subscriber in greedy] == [False, False, False, True]  # her newest one
     second = made.join(account="alice")
-    assert sum(one.dropped for one in greedy) == 2
+    assert sum(subscriber.dropped for subscriber in greedy) == 2
     with pytest.raises(event_stream.TooManyStreams):  # two and two: nobody has more than the others
         made.join(account="alice")
     with pytest.raises(event_stream.TooManyStreams):
         made.join()
     assert made.subscriber_count == 4
-    for one in (*greedy, alice, second):
-        one.close()
+    for subscriber in (*greedy, alice, second):
+        subscriber.close()
     assert made.subscriber_count == 0
 
 
@@ -289,7 +289,7 @@ def test_leaves_threads_for_short_requests():
         made.join()
     long.leave()
     held.append(made.join())
-    for one in held:
-        one.close()
-        one.close()
+    for subscriber in held:
+        subscriber.close()
+        subscriber.close()
     assert [long.enter(), long.enter(), long.enter()] == [True, True, False]
