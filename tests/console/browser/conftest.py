@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from demo.client import Client
 from tests.console.browser.demo import DESKTOP, Demo
 
 SLOW = 60_000  # ms; a page of a busy machine. What never comes is waited for as long, so it is only long when it fails
@@ -59,3 +60,15 @@ def visit(demo, browser: Browser):
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def client(demo):
+    """The demo's API. After the test, the hosts and callbacks that it added are deleted."""
+    client = Client(demo["url"], demo["token"])
+    before = {of: {row["id"] for row in client.all(of)} for of in ("hosts/", "callbacks/")}
+    yield client
+    for of, known in before.items():
+        for row in client.all(of):
+            if row["id"] not in known:
+                client.send("DELETE", f"{of}{row['id']}")

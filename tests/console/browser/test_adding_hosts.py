@@ -57,13 +57,13 @@ def test_trusted_key_clears_warnings(visit, node):
     fill(page, "compared")
     page.get_by_role("button", name="Add host").click()
     expect(page.get_by_text("offered by the host", exact=True)).to_be_visible(timeout=LATER)
-    expect(page.get_by_text(re.compile("no host key pinned"))).to_be_visible()
+    expect(page.get_by_text(re.compile("no pinned host key"))).to_be_visible()
     page.get_by_label("Fingerprint of the key to trust").fill(f"256 {row['fingerprint']} a (ED25519)\n\n")
     page.get_by_role("button", name="Trust key").click()
     expect(page.get_by_text("ready for deployments")).to_be_visible(timeout=LATER)
-    expect(page.get_by_text(re.compile("no host key pinned|not trusted yet|not reachable"))).to_have_count(0)
+    expect(page.get_by_text(re.compile("no pinned host key|not trusted yet|not reachable"))).to_have_count(0)
     page.reload()
-    expect(page.get_by_text(re.compile("no host key pinned|not trusted yet|not reachable"))).to_have_count(0)
+    expect(page.get_by_text(re.compile("no pinned host key|not trusted yet|not reachable"))).to_have_count(0)
 
 
 def test_key_file_is_chosen_again_after_refusal(visit, tmp_path):

@@ -1,43 +1,22 @@
-"""Forms in Chromium: several lines typed into each text area, and one click on a dialog right after typing."""
+"""Forms in Chromium: several lines typed into each text area, and what is posted twice."""
 
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 from django import forms as django_forms
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from console.forms import callbacks, credentials, hosts, people, secrets, services, settings
-from demo.client import Client
+from console.forms import callbacks, confirmations, credentials, hosts, people, secrets, services, settings
 from demo.service import definition
-from tests.console.browser.greeter import LATER, Greeter, version_name
+from tests.console.browser.greeter import LATER
 from tests.lab.keys import new_key
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.found("forms")]
 LINES = "set -e\nif true; then\n\techo 'one  two'\nfi\n"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
-
-@pytest.fixture
-def client(demo):
-    """Whose hosts and callbacks are those that other files know, when the test is over."""
-    client = Client(demo["url"], demo["token"])
-    before = {of: {row["id"] for row in client.all(of)} for of in ("hosts/", "callbacks/")}
-    yield client
-    for of, known in before.items():
-        for row in client.all(of):
-            if row["id"] not in known:
-                client.send("DELETE", f"{of}{row['id']}")
-
-
-@pytest.fixture(scope="module")
-def clicker(demo) -> Greeter:
-    return Greeter(demo, "clicker")
-
-
-# --- text areas -------------------------------------------------------------------------------------------------------
 
 COMMANDS = [name for name in services.ServiceForm.base_fields if name.endswith("_command")]
 ELSEWHERE = {
@@ -53,12 +32,13 @@ ELSEWHERE = {
     "ca",
     "client_cert",
     "client_key",
+    "fingerprint",  # in test_adding_hosts.py
 }
 
 
 def test_every_text_area_is_tested():
     found = set()
-    for module in (services, callbacks, credentials, hosts, people, secrets, settings):
+    for module in (services, callbacks, confirmations, credentials, hosts, people, secrets, settings):
         for form in vars(module).values():
             if isinstance(form, type) and issubclass(form, django_forms.Form):
                 found |= {
@@ -152,137 +132,6 @@ def test_multiline_fields_elsewhere(visit, client, tmp_path):
     page.get_by_role("button", name="Test", exact=True).click()
     expect(page.locator("#findings")).to_contain_text(re.compile("PEM|certificate", re.IGNORECASE), timeout=LATER)
     expect(part.get_by_label("Team projects")).to_have_value("red/* = red\nblue/site = blue\n")
-
-
-# --- one click --------------------------------------------------------------------------------------------------------
-
-
-def slowly(page: Page, seconds: float) -> None:
-    """From now on every answer takes that much longer."""
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    slow = {"offline": False, "latency": seconds * 1000, "downloadThroughput": -1, "uploadThroughput": -1}
-    session.send("Network.emulateNetworkConditions", slow)
-
-
-def settled(greeter: Greeter, number: int) -> None:
-    for row in greeter.client.all("deployments/")[:3]:
-        greeter.client.get(f"deployments/{row['id']}?wait=30")
-    greeter.at_version(number)
-
-
-def started(page: Page, client: Client) -> dict:
-    page.wait_for_url("**/deployments/*/", timeout=LATER)
-    return client.get(f"deployments/{re.search(r'/deployments/([0-9]+)/', page.url)[1]}")
-
-
-@pytest.mark.parametrize(
-    ("field", "typed", "sent", "delay"),
-    [
-        pytest.param("canary", "1", {"canary": 1}, 0, id="canary-quick"),
-        pytest.param("canary", "1", {"canary": 1}, 2, id="canary-slow"),  # for the others, too
-        pytest.param("batch_size", "50%", {"batch_size": "50%"}, 0, id="batch_size-quick"),
-        pytest.param("max_failures", "2", {"max_failures": 2}, 0, id="max_failures-quick"),
-    ],
-)
-def test_first_click_uses_typed_strategy(visit, clicker, client, field, typed, sent, delay):
-    settled(clicker, 1)
-    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
-    if delay:
-        slowly(page, delay)
-    page.locator(f"#{field}").press_sequentially(typed)
-    page.locator("#confirm").click(no_wait_after=True)
-    made = started(page, client)
-    assert {name: made["strategy"][name] for name in sent} == sent and made["dest_version"] == clicker.ids[2]
-
-
-def test_first_click_uses_typed_reason(visit, clicker, client):
-    settled(clicker, 2)
-    page = visit(clicker.dialog(2, "revert", f"?dest_version={clicker.ids[1]}"))
-    page.get_by_label(f"Mark {version_name(2)} as bad").check()
-    page.get_by_label("Reason").press_sequentially("leaks")
-    page.locator("#confirm").click(no_wait_after=True)
-    started(page, client)
-    version = client.get(f"services/clicker/versions/{clicker.ids[2]}")
-    assert (version["bad"], version["bad_reason"]) == (True, "leaks")
-    client.patch(f"services/clicker/versions/{clicker.ids[2]}", {"bad": False})
-
-
-@pytest.mark.parametrize("delay", [0, 2], ids=["quick", "slow"])
-def test_first_click_uses_typed_port(visit, demo, client, delay):
-    name = f"fresh{delay}"
-    client.post("services/", definition.service(sys.executable) | {"name": name})
-    version = client.post(f"services/{name}/versions/", {"version": version_name(1)})
-    client.put_package(f"services/{name}/versions/{version['id']}/package", definition.package(version_name(1)))
-    page = visit(f"/services/{name}/versions/{version['id']}/install/")
-    page.locator(f"#host-{demo['hosts'][0]['id']}").check()
-    expect(page.locator("#confirm")).to_have_text(re.compile("on 1 host"))
-    if delay:
-        slowly(page, delay)
-    port = 20000 + int(time.time()) % 20000
-    page.locator("#port").fill("")
-    page.locator("#port").press_sequentially(str(port))
-    page.locator("#confirm").click(no_wait_after=True)
-    started(page, client)
-    (row,) = client.all(f"services/{name}/instances/")
-    assert row["port"] == port
-
-
-def test_click_on_outdated_plan_shows_new_plan(visit, clicker, client):
-    """Also where there was no plan to click on before."""
-    settled(clicker, 1)
-    count = len(client.all("deployments/"))
-    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
-    slowly(page, 1)
-    page.locator("#where-some").check()
-    page.locator("[name=host]").first.check()
-    page.locator("#confirm").click(no_wait_after=True)
-    expect(page.locator("#plan-word")).to_be_visible(timeout=LATER)
-    expect(page.locator("#confirm")).to_have_text(re.compile("Upgrade 1 host from"))
-    page.locator("#canary").press_sequentially("x")
-    page.locator("#confirm").click(no_wait_after=True)
-    expect(page.locator("#plan [data-confirms]")).to_have_attribute("aria-disabled", "true", timeout=LATER)
-    expect(page.locator("#canary-errors")).not_to_be_empty()
-    page.locator("#canary").fill("1")
-    page.locator("#plan [data-confirms]").click(no_wait_after=True, force=True)  # as people do, who see no attribute
-    expect(page.locator("#plan-word")).to_be_visible(timeout=LATER)
-    assert len(client.all("deployments/")) == count
-    page.locator("#confirm").click(no_wait_after=True)
-    assert started(page, client)["strategy"]["canary"] == 1
-
-
-def test_new_plan_keeps_focus(visit, clicker):
-    settled(clicker, 1)
-    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
-    slowly(page, 1)
-    page.locator("#batch_size").press_sequentially("2")
-    page.locator("#confirm").focus()
-    expect(page.locator("#plan")).to_contain_text("in 2 batches", timeout=LATER)
-    expect(page.locator("#confirm")).to_be_focused()
-
-
-def test_plan_follows_typing(visit, clicker):
-    settled(clicker, 1)
-    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
-    page.locator("#batch_size").press_sequentially("2")
-    expect(page.locator("#plan")).to_contain_text("in 2 batches")
-    page.goto("/")
-    page.go_back()
-    expect(page.locator("#batch_size")).to_have_value("2")
-    expect(page.locator("#plan")).to_contain_text("in 2 batches")
-
-
-def test_server_rejects_outdated_plan(visit, clicker, client):
-    settled(clicker, 1)
-    count = len(client.all("deployments/"))
-    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
-    page.route(re.compile(r"/upgrade/\?"), lambda route: route.abort())
-    page.locator("#canary").press_sequentially("1")
-    page.locator("#confirm").click(no_wait_after=True)
-    expect(page.get_by_role("alert")).to_contain_text("The plan has changed", timeout=LATER)
-    expect(page.locator("#canary")).to_have_value("1")
-    expect(page.locator("#plan")).to_contain_text("in 2 batches (1, 3)")
-    assert len(client.all("deployments/")) == count
 
 
 def test_form_sent_twice_adds_one(visit, client):

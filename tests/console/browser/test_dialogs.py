@@ -1,0 +1,147 @@
+"""The dialogs of upgrade, revert and install in Chromium: one click right after typing, and the plan."""
+
+import re
+import sys
+import time
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from demo.client import Client
+from demo.service import definition
+from tests.console.browser.greeter import LATER, Greeter, version_name
+
+pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.found("forms")]
+
+
+@pytest.fixture(scope="module")
+def clicker(demo) -> Greeter:
+    return Greeter(demo, "clicker")
+
+
+def slowly(page: Page, seconds: float) -> None:
+    """From now on every answer takes that much longer."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    slow = {"offline": False, "latency": seconds * 1000, "downloadThroughput": -1, "uploadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", slow)
+
+
+def settled(greeter: Greeter, number: int) -> None:
+    for row in greeter.client.all("deployments/")[:3]:
+        greeter.client.get(f"deployments/{row['id']}?wait=30")
+    greeter.at_version(number)
+
+
+def started(page: Page, client: Client) -> dict:
+    page.wait_for_url("**/deployments/*/", timeout=LATER)
+    return client.get(f"deployments/{re.search(r'/deployments/([0-9]+)/', page.url)[1]}")
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "sent", "delay"),
+    [
+        pytest.param("canary", "1", {"canary": 1}, 0, id="canary-quick"),
+        pytest.param("canary", "1", {"canary": 1}, 2, id="canary-slow"),  # for the others, too
+        pytest.param("batch_size", "50%", {"batch_size": "50%"}, 0, id="batch_size-quick"),
+        pytest.param("max_failures", "2", {"max_failures": 2}, 0, id="max_failures-quick"),
+    ],
+)
+def test_first_click_uses_typed_strategy(visit, clicker, client, field, typed, sent, delay):
+    settled(clicker, 1)
+    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
+    if delay:
+        slowly(page, delay)
+    page.locator(f"#{field}").press_sequentially(typed)
+    page.locator("#confirm").click(no_wait_after=True)
+    made = started(page, client)
+    assert {name: made["strategy"][name] for name in sent} == sent and made["dest_version"] == clicker.ids[2]
+
+
+def test_first_click_uses_typed_reason(visit, clicker, client):
+    settled(clicker, 2)
+    page = visit(clicker.dialog(2, "revert", f"?dest_version={clicker.ids[1]}"))
+    page.get_by_label(f"Mark {version_name(2)} as bad").check()
+    page.get_by_label("Reason").press_sequentially("leaks")
+    page.locator("#confirm").click(no_wait_after=True)
+    started(page, client)
+    version = client.get(f"services/clicker/versions/{clicker.ids[2]}")
+    assert (version["bad"], version["bad_reason"]) == (True, "leaks")
+    client.patch(f"services/clicker/versions/{clicker.ids[2]}", {"bad": False})
+
+
+@pytest.mark.parametrize("delay", [0, 2], ids=["quick", "slow"])
+def test_first_click_uses_typed_port(visit, demo, client, delay):
+    name = f"fresh{delay}"
+    client.post("services/", definition.service(sys.executable) | {"name": name})
+    version = client.post(f"services/{name}/versions/", {"version": version_name(1)})
+    client.put_package(f"services/{name}/versions/{version['id']}/package", definition.package(version_name(1)))
+    page = visit(f"/services/{name}/versions/{version['id']}/install/")
+    page.locator(f"#host-{demo['hosts'][0]['id']}").check()
+    expect(page.locator("#confirm")).to_have_text(re.compile("on 1 host"))
+    if delay:
+        slowly(page, delay)
+    port = 20000 + int(time.time()) % 20000
+    page.locator("#port").fill("")
+    page.locator("#port").press_sequentially(str(port))
+    page.locator("#confirm").click(no_wait_after=True)
+    started(page, client)
+    (row,) = client.all(f"services/{name}/instances/")
+    assert row["port"] == port
+
+
+def test_click_on_outdated_plan_shows_new_plan(visit, clicker, client):
+    """Also where there was no plan to click on before."""
+    settled(clicker, 1)
+    count = len(client.all("deployments/"))
+    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
+    slowly(page, 1)
+    page.locator("#where-some").check()
+    page.locator("[name=host]").first.check()
+    page.locator("#confirm").click(no_wait_after=True)
+    expect(page.locator("#plan-word")).to_be_visible(timeout=LATER)
+    expect(page.locator("#confirm")).to_have_text(re.compile("Upgrade 1 host from"))
+    page.locator("#canary").press_sequentially("x")
+    page.locator("#confirm").click(no_wait_after=True)
+    expect(page.locator("#plan [data-confirms]")).to_have_attribute("aria-disabled", "true", timeout=LATER)
+    expect(page.locator("#canary-errors")).not_to_be_empty()
+    page.locator("#canary").fill("1")
+    page.locator("#plan [data-confirms]").click(no_wait_after=True, force=True)  # as people do, who see no attribute
+    expect(page.locator("#plan-word")).to_be_visible(timeout=LATER)
+    assert len(client.all("deployments/")) == count
+    page.locator("#confirm").click(no_wait_after=True)
+    assert started(page, client)["strategy"]["canary"] == 1
+
+
+def test_new_plan_keeps_focus(visit, clicker):
+    settled(clicker, 1)
+    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
+    slowly(page, 1)
+    page.locator("#batch_size").press_sequentially("2")
+    page.locator("#confirm").focus()
+    expect(page.locator("#plan")).to_contain_text("in 2 batches", timeout=LATER)
+    expect(page.locator("#confirm")).to_be_focused()
+
+
+def test_plan_follows_typing(visit, clicker):
+    settled(clicker, 1)
+    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
+    page.locator("#batch_size").press_sequentially("2")
+    expect(page.locator("#plan")).to_contain_text("in 2 batches")
+    page.goto("/")
+    page.go_back()
+    expect(page.locator("#batch_size")).to_have_value("2")
+    expect(page.locator("#plan")).to_contain_text("in 2 batches")
+
+
+def test_server_rejects_outdated_plan(visit, clicker, client):
+    settled(clicker, 1)
+    count = len(client.all("deployments/"))
+    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
+    page.route(re.compile(r"/upgrade/\?"), lambda route: route.abort())
+    page.locator("#canary").press_sequentially("1")
+    page.locator("#confirm").click(no_wait_after=True)
+    expect(page.get_by_role("alert")).to_contain_text("The plan has changed", timeout=LATER)
+    expect(page.locator("#canary")).to_have_value("1")
+    expect(page.locator("#plan")).to_contain_text("in 2 batches (1, 3)")
+    assert len(client.all("deployments/")) == count
