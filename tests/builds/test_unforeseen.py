@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.found("builds")]
 
 
 class Odd(Exception):
-    """What nobody foresaw."""
+    """An exception that the product does not expect."""
 
 
 def test_unexpected_errors_fail_the_build(service, monkeypatch):  # noqa: F811
@@ -43,7 +43,7 @@ def test_unexpected_errors_fail_the_build(service, monkeypatch):  # noqa: F811
     assert execution.work() == 1
     build = Build.objects.get()
     assert (state(version), build.takeovers, build.owner) == (BuildStatus.FAILED, 0, "")
-    assert "Odd: at https://•••@git.example/x" in build.detail and "canary" not in build.detail
+    assert "(Odd): at https://•••@git.example/x" in build.detail and "canary" not in build.detail
 
 
 def test_next_build_continues(service, monkeypatch):  # noqa: F811
@@ -161,7 +161,7 @@ def test_broken_answers_count_as_no_answer(name, what):
 
 def test_reports_truncated_answers():
     with answering(BROKEN["cut short"]) as url, pytest.raises(http_client.Unreachable, match="cut short"):
-        server_session.DIRECT.ask(url, None, {})
+        server_session.DIRECT.exchange(url, None, {})
 
 
 @pytest.mark.parametrize(
