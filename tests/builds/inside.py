@@ -5,6 +5,8 @@ import argparse
 import os
 import sys
 
+from django.conf import settings
+
 from builds.providers import BuildRefused
 from builds.sandbox import cgroups, means
 from builds.sandbox.commands import Isolation
@@ -47,6 +49,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--uid", type=int, default=0)
     given = parser.parse_args()
+    settings.configure(USE_I18N=False)  # errors are rendered as messages are, in English
     if given.uid:
         os.setgroups([])
         os.setresgid(given.uid, given.uid, given.uid)

@@ -99,7 +99,7 @@ def app_of(url):
     app.conf.broker_url, app.conf.broker_read_url, app.conf.broker_write_url = url, url, url
     app.conf.broker_transport_options = transport_options("redis")
     try:
-        yield lambda: broker_check.Check().look(2)
+        yield lambda: broker_check.BrokerCheck().look(2)
     finally:
         app.conf.broker_url, app.conf.broker_transport_options = before
         app.conf.broker_read_url = app.conf.broker_write_url = before[0]
