@@ -107,7 +107,7 @@ def test_starts_names_and_awaits_builds(ctl):
     ):
         assert ctl("versions", "name", "--ref", "x", *words).returncode == 2
     service = factories.service("shop", build_url="file:///nowhere", build_command="true")
-    late = ctl("build", "shop", "1.0", "--ref", "fix(cart)", "--timeout", "1")
+    late = ctl("build", "shop", "1.0", "--ref", "fix(cart)", "--timeout", "5")
     assert late.returncode == 3 and "It continues" in late.stderr
     version = MicroServiceVersion.objects.get(microservice=service)
     assert (version.ref, version.status) == ("fix(cart)", BuildStatus.BUILDING)

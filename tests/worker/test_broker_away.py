@@ -72,21 +72,20 @@ ASK = """
 import sys, time, django
 django.setup()
 from access.callers import SYSTEM
-from microservice import deployments
 from microservice.models import MicroServiceVersion
+from tests.microservice.deployments.requests import change_version, install
 action, old, new, *hosts = sys.argv[1:]
 one, two = (MicroServiceVersion.objects.get(pk=int(pk)) for pk in (old, new))
 if action == "install":
-    deployments.install(SYSTEM, one.microservice, one, [int(pk) for pk in hosts])
+    install(SYSTEM, one, [int(pk) for pk in hosts])
 else:
-    deployments.request(SYSTEM, one.microservice, two if action == "revert" else one, action, "all",
-                        one.pk if action == "revert" else two.pk)
+    change_version(SYSTEM, *((two, one) if action == "revert" else (one, two)), action, host="all")
 time.sleep(4)  # as a web process does: it lives on while its messages are sent
 """
 
 
-def asked(fleet: Fleet, environment: dict, url: str, action: str) -> None:
-    """A request whose messages go to this broker, as those of a web process would; carried out."""
+def request(fleet: Fleet, environment: dict, url: str, action: str) -> None:
+    """Send a request from a process of its own, whose messages go to this broker; wait until it is carried out."""
     words = [action, *(str(version.pk) for version in fleet.versions[:2]), *(str(host.pk) for host in fleet.assets)]
     subprocess.run(
         [sys.executable, "-c", ASK, *words],
@@ -163,13 +162,13 @@ def test_follows_sentinel_failover(fleet, environment, deaf_worker, short_tmp):
         worker = deaf_worker(servers.url, SWEEP_INTERVAL="120")
         wait_until(listens, SOON)
         before = worker.log().count("received")
-        asked(fleet, environment, servers.url, "install")
+        request(fleet, environment, servers.url, "install")
         assert worker.log().count("received") > before, "woken by a message"
         servers.kill_master()
         wait_until(lambda: not listens(), 15)
         wait_until(listens, SOON)
         before = worker.log().count("received")
-        asked(fleet, environment, servers.url, "upgrade")
+        request(fleet, environment, servers.url, "upgrade")
         assert worker.running() and worker.log().count("received") > before, "woken by a message of the new master"
         fleet.agrees(1)
 
@@ -178,7 +177,7 @@ def test_works_on_without_rabbitmq(fleet, deaf_worker, environment, short_tmp):
     with RabbitMq(short_tmp / "rabbit") as server, Moody(server.port, "amqp") as door:
         worker = deaf_worker(door.url, SWEEP_INTERVAL="120")
         wait_until(listens, SOON)
-        asked(fleet, environment, server.url, "install")
+        request(fleet, environment, server.url, "install")
         version = 0
         for mood in (moody.FREEZE, moody.LOSE, ANSWERS["another program"], "killed"):
             if mood == "killed":
@@ -197,7 +196,7 @@ def test_works_on_without_rabbitmq(fleet, deaf_worker, environment, short_tmp):
             print(f"RabbitMQ, {mood!r}: heard again after {time.monotonic() - begun:.1f} s")
             assert worker.running(), mood
         before = worker.log().count("received")
-        asked(fleet, environment, server.url, "revert" if version else "upgrade")
+        request(fleet, environment, server.url, "revert" if version else "upgrade")
         assert worker.log().count("received") > before, "woken by a message"
 
 

@@ -72,10 +72,10 @@ ASK = """
 import sys, time, django
 django.setup()
 from access.callers import SYSTEM
-from microservice import deployments
 from microservice.models import MicroServiceVersion
+from tests.microservice.deployments.requests import install
 one = MicroServiceVersion.objects.get(pk=int(sys.argv[1]))
-deployments.install(SYSTEM, one.microservice, one, [int(pk) for pk in sys.argv[2:]])
+install(SYSTEM, one, [int(pk) for pk in sys.argv[2:]])
 time.sleep(2)  # as a web process does: it lives on while its messages are sent
 """
 
