@@ -62,7 +62,7 @@ BROWSER, ATTACKS = "tests/console/browser/", "tests/attacks/"
 LONG = (
     "tests/worker/test_execution.py",
     "tests/worker/test_broker_messages.py",
-    "tests/engine/test_copies.py",
+    "tests/engine/test_jump_cache.py",
     "tests/console/views/test_many_tabs.py",
     "tests/access/test_every_right.py",
     BROWSER,

@@ -24,7 +24,7 @@ def _patterns(*patterns: str) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
 
 
-# Whole lines, whatever their case; for each there is real output in tests/engine/test_cause.py.
+# Whole lines, whatever their case; for each there is real output in tests/engine/test_error_lines.py.
 _NO_CAUSE = _patterns(
     r"\W*",  # rules, prompts, closing brackets
     r"(?:run|see|try|use|type)\b.{0,40}(?:--help|-h\b|\bhelp\b|\bman\b).*",  # Run 'docker run --help' for more …

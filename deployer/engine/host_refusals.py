@@ -4,7 +4,7 @@ import re
 
 from .codes import Code
 
-# The first that matches. Each stands for what the programs really print; see tests/engine/test_said.py.
+# The first that matches. Each stands for what the programs really print; see tests/engine/test_host_refusals.py.
 PATTERNS = {
     Code.SUDO_TTY: (r"sudo: (?:sorry, you must have a tty|no tty present)(?! and no askpass)"),
     Code.SUDO_PASSWORD: (

@@ -9,8 +9,8 @@ from deployer.engine.run import OutcomeKind, carry_out
 from messages.texts import TEXTS
 from tests.lab.sshd import Sshd
 
-from .test_conduct import QUICK, Site, Watching
-from .wire import endpoint_of
+from .ssh_client import endpoint_of
+from .test_run import QUICK, Site, Watching
 from .words import next_step, said
 
 pytestmark = pytest.mark.found("ssh")
@@ -64,7 +64,7 @@ def test_operation_reports_forced_command_at_once(forced, monkeypatch, sudo):
         assert {"a greeting": "Welcome to the gate", "nologin": "not available"}[name] in said(outcome)
 
 
-def test_the_check_says_what_ran_instead(forced):
+def test_host_check_reports_forced_command(forced):
     host, name = forced
     found = probe(endpoint_of(host), str(host.root), False, deadline=5)
     assert (found.authenticated, found.ready) == (True, False)

@@ -8,7 +8,7 @@ from deployer.engine.journal import MAX_LINE, JournalEvent, JournalReader, Kind,
 LINE = b"3 180000000012 failed 4 stop 7\tv1 runs\tsure\texit status 7"
 
 
-def test_a_line_becomes_an_event():
+def test_parses_line():
     assert parse(LINE) == JournalEvent(3, 1800000000.12, Kind.FAILED, 4, "stop", "v1 runs", "sure", 7, "exit status 7")
     end = parse(b"9 100 end - - -\tfailed\t12\tnot undone: pre")
     assert (end.result, end.output_size, end.detail, end.position) == (Result.FAILED, 12, "not undone: pre", None)
@@ -29,7 +29,7 @@ def test_reader_joins_pieces_and_keeps_noise():
     assert reader.noise == b"Welcome!\n@abd " + LINE + b"\n@abc nonsense\n"
 
 
-def test_nothing_that_is_no_event_passes():
+def test_rejects_invalid_lines():
     for bad in (
         b"",
         b"x",
@@ -60,7 +60,7 @@ def test_endless_line_is_skipped():
 
 
 @given(st.lists(st.binary(max_size=300)))
-def test_no_bytes_of_a_host_break_the_reader(pieces):
+def test_reader_accepts_any_bytes(pieces):
     reader = JournalReader("n")
     for piece in pieces:
         for event in reader.feed(piece):

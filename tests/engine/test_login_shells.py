@@ -12,7 +12,7 @@ from deployer.engine.codes import Code
 from deployer.engine.journal import OutputReader
 from deployer.engine.probe import probe
 from deployer.engine.run import OutcomeKind, carry_out
-from tests.engine.test_conduct import QUICK, Site, Watching
+from tests.engine.test_run import QUICK, Site, Watching
 from tests.lab.busy import within
 from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
@@ -85,7 +85,7 @@ def wait_for(site) -> str:
     return f"while [ ! -e {site.host.root}/go ]; do sleep 0.1; done"
 
 
-def test_the_mark_is_found_wherever_it_was_cut():
+def test_output_mark_is_found_across_reads():
     for cut in range(20):
         shown = OutputReader("n1")
         whole = b"hello @n1 outpu @n1 output\nreal @n1 output\n"
@@ -107,7 +107,7 @@ def test_host_check_accepts_silent_shell(sshd):
 
 
 @pytest.mark.parametrize("seconds", [12, 35])
-def test_a_slow_login_shell_is_waited_for(shell, seconds):
+def test_waits_for_slow_login_shell(shell, seconds):
     site = shell(f"sleep {seconds}")
     outcome, watch = site.carry_out(site.host.run("install", None, "1.0", post="echo done"), limits=SLOW)
     assert outcome.kind is OutcomeKind.DONE and watch.data == b"done\n"

@@ -38,19 +38,19 @@ def names(spec, action, old, new, **more) -> str:
         ("delete", None, None, "prepare pre unlink remove post"),
     ],
 )
-def test_the_steps_of_each_action_in_order(action, old, new, expected):
+def test_steps_of_each_action(action, old, new, expected):
     assert names(FULL, action, old, new) == expected
 
 
-def test_adopting_only_looks():
+def test_adopting_plan_only_checks():
     assert names(FULL, "install", None, "v1", adopt=True) == "prepare check"
 
 
-def test_steps_without_a_command_are_left_out():
+def test_steps_without_command_are_omitted():
     assert names(ServiceSpec("shop"), "upgrade", "v1", "v2") == "prepare upload unpack link prune"
 
 
-def test_commands_are_told_what_they_act_on():
+def test_commands_get_version_and_paths():
     atom = plan(FULL, TARGET, "upgrade", "v1", "v2", sha256=SHA, size=9)
     assert atom.directory == "/srv/shop"
     assert atom.environment == {"SERVICE": "shop", "HOST": "h", "PORT": "80", "TAG": "blue", "WEIGHT": "50"}
@@ -77,7 +77,7 @@ def test_undo_without_stop_command_starts_old_version():
         ("install", None, "a b"),
     ],
 )
-def test_what_makes_no_plan_is_refused(arguments):
+def test_rejects_impossible_plan(arguments):
     with pytest.raises(ValueError):
         plan(FULL, TARGET, *arguments, sha256=SHA)
 
@@ -108,7 +108,7 @@ GOOD = {"name": "a", "before": "stop", "run": "x"}
         ([{**GOOD, "check": "a\0"}], "step_command"),
     ],
 )
-def test_a_bad_step_is_refused_with_a_sentence(steps, code):
+def test_rejects_invalid_step(steps, code):
     with pytest.raises(ValueError, match=code):
         check_steps(steps)
 
@@ -127,7 +127,7 @@ def test_a_bad_step_is_refused_with_a_sentence(steps, code):
         {"A\n": "x"},
     ],
 )
-def test_a_bad_environment_is_refused(environment):
+def test_rejects_invalid_environment(environment):
     with pytest.raises(ValueError):
         check_environment(environment)
 
@@ -146,7 +146,7 @@ def test_a_bad_environment_is_refused(environment):
         {"step_timeout": 1.5},
     ],
 )
-def test_a_bad_limit_is_refused(limits):
+def test_rejects_invalid_limit(limits):
     with pytest.raises(ValueError):
         check_limits(limits)
 

@@ -41,7 +41,7 @@ def test_names_unwritable_base_path(sshd):
     assert "cannot be created or written" in said(found)
 
 
-def test_a_hostile_base_path_is_only_a_path(sshd):
+def test_base_path_is_quoted(sshd):
     canary = sshd.root / "canary"
     found = probe(endpoint_of(sshd), f"{sshd.root}/$(touch {canary})'; touch {canary}; '`touch {canary}`", False)
     assert found.ready
@@ -87,7 +87,7 @@ def test_silent_host_is_found_within_deadline(sshd, frozen_after):
         relay.frozen.clear()
 
 
-def test_sudo_that_works_and_sudo_that_does_not(sshd, tmp_path):
+def test_host_check_tries_sudo(sshd, tmp_path):
     """A `sudo` of the test's own stands in the way of the real one: what is shown is how its answers are read."""
     for status, works in ((0, True), (1, False)):
         fake = tmp_path / str(status) / "sudo"
@@ -123,7 +123,7 @@ def test_host_check_covers_runner_tools():
     assert set(needed) <= set(probing.TOOLS)
 
 
-def test_whoever_services_run_as_is_tried_too(sshd):
+def test_host_check_tries_run_as_user(sshd):
     """A warning, and no hindrance: other services may come there."""
     found = probe(endpoint_of(sshd), str(sshd.root), False, users=["no-such-user", "$(touch canary)"])
     assert found.ready
@@ -134,7 +134,7 @@ def test_whoever_services_run_as_is_tried_too(sshd):
 
 
 @pytest.mark.skipif(bool(users.why_not()), reason=users.why_not() or "-")
-def test_a_user_that_may_be_run_as_is_no_warning(sshd):
+def test_usable_run_as_user_is_no_warning(sshd):
     with users.made(("runs",)) as (name,):
         found = probe(endpoint_of(sshd), str(sshd.root), False, users=[name])
         assert not [warning for warning in warnings(found) if "sudo" in warning]

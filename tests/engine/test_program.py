@@ -70,7 +70,7 @@ def test_attach_program_omits_commands_and_environment():
     assert text == first + program.body()
 
 
-def test_the_body_is_small_and_without_comments():
+def test_runner_is_small_and_without_comments():
     body = program.body()
     assert len(body) < 42_000
     assert not [line for line in body.splitlines() if line.startswith("#") or not line]
@@ -78,7 +78,7 @@ def test_the_body_is_small_and_without_comments():
 
 
 @pytest.mark.parametrize("shell", [["dash"], ["bash", "--posix"], ["busybox", "sh"]])
-def test_every_shell_understands_the_body(shell):
+def test_every_shell_parses_runner(shell):
     done = subprocess.run([*shell, "-n"], input=program.body().encode(), capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -104,6 +104,6 @@ def test_quote_round_trip(value):
         lambda: program.start(Run(1, 1, Atom("upgrade", "/a", "1", "2", (), environment={"A": "x" * 200_000}), "n")),
     ],
 )
-def test_what_no_shell_could_take_is_refused(bad):
+def test_rejects_values_no_shell_takes(bad):
     with pytest.raises(ValueError):
         bad()

@@ -58,7 +58,7 @@ def test_actions_succeed_under_every_shell(any_host):
     assert not list((host.folder / "releases").iterdir())
 
 
-def test_adopting_looks_and_touches_nothing(host):
+def test_adopting_changes_nothing(host):
     (host.root / "running").write_text("v1")
     adopted = host.carry_out("install", None, "v1", adopt=True, check="test $(cat ../../running) = v1")
     assert adopted.end.result is Result.DONE
@@ -128,7 +128,7 @@ def test_journal_has_printed_bytes_of_each_step(running):
     assert all(event.printed is None for event in call.events if event.kind not in (Kind.STARTED, Kind.UNDOING))
 
 
-def test_a_second_try_needs_no_byte(running):
+def test_second_attempt_sends_no_package(running):
     assert running.carry_out("upgrade", "v1", "v2", pre="false").end.result is Result.UNDONE
     call = running.start(running.run("upgrade", "v1", "v2"), b"", close=False).over()
     assert call.end.result is Result.DONE

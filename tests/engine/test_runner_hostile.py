@@ -91,7 +91,7 @@ def test_control_characters_in_output_stay_one_event(running):
     assert said(failed) == "exit status 9: bad thing happened"
 
 
-def test_commands_see_what_they_act_on(running):
+def test_commands_see_version_and_paths(running):
     show = 'echo "$0|$#|$SERVICE|$VERSION|$OTHER_VERSION|$HOST|$PORT|$TAG|$WEIGHT|$PWD"'
     rm = f"rm {running.root}/running"
     call = running.carry_out(

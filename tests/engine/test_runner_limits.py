@@ -90,7 +90,7 @@ def test_cancel_after_end_changes_nothing(running):
     assert running.running == "v2"
 
 
-def test_an_undo_cannot_be_cancelled(running):
+def test_undo_cannot_be_cancelled(running):
     undo = f"{WAIT}; echo pre_undo >>{running.log}"
     run = running.run("upgrade", "v1", "v2", **gated(running, pre="true", pre_undo=undo, post="false"))
     first = running.start(run)
@@ -110,7 +110,7 @@ def test_an_undo_cannot_be_cancelled(running):
         ({"idle_timeout": 1}, "ended after 1 s without output"),
     ],
 )
-def test_a_command_that_hangs_is_ended(running, limits, words):
+def test_hung_command_is_ended(running, limits, words):
     before = running.tree()
     call = running.carry_out("upgrade", "v1", "v2", post="sleep 300", limits=limits)
     assert call.end.result is Result.UNDONE, (call.events, call.output)
@@ -120,18 +120,18 @@ def test_a_command_that_hangs_is_ended(running, limits, words):
     nobody_lives(running, call.process.pid)
 
 
-def test_a_command_that_speaks_is_not_idle(running):
+def test_printing_command_is_not_idle(running):
     speaks = "for i in 1 2 3 4 5 6; do echo $i; sleep 0.4; done"
     assert running.carry_out("upgrade", "v1", "v2", post=speaks, limits={"idle_timeout": 1}).end.result is Result.DONE
 
 
-def test_a_check_that_hangs_is_ended_as_well(running):
+def test_hung_check_is_ended(running):
     call = running.carry_out("upgrade", "v1", "v2", check="test $VERSION = v1 || sleep 300", check_timeout=1)
     assert call.end.result is Result.UNDONE
     assert running.running == "v1"
 
 
-def test_an_undo_that_hangs_is_ended_and_named(running):
+def test_hung_undo_is_ended_and_named(running):
     call = running.carry_out(
         "upgrade", "v1", "v2", pre="true", pre_undo="sleep 300", post="false", limits={"step_timeout": 1}
     )
@@ -170,7 +170,7 @@ def test_endless_output_is_cut_to_head_and_tail(running, slow):
     assert (running.folder / f".deployer/runs/{run.operation}/output").stat().st_size == len(first.output)
 
 
-def test_output_that_nobody_reads_stops_nothing(running):
+def test_unread_output_does_not_block(running):
     run = running.run("upgrade", "v1", "v2", pre="yes | head -c 3000000")
     first = running.start(run, unread=True)
     # An attach that comes before it holds the lock for a moment, and the start would be told that the host is busy.
@@ -183,7 +183,7 @@ def test_output_that_nobody_reads_stops_nothing(running):
     first.process.kill()
 
 
-def test_cancel_works_where_the_watchdog_is_dead(running):
+def test_cancel_works_without_watchdog(running):
     run = running.run("upgrade", "v1", "v2", **gated(running, pre=WAIT))
     first = running.start(run)
     wait_at(running)

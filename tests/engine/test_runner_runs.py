@@ -44,7 +44,7 @@ def test_lower_fence_is_refused(running):
     assert running.running == "v2"
 
 
-def test_a_run_is_never_carried_out_twice(running):
+def test_run_is_never_carried_out_twice(running):
     run = running.run("upgrade", "v1", "v2")
     assert running.start(run).over().end.result is Result.DONE
     log = running.logged
@@ -57,7 +57,7 @@ def test_attach_to_unknown_run_answers_no_run(running, host):
     assert running.attach(run).over().answer == Answer.NO_RUN
 
 
-def test_a_host_that_knows_nothing_has_no_run(host):
+def test_empty_host_answers_no_run(host):
     assert host.attach(host.run("install", None, "v1")).over().answer == Answer.NO_RUN
     assert not host.folder.exists()
 
@@ -85,7 +85,7 @@ def test_read_only_disk_answers_cannot_write(tmp_path):
         disk.end()
 
 
-def test_a_missing_tool_is_named(host):
+def test_missing_tool_is_named(host):
     for tool in ("dd", "setsid", "mkdir"):
         (host.tools / tool).symlink_to(f"/usr/bin/{tool}")
     call = host.start(host.run("install", None, "v1"), PATH=str(host.tools)).over()
@@ -130,7 +130,7 @@ def test_attach_shows_whole_run(any_host):
     assert (after.events, after.output) == (first.events, b"two\n")
 
 
-def test_a_cut_channel_changes_nothing(running):
+def test_cut_channel_is_harmless(running):
     run = running.run("upgrade", "v1", "v2", **gated(running, pre=f"echo before; {WAIT}; echo after"))
     running.start(run, deaf=True)
     wait_at(running)
@@ -278,7 +278,7 @@ def test_concurrent_attaches_undo_once(running):
     assert running.logged.count("pre_undo") == 1 and running.logged.count("v1 start") == 1
 
 
-def test_events_of_an_earlier_boot_name_nobody(running):
+def test_cancel_after_reboot_signals_no_process(running):
     run = running.run("upgrade", "v1", "v2", **held(running, "pre"))
     first = running.start(run)
     wait_at(running)
@@ -301,7 +301,7 @@ def test_truncated_program_does_nothing(running):
     assert running.start(run).over().end.result is Result.DONE
 
 
-def test_many_runs_leave_only_the_newest(running):
+def test_only_newest_runs_are_kept(running):
     runs = running.folder / ".deployer/runs"
     for number in range(900, 935):
         (runs / str(number)).mkdir()

@@ -17,7 +17,7 @@ from tests.lab.busy import within
 from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
 
-from .wire import collect, endpoint_of, make_key
+from .ssh_client import collect, endpoint_of, make_key
 from .words import said
 
 # --- commands ---------------------------------------------------------------------------------------------------------

@@ -18,9 +18,9 @@ from deployer.engine.ssh.packets import MAX_PACKET, BoundedDecompressor
 from messages.rendering import english, hint
 from tests.lab.sshd import Sshd
 
-from .odd import Odd
-from .test_conduct import Site
-from .wire import collect, endpoint_of, let_in, make_key
+from .paramiko_server import Odd
+from .ssh_client import collect, endpoint_of, let_in, make_key
+from .test_run import Site
 from .words import next_step, said, warnings
 
 pytestmark = pytest.mark.found("ssh")

@@ -19,19 +19,19 @@ from deployer.engine.ssh import Endpoint, connect
 from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
 
-from .wire import collect, endpoint_of, let_in, make_key
+from .ssh_client import collect, endpoint_of, let_in, make_key
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 @pytest.mark.parametrize("passphrase", ["", "a long one"])
-def test_each_kind_of_private_key_opens_the_door(sshd, tmp_path, kind, passphrase):
+def test_each_private_key_type_logs_in(sshd, tmp_path, kind, passphrase):
     private, public = make_key(tmp_path / "mine", kind, passphrase)
     let_in(sshd, public)
     with connect(endpoint_of(sshd, key=private, passphrase=passphrase)) as connection:
         assert collect(connection.run("echo in"))[0] == b"in\n"
 
 
-def test_a_private_key_is_opened_once_a_process(sshd, tmp_path, monkeypatch):
+def test_private_key_is_decrypted_once(sshd, tmp_path, monkeypatch):
     private, public = make_key(tmp_path / "mine", "ed25519", "slow to open")
     let_in(sshd, public)
     endpoint = endpoint_of(sshd, key=private, passphrase="slow to open")

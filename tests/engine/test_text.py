@@ -25,7 +25,7 @@ PRINTED = {
 
 
 @pytest.mark.parametrize(("codec", "text"), [(codec, text) for codec, texts in PRINTED.items() for text in texts])
-def test_what_is_beyond_doubt_is_recognised(codec, text):
+def test_recognises_unambiguous_encoding(codec, text):
     assert recognised(text.encode(codec)) == codec
     assert decode(text.encode(codec)) == text
     mixed = "ok\nprêt\n".encode() + text.encode(codec)
@@ -45,7 +45,7 @@ DOUBTFUL = [
 
 
 @pytest.mark.parametrize("data", DOUBTFUL)
-def test_what_is_in_doubt_is_not_guessed(data):
+def test_ambiguous_encoding_is_not_guessed(data):
     assert recognised(data) == ""
     assert "\ufffd" in decode(data)
 
@@ -64,12 +64,12 @@ def test_cut_utf8_is_decoded_as_utf8(text):
 
 
 @given(st.binary(max_size=300), st.sampled_from(["", *KNOWN]))
-def test_any_bytes_are_some_text(data, encoding):
+def test_decodes_any_bytes(data, encoding):
     assert isinstance(decode(data, encoding), str)
     assert decode(data, encoding).count("\n") == data.count(b"\n"), "lines stay lines in every encoding"
 
 
-def test_what_was_said_is_taken_where_it_fits():
+def test_declared_encoding_is_used_where_it_fits():
     assert decode("学".encode("gbk"), "gb18030") == "学", "which is valid UTF-8 too"
     assert decode("✔ über".encode(), "cp932") == "✔ über", "UTF-8 where what was said does not fit"
     assert decode("Ошибка".encode("koi8-r"), "koi8-r") == "Ошибка"
@@ -90,7 +90,7 @@ def test_what_was_said_is_taken_where_it_fits():
         *((codec, codec) for codec in KNOWN),
     ],
 )
-def test_an_encoding_is_kept_under_one_name(given, kept):
+def test_encoding_names_are_normalised(given, kept):
     assert normalised(given) == kept
 
 

@@ -16,7 +16,7 @@ from deployer.engine.run import Outcome, OutcomeKind
 from messages import Message
 from microservice.models import Operation, Output, Step
 from tests.engine.host import Host
-from tests.engine.test_conduct import Site, Watching
+from tests.engine.test_run import Site, Watching
 from tests.engine.words import said
 from tests.lab import processes
 from tests.lab.busy import within

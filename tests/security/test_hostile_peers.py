@@ -153,7 +153,7 @@ def test_absurd_count_ends_connection(listening, kind, count):
     assert time.monotonic() - began < within(5) and time.process_time() - cpu < 2
 
 
-def test_few_extensions_are_no_reason_to_leave(listening):
+def test_accepts_few_extensions(listening):
     def say(transport):
         made = message((0, MSG_EXT_INFO), struct.pack(">I", 1))
         made.add_string("server-sig-algs")
@@ -202,7 +202,7 @@ def test_unrequested_flood_ends_connection(listening, what):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < CALM
 
 
-def test_all_that_the_window_allows_is_taken(listening):
+def test_whole_window_is_accepted(listening):
     def talk(transport, channel):
         channel.sendall(b"y" * (4 * WINDOW))
         channel.shutdown_write()

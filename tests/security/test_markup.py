@@ -177,7 +177,7 @@ def _links(path: str, text: str) -> list[str]:
     ]
 
 
-def test_a_log_is_text_for_every_browser(admin_client, evil):
+def test_log_is_served_as_plain_text(admin_client, evil):
     answer = admin_client.get(f"/api/v1/operations/{evil.pk}/log")
     assert b"".join(answer) == OUTPUT
     assert answer["Content-Type"] == "text/plain; charset=utf-8" and answer["X-Content-Type-Options"] == "nosniff"

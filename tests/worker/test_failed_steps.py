@@ -168,7 +168,7 @@ def test_failed_undo_does_not_stop_other_undos(fleet, undo):
     assert others <= {line.split()[0] for line in fleet.trace()}
 
 
-def test_names_obstacle_of_the_swap(fleet):
+def test_names_obstacle_of_swap(fleet):
     run(fleet, fleet.install(0, wait=False))
     sabotage(fleet, "link", "2.0")
     operation = run(fleet, fleet.go("upgrade", 0, 1, wait=False))

@@ -19,7 +19,7 @@ from tests.lab.busy import within
 from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
 
-from .wire import QUICK, collect, endpoint_of, make_key
+from .ssh_client import QUICK, collect, endpoint_of, make_key
 from .words import said
 
 # --- jump hosts -------------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_waits_for_quiet_command(sshd):
 
 
 @pytest.mark.parametrize("sending", [False, True])
-def test_a_frozen_server_is_noticed(sshd, sending):
+def test_frozen_server_is_noticed(sshd, sending):
     with connect(endpoint_of(sshd), QUICK) as connection:
         channel = connection.run("cat > /dev/null")
         channel.read(0.5)

@@ -80,7 +80,7 @@ def failure(detail: str, code: str = "") -> JournalEvent:
         ("", "start failed: no reason was given."),
     ],
 )
-def test_a_failure_names_step_reason_and_output(detail, text):
+def test_failure_names_step_reason_and_output(detail, text):
     result = AttemptResult(START, answer=0, end=end(Result.FAILED), failed=failure(detail), events=True)
     assert said(go(FRESH, result).outcome) == text
 
@@ -160,7 +160,7 @@ def test_unreachable_host_is_left_after_retries():
     assert kind(go(TAKEN_OVER, away, away=61)) is OutcomeKind.UNKNOWN
 
 
-def test_tries_are_made_after_growing_pauses():
+def test_pauses_between_attempts_grow():
     away = AttemptResult(ATTACH, error=AWAY, sent=False)
     pauses = [go(TAKEN_OVER, *[away] * count).pause for count in range(1, 8)]
     assert pauses == sorted(pauses) and pauses[0] <= 0.5 and pauses[-1] == 3.0
@@ -273,7 +273,7 @@ def test_possibly_begun_run_is_never_restarted(told, fresh, away):
 
 
 @given(attempts(), st.booleans())
-def test_every_story_has_an_end(attempt, fresh):
+def test_every_run_reaches_an_outcome(attempt, fresh):
     state = RunState(safe=fresh)
     for _ in range(MAX_ATTEMPTS + 2):
         result = AttemptResult(state.next_mode, **{**attempt, "output": False})
@@ -283,5 +283,5 @@ def test_every_story_has_an_end(attempt, fresh):
     raise AssertionError("it would go on for ever")
 
 
-def test_an_outcome_shows_what_it_is():
+def test_outcome_repr():
     assert Outcome(OutcomeKind.DONE) == Outcome(OutcomeKind("done"), "", None)

@@ -23,7 +23,7 @@ from deployer.engine.probe import TOOLS, probe
 from deployer.engine.run import OutcomeKind, Package, carry_out
 from deployer.engine.ssh import USUAL, Endpoint
 from tests.engine.host import Host, package
-from tests.engine.test_conduct import QUICK, Watching
+from tests.engine.test_run import QUICK, Watching
 from tests.lab import processes
 from tests.lab.network import free_port, wait_until
 from tests.lab.relay import Relay
@@ -173,7 +173,7 @@ def test_nearest_jump_host_keeps_copy(network, tmp_path):
         assert (outcome.kind, watch.bytes_sent) == (OutcomeKind.DONE, len(network.data))
 
 
-def test_a_host_under_sudo_fetches_as_well(tmp_path):
+def test_fetches_package_under_sudo(tmp_path):
     (bin := tmp_path / "bin").mkdir()
     # Like the real one it gives the program another process, and takes the environment away.
     (bin / "sudo").write_text('#!/bin/sh\nshift\nenv -i PATH="$PATH" "$@"\n')
@@ -242,7 +242,7 @@ def told(network, **options):
     return note(watch)
 
 
-def test_a_jump_host_without_python_gives_none(tmp_path):
+def test_jump_host_without_python_serves_nothing(tmp_path):
     with Network(tmp_path, 1, f"PATH={tmp_path}/none") as network:
         assert "did not serve it: it has no python3" in told(network)
 
@@ -252,12 +252,12 @@ def test_taken_port_is_left_alone(network):
         assert "its port" in (reason := told(network)) and "is in use" in reason
 
 
-def test_a_folder_that_cannot_be_made_is_told(network):
+def test_unwritable_cache_folder_is_reported(network):
     network.cache.write_text("in the way")
     assert "its folder" in told(network)
 
 
-def test_a_folder_of_somebody_else_is_not_used(network):
+def test_folder_of_other_user_is_not_used(network):
     network.cache.mkdir()
     (network.cache / "deployment-packages").symlink_to(network.cache)
     assert "belongs to another user" in told(network)
@@ -391,7 +391,7 @@ def looked_at(endpoint, folder):
     return found.serves_packages, found.uses_jump_packages, " ".join(warnings(found))
 
 
-def test_the_check_tries_both_ends(network, tmp_path):
+def test_host_check_tries_fetching(network, tmp_path):
     behind = network.endpoint(0)
     assert looked_at(behind.jump, tmp_path) == (True, None, "")
     assert looked_at(behind, tmp_path) == (None, True, "")
@@ -471,7 +471,7 @@ def test_server_runs_on_old_python():
     ast.parse(SERVER.read_text(), feature_version=(3, 6))
 
 
-def test_copies_that_nobody_used_for_a_day_go(network):
+def test_unused_copies_are_removed(network):
     network.deploy()
     wait_until(lambda: not network.servers())
     copy = network.folder / network.package().sha256

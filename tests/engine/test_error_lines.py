@@ -208,7 +208,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_the_line_that_names_the_cause_is_found(name):
+def test_finds_line_that_names_cause(name):
     said, expected = SAID[name]
     assert cause(said.split("\n")) == expected
 
@@ -222,7 +222,7 @@ def test_line_is_rendered_as_terminal_shows_it():
 @pytest.mark.parametrize(
     "piece", ["\r", "\x1b[", "\t", "at ", "see '", "((((", "... ", "a: ", "npm ERR! ", '"', "\x1b]"]
 )
-def test_hostile_lines_cost_no_time(piece):
+def test_hostile_lines_take_linear_time(piece):
     began = time.process_time()
     cause([piece * 2000] * 200)
     assert time.process_time() - began < 2

@@ -40,7 +40,7 @@ SAID = [
 
 
 @pytest.mark.parametrize(("code", "words"), SAID)
-def test_the_hosts_own_words_are_understood(code, words):
+def test_known_host_words_have_meanings(code, words):
     assert meaning(words) is code
     for sudo in (True, False):
         result = AttemptResult(Mode.START, answer=1, noise=f"Welcome to web1! {words}")

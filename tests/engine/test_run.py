@@ -141,7 +141,7 @@ def test_failed_undo_names_what_is_left(site):
     assert "pre" in said(outcome)
 
 
-def test_a_delete_needs_no_package(site):
+def test_delete_needs_no_package(site):
     site.have("1.0")
     outcome, _ = site.carry_out(site.host.run("delete", "1.0", None))
     assert (outcome.kind, site.host.running, site.host.current) == (OutcomeKind.DONE, "", "")
@@ -367,7 +367,7 @@ def test_start_is_never_repeated(site):
     assert site.host.logged.count("2.0 start") == 1
 
 
-def test_each_visit_has_a_nonce_of_its_own(site, monkeypatch):
+def test_each_connection_has_its_own_nonce(site, monkeypatch):
     """What answers an earlier visit is no answer to this one: the model in docs/model found what happens otherwise."""
     site.have("1.0")
     nonces = []

@@ -63,7 +63,7 @@ def test_unreadable_command_fails_prepare(running, field, command):
     assert said.startswith("unpack: ") and field.removesuffix("_undo") in said and "the shell cannot read" in said, said
 
 
-def test_own_steps_are_read_too(running):
+def test_custom_steps_are_parsed(running):
     for key in ("run", "undo", "check"):
         step = {"name": "migrate", "before": "start", "run": "true"} | {key: "if"}
         assert "the shell cannot read migrate" in refused(running, steps=[step])

@@ -13,7 +13,7 @@ from deployer.engine.ssh import connect, fetch_host_key
 from deployer.engine.transport_socket import dial
 from tests.lab.busy import within
 
-from .wire import QUICK, endpoint_of
+from .ssh_client import QUICK, endpoint_of
 
 pytestmark = pytest.mark.found("keys")
 
@@ -37,7 +37,7 @@ def leads(monkeypatch):
     return found
 
 
-def test_a_name_is_looked_up_at_each_connection(sshds, leads):
+def test_name_is_looked_up_at_each_connection(sshds, leads):
     first, second = sshds(2)
     leads["web.lab"] = [first.address]
     endpoint = endpoint_of(first, address="web.lab")
@@ -75,7 +75,7 @@ def test_name_lookup_has_connect_timeout(leads):
     over.set()
 
 
-def test_an_address_asks_no_name_server(monkeypatch):
+def test_address_needs_no_name_server(monkeypatch):
     asked = []
     monkeypatch.setattr(transport_socket.threading, "Thread", lambda *_, **__: asked.append(1))
     for address in ("127.0.0.1", "::1"):
