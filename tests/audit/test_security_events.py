@@ -1,4 +1,4 @@
-"""The access log and what of it is history: who came in, who was refused, which token acted, from where."""
+"""The security log and the history: sign-ins, refusals, and which token acted, from which address."""
 
 import json
 import logging

@@ -1,5 +1,7 @@
-"""A database that goes away for seconds, in each way there is, under a product at work: everything works again soon
-after its return. `python -m tests.away` measures the same for longer, and prints it."""
+"""A database outage of some seconds, of each kind: everything works again soon after its return.
+
+`python -m tests.away` measures longer outages and prints the figures.
+"""
 
 import time
 

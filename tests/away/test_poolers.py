@@ -1,5 +1,6 @@
-"""The whole through a PgBouncer with its defaults, which pools sessions or transactions: tables, pages, API, live
-events, and deployments that workers carry out on hosts."""
+"""The product behind PgBouncer with its defaults, pooling sessions or transactions: tables, pages, API, live events,
+and deployments on hosts.
+"""
 
 import json
 

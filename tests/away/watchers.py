@@ -1,4 +1,4 @@
-"""Who looks on: people and pipelines that ask all the time, and one that follows the live events."""
+"""Clients during an outage: people and pipelines that ask all the time, and one that follows the live events."""
 
 import http.client
 import http.cookiejar

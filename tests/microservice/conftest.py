@@ -1,4 +1,4 @@
-"""What the tests of services and deployments share."""
+"""Fixtures for tests of services and deployments."""
 
 from typing import Any
 

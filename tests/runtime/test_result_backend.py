@@ -1,4 +1,4 @@
-"""Celery's records of tasks, as they get into their table."""
+"""The results of Celery tasks, written to their table in batches."""
 
 import pytest
 from celery import states

@@ -1,4 +1,4 @@
-"""Secrets stay secret: planted everywhere a person can put one, and looked for everywhere one could come out."""
+"""Secrets are planted in every place that takes one, and must not come out anywhere."""
 
 import base64
 import http.cookiejar

@@ -1,4 +1,4 @@
-"""After a round, when everything is quiet: do rows, hosts and processes say the same, and is it what was promised?"""
+"""The checks after a round: rows, hosts and processes agree, and every promise was kept."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Promise 1: many clients ask for the same instances at the same moment, and every instance gets one owner."""
+"""Promise 1: many clients request the same instances at the same moment, and every instance gets one owner."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""The end of a round: everything has an end, and nothing begins by itself while rows and hosts are compared."""
+"""The end of a round: every deployment ends, and nothing starts by itself while rows and hosts are compared."""
 
 import time
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""One storm's world: a database, a broker, web and workers as processes of their own, hosts, and a client."""
+"""The processes of one storm: a database, a broker, web and workers, hosts, and a client."""
 
 import contextlib
 import http.client

@@ -1,4 +1,4 @@
-"""Who looks on all the time: a reader of `current` that must never see half a version, and one of live events."""
+"""Observers of a storm: a reader of `current`, which must never see half a version, and one of live events."""
 
 import http.client
 import json

@@ -1,5 +1,7 @@
-"""A broker that is away, or answers an error, is of no consequence: rows are carried out, nobody waits, and no worker
-ends. Real workers, a real broker, and between them a door that does what networks and servers do."""
+"""A broker that is unreachable or answers errors does no harm: rows are carried out, nothing waits, no worker ends.
+
+Real workers and a real broker; a proxy between them does what networks and servers do.
+"""
 
 import subprocess
 import sys
@@ -50,7 +52,7 @@ def door(broker):
 
 @pytest.fixture
 def deaf_worker(environment, tmp_path):
-    """`deaf_worker(url)`: a worker that is ready when it works, whatever its broker does."""
+    """`deaf_worker(url)` starts a worker that counts as ready when it works, whatever its broker does."""
     started: list[Worker] = []
 
     def start(url: str, **more: str) -> Worker:
@@ -123,7 +125,7 @@ def test_starts_without_broker(fleet, door, deaf_worker, kind):
 
 
 def test_works_on_without_broker(fleet, door, deaf_worker):
-    """One worker, whose own sweep is so rare that a message must have woken it when the broker is back."""
+    """The worker sweeps so rarely that only a message can have woken it after the broker's return."""
     worker = deaf_worker(door.url, SWEEP_INTERVAL="120")
     wait_until(listens, SOON)
     fleet.install(0)
@@ -157,7 +159,7 @@ def test_stops_without_broker(fleet, door, deaf_worker):
 
 
 def test_follows_sentinel_failover(fleet, environment, deaf_worker, short_tmp):
-    """The worker's own sweep is so rare that after the failover a message must have woken it."""
+    """The worker sweeps so rarely that only a message can have woken it after the failover."""
     with Watched(short_tmp / "s", password="of-the-broker") as servers:
         worker = deaf_worker(servers.url, SWEEP_INTERVAL="120")
         wait_until(listens, SOON)
@@ -201,7 +203,7 @@ def test_works_on_without_rabbitmq(fleet, deaf_worker, environment, short_tmp):
 
 
 def test_answers_requests_without_broker(fleet, door, environment, deaf_worker, tmp_path):
-    """A real web process and a real worker, both without a broker: 202 at once, and it is carried out."""
+    """A real web process and a real worker without a broker: 202 at once, and the request is carried out."""
     user = get_user_model().objects.create_user("ann", is_superuser=True)
     headers = {"Authorization": f"Bearer {make_token(user, 'test', ['read', 'deploy'])[1]}"}
     deaf_worker(door.url)

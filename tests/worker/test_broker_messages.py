@@ -1,4 +1,4 @@
-"""A lost, late or doubled message does no harm: the rows are the queue, whatever broker carries the wake-ups."""
+"""Lost, late or repeated messages do no harm: the rows are the queue, whatever broker carries the wake-ups."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The whole way: a request, a real worker process, real hosts. Host, process and rows must agree at the end."""
+"""Requests carried out by a real worker on real hosts: host, process and rows must agree at the end."""
 
 import os
 import time
@@ -116,7 +116,7 @@ def test_failed_undo_names_remaining_steps(make_fleet, worker):
 
 @pytest.mark.parametrize("step", ["pre", "stop", "start", "check", "post"])
 def test_takes_over_from_killed_worker(make_fleet, worker, step):
-    """The host goes on by itself; another worker brings the operation to the end that it would have had."""
+    """The host goes on by itself; another worker takes the operation to the end that it would have had."""
     fleet = make_fleet(hosts=1, post_command="true")
     wait = 'if [ "$VERSION" = 2.0 ] || [ "$OTHER_VERSION" = 2.0 ]; then touch "$SHARED/in"; sleep 3; fi; '
     first = worker()
@@ -192,14 +192,14 @@ def test_waits_for_hosts_without_transaction(make_fleet, worker):
 
 
 def counted() -> dict[str, str]:
-    """Settings with which a process calls itself so, where the database is told."""
+    """Return settings that give a process this name in PostgreSQL; none on SQLite."""
     name = connection.settings_dict["NAME"]
     url = f"postgresql://postgres@127.0.0.1:{surroundings.POSTGRESQL_PORT}/{name}?application_name=counted"
     return {} if connection.vendor == "sqlite" else {"DATABASE_URL": url}
 
 
 def database_connections(pid: int) -> tuple[int, int]:
-    """How many a process has (on PostgreSQL: what calls itself so), and how many sit in a transaction for long."""
+    """Return how many connections a process has (on PostgreSQL by name), and how many of them idle in a transaction."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         links = [os.readlink(one.path) for one in os.scandir(f"/proc/{pid}/fd") if os.path.lexists(one.path)]
@@ -248,7 +248,7 @@ def test_cancel_ends_command_and_undoes(make_fleet, worker):
 
 
 def test_host_refuses_lower_fence(make_fleet, worker):
-    """As after the database was restored from a backup."""
+    """The rows are older than the host, as after a restore of the database."""
     fleet = make_fleet(hosts=1)
     worker()
     fleet.install()
@@ -270,7 +270,7 @@ def test_sweep_finds_unannounced_operation(make_fleet, worker, broker):
 
 
 def kill_run(fleet: Fleet, deployment) -> None:
-    """Kills every process of the run on the host, as a reboot would, but not the service."""
+    """Kill every process of the run on the host, as a reboot would, but not the service."""
     from tests.lab import processes
 
     processes.end_using(fleet.folder() / ".deployer")

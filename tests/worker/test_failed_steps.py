@@ -1,6 +1,6 @@
-"""A failure in each step of each action, over a real sshd: the old version runs again, undone in reverse order.
+"""A failure in each step of each action, over a real sshd: the steps are undone in reverse order, the old version runs.
 
-The worker side runs in this process (its ledger, its threads, its SSH), so that many cases fit into little time; what
+The worker side runs in this process (its writer, its threads, its SSH), so that many cases fit into little time; what
 happens to worker processes is shown in test_execution.py.
 """
 
@@ -62,7 +62,7 @@ def run(fleet: Fleet, deployment):
 
 
 def tree(fleet: Fleet) -> dict[str, str]:
-    """Everything below the service's folder that an operation may not change for good, with its content or target."""
+    """Return {path: content or link target} of what a failed operation must leave unchanged in the service's folder."""
     root, found = fleet.folder(), {}
     for folder, names, files in os.walk(root):
         for name in [*names, *files]:
@@ -75,7 +75,7 @@ def tree(fleet: Fleet) -> dict[str, str]:
 
 
 def sabotage(fleet: Fleet, step: str, version: str) -> None:
-    """Makes a step fail: by a file that its command looks for, or (the host's own steps) by what lies in its way."""
+    """Make a step fail: by a file that its command looks for, or by an obstacle for the host's own steps."""
     if step == "link":
         # Renaming a link over a folder that is not empty fails for every user, root included.
         (fleet.folder() / "current").unlink()

@@ -1,4 +1,4 @@
-"""A worker whose writing thread hangs ends and says so, and another one takes over: real processes."""
+"""A worker whose writer thread hangs ends with a report, and another takes over: real processes."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A service with a user of its own, the whole way: a real worker, a real host, real sudo."""
+"""A service that runs as its own user: a real worker, a real host, real sudo."""
 
 import pwd
 import shutil

@@ -1,4 +1,4 @@
-"""A service's secrets on the way to its commands and back in their output, over a real sshd."""
+"""The secrets of a service reach its commands and are masked in their output, over a real sshd."""
 
 import base64
 import json
@@ -58,7 +58,7 @@ def kept(fleet: Fleet) -> list[str]:
 
 
 def everything(operation: Operation) -> str:
-    """All that rows tell of an operation."""
+    """Return everything that the rows of an operation contain."""
     number = operation.deployment_id
     rows = [
         Step.objects.filter(operation=operation),
@@ -142,7 +142,7 @@ def test_unreadable_secrets_start_nothing(fleet, settings):
 
 
 def test_masks_secrets_after_takeover(fleet, worker):
-    """The first is killed in the middle of a value that is printed in two parts."""
+    """The first worker is killed in the middle of a value that is printed in two parts."""
     execution.process_writer().close()
     say = (
         'printf "%s" "pw=it\'s a kan"; touch "$SHARED/in"; sleep 4; printf "%s\\n" "ari \\$(id) \\"x\\""; '

@@ -1,4 +1,4 @@
-"""Versions and services that nobody needs any more are deleted; what still needs one is named."""
+"""Versions and services are deleted if nothing needs them; else the error names what does."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What the tests of hosts that belong to teams share."""
+"""Fixtures for tests of hosts that belong to teams."""
 
 import pytest
 

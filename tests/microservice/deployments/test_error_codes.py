@@ -1,4 +1,4 @@
-"""Operations from before get a word for what went wrong, by our own sentences at their place and nothing else."""
+"""The migration that gives operations of older releases an error code, derived from our own sentences."""
 
 import importlib
 from types import SimpleNamespace

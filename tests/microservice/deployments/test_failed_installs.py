@@ -1,4 +1,4 @@
-"""A first install that failed is no hindrance: another version is installed, and nothing is deleted before."""
+"""After a failed first install another version can be installed; nothing need be deleted before."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Hosts that are gone for good: their instances are forgotten, whatever goes on with them, and the hosts archived."""
+"""Lost hosts: their instances are forgotten, whatever runs on them, and the hosts are archived."""
 
 import pytest
 from django.utils import timezone

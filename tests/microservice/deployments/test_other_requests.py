@@ -1,4 +1,4 @@
-"""Installs, deletes, retries and reverts as requests, and how their ends leave the instances. No host is touched."""
+"""Requests to install, delete, retry and revert, and the instances after their end. No host is contacted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a request would do, shown before it is asked for; and requests that hold somebody to what was shown."""
+"""Previews of requests, and requests that are held to the plan that was shown."""
 
 import pytest
 

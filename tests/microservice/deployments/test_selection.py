@@ -1,4 +1,4 @@
-"""`host` names hosts, `instances` names instances: everywhere, in a fleet where each id means something else there."""
+"""`host` selects hosts and `instances` selects instances, in a fleet where each id has two meanings."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What very many instances cost: a fixed number of statements, each of which reads about as many rows as there are."""
+"""The cost of many instances: a fixed number of statements, which read about as many rows as there are."""
 
 import pytest
 from django.db import connection

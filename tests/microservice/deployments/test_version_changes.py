@@ -1,4 +1,4 @@
-"""The rules of a request: who may go where, what is locked, what is left out and why. No host is touched."""
+"""The rules of an upgrade or revert: allowed versions, locked and skipped instances. No host is contacted."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Output by its lines: any line is found by reading a few pieces, wherever they were cut."""
+"""Output by lines: a line is found by reading few pieces, wherever they were cut."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Reading output: any stretch of it, and every hit of a search, wherever the pieces were cut."""
+"""Output by bytes and by search: any range and every match, wherever the pieces were cut."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""What is read of an archive and what is written for it, without a store and without rows."""
+"""Reading and rewriting archives, without a store or rows."""
 
 import gzip
 import io

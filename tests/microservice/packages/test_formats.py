@@ -1,4 +1,4 @@
-"""Archives as pipelines make them: taken and stored as one format, or refused with the command for a good one."""
+"""Archives as pipelines make them: accepted and stored in one format, or rejected."""
 
 import bz2
 import gzip

@@ -1,4 +1,4 @@
-"""Archives as people's own programs write them: accepted, and unpacked again to the same files."""
+"""Archives written by common programs: accepted, and unpacked to the same files."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Packages from before: rows whose paths were set by hand, and packages that are stored as they were uploaded."""
+"""Packages of older releases: rows whose paths were set by hand, and packages stored as they were uploaded."""
 
 import hashlib
 import importlib

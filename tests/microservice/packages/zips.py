@@ -1,4 +1,4 @@
-"""Zip archives for tests: with what Python's zipfile does not write, too."""
+"""Zip archives for tests, including some that Python's zipfile does not write."""
 
 import io
 import stat
