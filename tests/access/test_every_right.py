@@ -24,7 +24,7 @@ from tests.api.conftest import store  # noqa: F401
 pytestmark = pytest.mark.django_db  # some hundred requests each
 
 REFUSED = {401, 403, 404}
-LACKING = re.compile("You need the right")  # said in a page, beside its form
+LACKING = re.compile("You need the right|may not deploy")  # said in a page, beside its form
 API, CONSOLE = lines("The API"), lines("The console")
 
 
