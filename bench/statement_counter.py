@@ -6,20 +6,18 @@ Outside the bench deployer.wsgi is used, without counts.
 
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from deployer.wsgi import application as product
 
-if TYPE_CHECKING:  # at run time, the module does not exist
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
 _all = count()
 
 
-def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     own = 0
 
     def counting(execute: Callable, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
