@@ -1,5 +1,6 @@
 """What a host says is bounded on our side, at the limits of the plan: real sshds, whose forced command lies."""
 
+import dataclasses
 import json
 import resource
 import threading
@@ -236,7 +237,7 @@ def test_host_check_is_bounded(tmp_path, body):
         found = probe(Site(sshd).endpoint(), "/srv", False, deadline=4.0)
         assert time.monotonic() - began < within(6)
     assert not found.ready and said(found)
-    assert len(json.dumps(found.to_json())) < 3000
+    assert len(json.dumps(dataclasses.asdict(found), default=str)) < 3000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000
 
 
