@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # the first statement of its pipeline and waits for the rest of the second one.
 HALF_SENT = """
 import os, signal, socket, sys
-from deployer import database_url
+from runtime import database_url
 from runtime.postgresql.connection import Connection
 made = database_url.database("DATABASE_URL", "", 4)
 options = {k: v for k, v in made["OPTIONS"].items() if k != "pool"}
