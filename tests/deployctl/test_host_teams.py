@@ -56,9 +56,9 @@ def test_cannot_reach_host_of_another_team(fleet, environment, worker, tmp_path)
             )
 
         # The command line, by name and by number; the API; the console.
-        assert "Host h0 does not exist" in ctl("deploy", "shop", "1.0", "--host", "h0").stderr
-        by_number = ctl("deploy", "shop", "1.0", "--host", str(fleet.assets[0].pk))
-        assert by_number.returncode != 0 and f"no host {fleet.assets[0].pk}" in by_number.stderr
+        assert "Host h0 does not exist" in ctl("install", "shop", "1.0", "--host", "h0").stderr
+        by_number = ctl("install", "shop", "1.0", "--host", str(fleet.assets[0].pk))
+        assert by_number.returncode != 0 and f"Host {fleet.assets[0].pk} does not exist" in by_number.stderr
         asked = api.post(f"/services/shop/versions/{first.pk}/install", {"host": [fleet.assets[0].pk]})
         assert (asked.status_code, asked.json()["code"]) == (422, "wrong_target")
         page = browser.post(f"/services/shop/versions/{first.pk}/install/", {"host": fleet.assets[0].pk, "key": "k"})
@@ -66,7 +66,7 @@ def test_cannot_reach_host_of_another_team(fleet, environment, worker, tmp_path)
         assert not Deployment.objects.exists()
         # What is everybody's takes it.
         with_worker = worker()
-        done = ctl("deploy", "shop", "1.0", "--host", "h1", "--tag", "follow", "--wait")
+        done = ctl("install", "shop", "1.0", "--host", "h1", "--tag", "follow", "--wait")
         assert done.returncode == 0, done.stderr
     with_worker.stop()
     _after_it_was_given_away(fleet, api, worker)
