@@ -6,6 +6,8 @@ from django.test import RequestFactory
 
 from access.client_ip import ForwardedMiddleware
 
+pytestmark = pytest.mark.pure
+
 PROXY = {"HTTP_X_FORWARDED_PROTO": "https"}
 
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from access.masking import MAX_PIECE, Mask, Stream
 
+pytestmark = pytest.mark.pure
+
 PEM = (
     "-----BEGIN PRIVATE KEY-----\n"
     + "\n".join(base64.b64encode(bytes([number]) * 48).decode() for number in range(3, 9))

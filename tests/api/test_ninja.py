@@ -3,10 +3,13 @@
 import ast
 from pathlib import Path
 
+import pytest
 from ninja import NinjaAPI
 from ninja.operation import Operation
 
 from api.v1 import api
+
+pytestmark = pytest.mark.pure
 
 ROOT = Path(__file__).resolve().parents[2]
 USERS = {"api/routes.py", "api/dispatch.py", "api/openapi.py"}

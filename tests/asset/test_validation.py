@@ -4,6 +4,8 @@ import pytest
 
 from asset import validation
 
+pytestmark = pytest.mark.pure
+
 GOOD = {
     "hostname": ["web1", "web-1.example.com", "a_b", "1", "x" * 63 + ".y", "10.0.0.1"],
     "ip": ["10.0.0.1", "127.3.2.1", "::1", "2001:db8::1"],

@@ -5,7 +5,7 @@ import pytest
 from deployctl.exits import Ended, Exit
 from deployctl.targets import Targets
 
-pytestmark = pytest.mark.found("hosts")
+pytestmark = [pytest.mark.found("hosts"), pytest.mark.pure]
 ROWS = [{"id": 9002, "host_id": 9001, "host": "web1:10.0.0.1"}, {"id": 9001, "host_id": 9002, "host": "web2:fd00::2"}]
 
 

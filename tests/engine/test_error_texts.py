@@ -17,6 +17,8 @@ from messages import Message
 from messages.rendering import cause, english, hint
 from messages.texts import TEXTS
 
+pytestmark = pytest.mark.pure
+
 ENGINE = Path(decisions.__file__).parent
 WIRE_ERRORS = sorted(errors.WireError.__subclasses__(), key=lambda error: error.__name__)
 # Said as they are, or where the error itself says all that is known of the cause.

@@ -1,9 +1,12 @@
 """What a host says is read, and not believed."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.engine.journal import MAX_LINE, JournalEvent, JournalReader, Kind, Result, parse
+
+pytestmark = pytest.mark.pure
 
 LINE = b"3 180000000012 failed 4 stop 7\tv1 runs\tsure\texit status 7"
 

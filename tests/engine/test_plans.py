@@ -6,6 +6,8 @@ from deployer.engine.atom import ServiceSpec, Target
 from deployer.engine.plans import plan
 from deployer.engine.spec import check_environment, check_limits, check_steps
 
+pytestmark = pytest.mark.pure
+
 TARGET = Target("h", "127.0.0.1", "/srv/", 80, "blue", 50)
 SHA = "0a" * 32
 FULL = ServiceSpec(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from deployer.engine.text import KNOWN, decode, normalised, recognised
 
-pytestmark = pytest.mark.found("output")
+pytestmark = [pytest.mark.found("output"), pytest.mark.pure]
 
 PRINTED = {
     "gb18030": [

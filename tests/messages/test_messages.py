@@ -7,6 +7,8 @@ from access.problems import FieldError, invalid, invalid_fields, not_found, refu
 from messages import Message
 from messages.rendering import english, hint, literal, render
 
+pytestmark = pytest.mark.pure
+
 
 def test_message_round_trip():
     message = Message("invalid.several", {"field": "port", "reason": Message("password_required"), "more": 2})

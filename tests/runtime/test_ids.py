@@ -4,6 +4,8 @@ import pytest
 
 from runtime.ids import MAX_ID, parse_id, parse_number
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.mark.parametrize("text", ["1", "007", str(MAX_ID)])
 def test_parses_decimal_digits(text):

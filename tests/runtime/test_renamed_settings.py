@@ -10,7 +10,7 @@ from runtime.environment import InvalidSetting
 from runtime.renamed_settings import RENAMED, refuse_renamed
 from tests.lab.worker import ROOT
 
-RENAMES = (ROOT / "docs" / "renames.md").read_text()
+RENAMES = (ROOT / "CHANGELOG.md").read_text()
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())

@@ -1,6 +1,10 @@
 """When the writing thread of a worker writes, without a thread or a clock."""
 
+import pytest
+
 from worker.pacing import INTERVAL_EACH, MAX_INTERVAL, MIN_INTERVAL, POLL_INTERVAL, Pacing
+
+pytestmark = pytest.mark.pure
 
 
 def test_polls_only_with_operations_in_flight():

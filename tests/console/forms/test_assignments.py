@@ -9,7 +9,7 @@ from console.forms import settings as settings_forms
 from console.forms.fields import Environment
 from tests.console.admitted import PEM, any_text, binding, name
 
-pytestmark = pytest.mark.found("forms")
+pytestmark = [pytest.mark.found("forms"), pytest.mark.pure]
 
 
 @given(st.lists(binding, max_size=4))

@@ -8,6 +8,8 @@ from console.queries.estimates import DeploymentState, time_left, waits_for
 from console.queries.timeline import QUEUED, RUNNING, UNDOING, WIDTH, Span, timeline
 from microservice.status import DeploymentStatus, OperationStatus
 
+pytestmark = pytest.mark.pure
+
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 

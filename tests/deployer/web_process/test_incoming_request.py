@@ -4,6 +4,8 @@ import pytest
 
 from deployer.web_process.incoming_request import MAX_BUFFERED_BODY, MAX_HEAD, IncomingRequest, Limits
 
+pytestmark = pytest.mark.pure
+
 HEAD = b"POST /login/?a=b HTTP/1.1\r\nHost: x\r\n"
 
 

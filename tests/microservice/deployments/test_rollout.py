@@ -29,6 +29,8 @@ from microservice.status import (
     may_become,
 )
 
+pytestmark = pytest.mark.pure
+
 HISTORIES = int(os.environ.get("ROLLOUT_HISTORIES", "2000"))
 S, D = OperationStatus, DeploymentStatus
 

@@ -10,6 +10,8 @@ import pytest
 from microservice.packages import archives, contents, writer
 from tests.api.archives import END, GOOD, HOSTILE, entry, folder, hard, link, packed, raw, rewritten, tar
 
+pytestmark = pytest.mark.pure
+
 
 def names(data: bytes) -> list[str]:
     return [member.name for member in members(data)]
