@@ -164,15 +164,7 @@ def _run_on_host(writer: BatchWriter, claim: Claim) -> OperationResult:
     try:
         secrets = operation.deployment.secrets.open()
         progress.hide(Mask(secret.reveal() for secret in secrets.values()))
-        atom = atom_of(
-            operation.deployment.spec,
-            instance,
-            operation.action,
-            operation.from_version,
-            operation.dest_version,
-            operation.adopt,
-            secrets,
-        )
+        atom = atom_of(operation.deployment.spec, operation, secrets)
         endpoint = endpoint_from(instance.host)
     except (ValueError, Problem) as error:  # a definition that cannot be carried out: nothing has happened on the host
         return OperationResult(operation, OperationStatus.UNDONE, error=_unplannable(error))

@@ -163,9 +163,15 @@ def _cells(rows: list[Operation]) -> QuerySet[Step]:
 def _planned(of: Deployment, rows: list[Operation]) -> list[str]:
     """Return the names of the planned steps while no operation has started: the same that a worker will plan."""
     for row in rows[:1]:
-        instance = MicroServiceInstance(microservice=of.microservice, host=row.host)
+        planned = Operation(
+            instance=MicroServiceInstance(microservice=of.microservice, host=row.host),
+            action=row.action,
+            from_version=row.from_version,
+            dest_version=row.dest_version,
+            adopt=row.adopt,
+        )
         try:
-            atom = atoms.atom_of(of.spec, instance, row.action, row.from_version, row.dest_version, row.adopt)
+            atom = atoms.atom_of(of.spec, planned)
         except (TypeError, ValueError):  # the operation will fail with the reason when it runs
             return []
         return [step.name for step in atom.steps]

@@ -17,7 +17,7 @@ from ..status import MAY_DELETE, STATUS_DURING, Action, OperationStatus
 from . import enqueue
 from .changes import change_version
 from .control import break_lock, cancel, pause, resume
-from .create import check_right, lock_or_refuse, queue, record_request, require_finished
+from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, list_destinations, marked_bad
 from .forgetting import archive_host, forget
 from .installs import install, preview_install
@@ -55,10 +55,11 @@ def delete(caller: Caller, service: MicroService, instances: tuple[int, ...]) ->
         service, MAY_DELETE, ids=ids, pointer="/instances", force=True, new_status=STATUS_DURING[Action.DELETE]
     )
     strategy = Strategy(max_failures=len(ids))
+    deployment = Deployment(microservice=service, action=Action.DELETE, strategy=strategy.to_json())
     with transaction.atomic():
-        deployment = record_request(caller, service, Action.DELETE, None, None, strategy)
+        save_request(caller, deployment)
         targets = lock_or_refuse(selection, deployment)
-        return queue(caller, deployment, strategy, targets, enqueue.from_request(deployment))
+        return queue(caller, deployment, targets, enqueue.from_request(deployment))
 
 
 def revert(

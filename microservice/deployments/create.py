@@ -9,9 +9,8 @@ from deployer.engine.failpoints import Failpoint, failpoint
 from .. import atoms, notify, wake
 from ..catalog.removal import refuse_deleted
 from ..models import Deployment, MicroService, MicroServiceVersion
-from ..status import DEPLOYMENT_ENDED, Action
+from ..status import DEPLOYMENT_ENDED
 from . import enqueue
-from .rollout import Strategy
 from .targets import TargetSelection, lock_targets
 
 
@@ -27,33 +26,18 @@ def require_finished(origin: Deployment) -> None:
         raise refused("deployment_open", deployment=origin.pk, status=origin.get_status_display())
 
 
-def record_request(
-    caller: Caller,
-    service: MicroService,
-    action: Action,
-    from_version: MicroServiceVersion | None,
-    dest_version: MicroServiceVersion | None,
-    strategy: Strategy,
-    origin: Deployment | None = None,
-    requested_by: str = "",
-    instance_fields: dict | None = None,
-) -> Deployment:
-    """Create the deployment, with the service's definition as it stands now. Call inside the request's transaction."""
+def save_request(caller: Caller, deployment: Deployment) -> None:
+    """Save a deployment, requested by the caller, with the service's definition as it stands now.
+
+    Call inside the request's transaction. Raise Problem 409 where its destination was deleted.
+    """
     # Looked up before the transaction; locked from here on, so that it is not deleted meanwhile.
-    refuse_deleted([dest_version.pk] if dest_version else [], "/dest_version")
-    return Deployment.objects.create(
-        microservice=service,
-        action=action,
-        from_version=from_version,
-        dest_version=dest_version,
-        strategy=strategy.to_json(),
-        spec=atoms.spec_of(service),
-        secrets=service.secrets,
-        origin=origin,
-        requested_by=requested_by or caller.name,
-        request_id=caller.request_id,
-        instance_fields=instance_fields or {},
-    )
+    refuse_deleted([deployment.dest_version_id], "/dest_version")
+    service = deployment.microservice
+    deployment.spec, deployment.secrets = atoms.spec_of(service), service.secrets
+    deployment.requested_by = deployment.requested_by or caller.name
+    deployment.request_id = caller.request_id
+    deployment.save(force_insert=True)
 
 
 def lock_or_refuse(selection: TargetSelection, deployment: Deployment) -> int:
@@ -69,7 +53,6 @@ def lock_or_refuse(selection: TargetSelection, deployment: Deployment) -> int:
 def queue(
     caller: Caller,
     deployment: Deployment,
-    strategy: Strategy,
     targets: int,
     source: enqueue.OperationSource,
     last_first: bool = False,
@@ -79,7 +62,7 @@ def queue(
 
     `deferred`: how many operations exist already because they wait for a delete (deferred_installs.py).
     """
-    due = enqueue.enqueue(deployment, strategy, targets, source, last_first) if targets else 0
+    due = enqueue.enqueue(deployment, targets, source, last_first) if targets else 0
     deployment.save(update_fields=["skipped"])
     record(
         caller,

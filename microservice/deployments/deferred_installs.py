@@ -13,7 +13,7 @@ from asset.models import Asset
 from deployer.engine.codes import Code, error
 
 from .. import wake
-from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
+from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..operation_errors import ERROR_FIELDS, set_error
 from ..status import Action, InstanceStatus, OperationStatus
 from .new_instances import create_instances
@@ -30,7 +30,7 @@ def partition_hosts(service: MicroService, hosts: Sequence[Asset]) -> tuple[list
     return [host for host in hosts if host.pk not in held], [host for host in hosts if host.pk in held]
 
 
-def defer_installs(deployment: Deployment, version: MicroServiceVersion, hosts: Iterable[Asset], adopt: bool) -> None:
+def defer_installs(deployment: Deployment, hosts: Iterable[Asset], adopt: bool) -> None:
     """Create operations that become due when the delete on their host has succeeded."""
     Operation.objects.bulk_create(
         Operation(
@@ -39,7 +39,7 @@ def defer_installs(deployment: Deployment, version: MicroServiceVersion, hosts: 
             instance_id_snapshot=0,
             host=host,
             action=Action.INSTALL,
-            dest_version=version,
+            dest_version=deployment.dest_version,
             adopt=adopt,
             status=OperationStatus.QUEUED,
             status_before=InstanceStatus.INSTALL_FAILED,

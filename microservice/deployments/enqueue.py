@@ -86,10 +86,9 @@ ORDER BY {order}
 """
 
 
-def enqueue(
-    deployment: Deployment, strategy: Strategy, targets: int, source: OperationSource, last_first: bool = False
-) -> int:
+def enqueue(deployment: Deployment, targets: int, source: OperationSource, last_first: bool = False) -> int:
     """Create an operation for each of the `targets` instances that the deployment holds. Return how many are due."""
+    strategy = Strategy.from_row(deployment.strategy)
     canary, length = min(strategy.canary, targets), strategy.batch_length(targets)
     first = canary or length
     order = "i.last_operation_id DESC, i.id DESC" if last_first else "i.id"

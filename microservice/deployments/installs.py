@@ -13,7 +13,7 @@ from asset.models import Asset
 from ..models import Deployment, MicroServiceVersion
 from ..status import Action, BuildStatus
 from . import deferred_installs, enqueue, placement, plan_token
-from .create import check_right, queue, record_request
+from .create import check_right, queue, save_request
 from .destinations import check_bad, require_package
 from .new_instances import (
     FIRST_INSTALL_FAILED,
@@ -50,21 +50,20 @@ class Installation:
 def install(caller: Caller, installation: Installation) -> Deployment:
     """Install on hosts that do not have the service, or where its first install failed."""
     hosts = _look_up(caller, installation)
-    version, adopt, fields = installation.version, installation.adopt, installation.instance_fields
-    service = version.microservice
+    adopt, deployment = installation.adopt, _deployment(installation)
+    service = deployment.microservice
     with transaction.atomic():
-        deployment = record_request(
-            caller, service, Action.INSTALL, None, version, installation.strategy, instance_fields=fields
-        )
+        save_request(caller, deployment)
         now, later = deferred_installs.partition_hosts(service, hosts)
         rows = lock_failed_installs(deployment, now)
         locked = {row.host_id for row in rows}
         rows += create_instances(deployment, [host for host in now if host.pk not in locked])
-        deferred_installs.defer_installs(deployment, version, later, adopt)
+        deferred_installs.defer_installs(deployment, later, adopt)
         if installation.plan_token is not None:
-            plan_token.check(installation.plan_token, deployment, [*rows, *unsaved(service, later, fields)], adopt)
+            shown = [*rows, *unsaved(service, later, deployment.instance_fields)]
+            plan_token.check(installation.plan_token, deployment, shown, adopt)
         source = enqueue.from_request(deployment, adopt)
-        return queue(caller, deployment, installation.strategy, len(now), source, deferred=len(later))
+        return queue(caller, deployment, len(now), source, deferred=len(later))
 
 
 def preview_install(caller: Caller, installation: Installation) -> dict[str, Any]:
@@ -80,7 +79,18 @@ def preview_install(caller: Caller, installation: Installation) -> dict[str, Any
         raise already_installed(service, [host for host in hosts if host.pk in taken])
     rows = unsaved(service, hosts, installation.instance_fields)
     check_fields(rows)
-    return plan_for(rows, Action.INSTALL, None, installation.version, installation.strategy, installation.adopt)
+    return plan_for(_deployment(installation), rows, installation.adopt)
+
+
+def _deployment(installation: Installation) -> Deployment:
+    """Return the deployment that is asked for, not saved."""
+    return Deployment(
+        microservice=installation.version.microservice,
+        action=Action.INSTALL,
+        dest_version=installation.version,
+        strategy=installation.strategy.to_json(),
+        instance_fields=installation.instance_fields,
+    )
 
 
 def _look_up(caller: Caller, installation: Installation) -> list[Asset]:

@@ -15,7 +15,6 @@ from asset.models import Asset
 
 from ..models import Deployment, MicroServiceInstance
 from .refusals import refused_targets
-from .rollout import Strategy
 
 _SALT = "deployer.plan"
 _INSTANCE_FIELDS = ("version_id", "port", "tag", "weight")
@@ -24,11 +23,9 @@ NEEDED = ("host", "version")  # what must be loaded of each instance
 MAX_AGE = 24 * 3600  # seconds
 
 
-def make(
-    rows: Iterable[MicroServiceInstance], spec: dict, action: str, dest_version: int, strategy: Strategy, adopt: bool
-) -> str:
-    """Return the token for these targets, with their hosts loaded; those of an install need not be saved."""
-    shown = {"frame": _frame(spec, action, dest_version, strategy.to_json(), adopt), "targets": _hashes(rows)}
+def make(deployment: Deployment, rows: Iterable[MicroServiceInstance], adopt: bool) -> str:
+    """Return the token of a deployment and its targets, with their hosts loaded; none of them need be saved."""
+    shown = {"frame": _frame(deployment, adopt), "targets": _hashes(rows)}
     return signing.dumps(shown, salt=_SALT, compress=True)
 
 
@@ -45,7 +42,7 @@ def check(plan_token: str, deployment: Deployment, rows: Iterable[MicroServiceIn
         raise invalid("/plan_token", "not_a_plan_token") from None
     now, before = _hashes(rows), shown["targets"]
     changed = sorted(int(host) for host in now.keys() | before.keys() if now.get(host) != before.get(host))
-    frame = _frame(deployment.spec, deployment.action, deployment.dest_version_id, deployment.strategy, adopt)
+    frame = _frame(deployment, adopt)
     if frame == shown["frame"] and not changed:
         return
     errors = list(_differences(deployment, changed, now, before))
@@ -58,8 +55,9 @@ def _short_hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
-def _frame(spec: dict, action: str, dest_version: int | None, strategy: dict, adopt: bool) -> str:
-    return _short_hash([spec, str(action), dest_version, strategy, adopt])
+def _frame(deployment: Deployment, adopt: bool) -> str:
+    asked = [deployment.spec, str(deployment.action), deployment.dest_version_id, deployment.strategy, adopt]
+    return _short_hash(asked)
 
 
 def _hashes(rows: Iterable[MicroServiceInstance]) -> dict[str, str]:

@@ -8,8 +8,7 @@ from access.callers import Caller
 from access.problems import invalid
 
 from .. import atoms
-from ..models import MicroServiceInstance, MicroServiceVersion
-from ..status import Action
+from ..models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
 from . import plan_token
 from .changes import look_up
 from .create import check_right
@@ -25,55 +24,50 @@ def preview(caller: Caller, change: VersionChange) -> dict[str, Any]:
     request itself would.
     """
     check_right(caller, change.version.microservice)
-    selection, destination = look_up(caller, change)
+    selection, deployment = look_up(caller, change)
     rows = list(selection.lockable().select_related(*plan_token.NEEDED).order_by("pk"))
     skipped = list(skipped_targets(selection, Q(pk__in=selection.lockable().values("pk"))))
     refuse_unavailable(selection, len(rows), skipped)
-    plan = plan_for(rows, change.action, change.version, destination, change.strategy)
-    return plan | {"skipped": describe_skipped(one.to_json() for one in skipped)}
+    return plan_for(deployment, rows) | {"skipped": describe_skipped(one.to_json() for one in skipped)}
 
 
-def plan_for(
-    rows: list[MicroServiceInstance],
-    action: Action,
-    from_version: MicroServiceVersion | None,
-    dest_version: MicroServiceVersion,
-    strategy: Strategy,
-    adopt: bool = False,
-) -> dict[str, Any]:
-    """Return the plan for these targets, with its token. Raise Problem 422 where the service allows none."""
-    spec = atoms.spec_of(dest_version.microservice)
+def plan_for(deployment: Deployment, rows: list[MicroServiceInstance], adopt: bool = False) -> dict[str, Any]:
+    """Return the plan of a deployment (not saved) for these targets, with its token.
+
+    Raise Problem 422 where the service's definition allows none.
+    """
+    deployment.spec = atoms.spec_of(deployment.microservice)
+    strategy = Strategy.from_row(deployment.strategy)
     try:
-        targets = [_target(spec, row, action, from_version, dest_version, adopt) for row in rows]
+        targets = [_target(deployment, row, adopt) for row in rows]
     except ValueError as error:
         raise invalid("/service", "no_plan", error=getattr(error, "message", None) or str(error)) from error
     return {
-        "plan_token": plan_token.make(rows, spec, action, dest_version.pk, strategy, adopt),
-        "action": str(action),
-        "from_version": {"id": from_version.pk, "version": from_version.version} if from_version else None,
-        "dest_version": {"id": dest_version.pk, "version": dest_version.version},
-        "strategy": strategy.to_json(),
+        "plan_token": plan_token.make(deployment, rows, adopt),
+        "action": str(deployment.action),
+        "from_version": _named(deployment.from_version),
+        "dest_version": _named(deployment.dest_version),
+        "strategy": deployment.strategy,
         "batches": strategy.batches(len(rows)),
         "targets": targets,
         "skipped": [],
     }
 
 
-def _target(
-    spec: dict,
-    row: MicroServiceInstance,
-    action: Action,
-    from_version: MicroServiceVersion | None,
-    dest_version: MicroServiceVersion,
-    adopt: bool,
-) -> dict[str, Any]:
-    steps = atoms.atom_of(spec, row, action, from_version, dest_version, adopt).describe()
+def _target(deployment: Deployment, row: MicroServiceInstance, adopt: bool) -> dict[str, Any]:
+    before, after = deployment.from_version, deployment.dest_version
+    operation = Operation(instance=row, action=deployment.action, from_version=before, dest_version=after, adopt=adopt)
+    steps = atoms.atom_of(deployment.spec, operation).describe()
     return {
         "instance_id": row.pk,
         "host_id": row.host_id,
         "host": str(row.host),
-        "from_version": from_version.version if from_version else None,
-        "dest_version": dest_version.version,
+        "from_version": before.version if before else None,
+        "dest_version": after.version if after else None,
         "steps": steps,
         "cannot_be_undone": [step["name"] for step in steps if not step["undoable"]],
     }
+
+
+def _named(version: MicroServiceVersion | None) -> dict[str, Any] | None:
+    return {"id": version.pk, "version": version.version} if version else None

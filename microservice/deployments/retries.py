@@ -20,7 +20,7 @@ from ..catalog.removal import refuse_deleted
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, InstanceStatus, OperationStatus
 from . import enqueue, placement
-from .create import check_right, lock_or_refuse, queue, record_request, require_finished
+from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, marked_bad
 from .rollout import Strategy
 from .selection import find_instances
@@ -49,11 +49,12 @@ def retry_instances(
     last = Operation.objects.filter(pk__in=selection.selected().values("last_operation"))
     check_bad(caller, marked_bad(last.values("dest_version")), allow_bad, "/instances")
     strategy = Strategy(max_failures=len(ids))
+    deployment = Deployment(microservice=service, action=Action.RETRY, strategy=strategy.to_json())
     with transaction.atomic():
         refuse_deleted(last.values_list("dest_version", flat=True), "/instances")
-        deployment = record_request(caller, service, Action.RETRY, None, None, strategy)
+        save_request(caller, deployment)
         targets = lock_or_refuse(selection, deployment)
-        return queue(caller, deployment, strategy, targets, enqueue.from_previous(None))
+        return queue(caller, deployment, targets, enqueue.from_previous(None))
 
 
 def retry(caller: Caller, origin: Deployment, *, allow_bad: bool = False) -> Deployment:
@@ -65,14 +66,19 @@ def retry(caller: Caller, origin: Deployment, *, allow_bad: bool = False) -> Dep
     require_finished(origin)
     failed = Operation.objects.filter(deployment=origin, status__in=RETRYABLE)
     check_bad(caller, marked_bad(failed.values("dest_version")), allow_bad, "/path/id")
-    strategy = Strategy.from_row(origin.strategy)
+    deployment = Deployment(
+        microservice=origin.microservice,
+        action=Action.RETRY,
+        from_version=origin.from_version,
+        dest_version=origin.dest_version,
+        strategy=origin.strategy,
+        origin=origin,
+    )
     with transaction.atomic():
         refuse_deleted(failed.values_list("dest_version", flat=True), "/path/id")
-        deployment = record_request(
-            caller, origin.microservice, Action.RETRY, origin.from_version, origin.dest_version, strategy, origin
-        )
+        save_request(caller, deployment)
         targets = lock_or_refuse(_failed_targets(origin), deployment)
-        return queue(caller, deployment, strategy, targets, enqueue.from_previous(origin))
+        return queue(caller, deployment, targets, enqueue.from_previous(origin))
 
 
 def _failed_targets(origin: Deployment) -> TargetSelection:

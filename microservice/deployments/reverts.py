@@ -9,7 +9,7 @@ from access.problems import Problem
 from ..models import Deployment, Operation
 from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
 from . import enqueue, placement
-from .create import lock_or_refuse, queue, record_request
+from .create import lock_or_refuse, queue, save_request
 from .rollout import OnFailure, Strategy
 from .targets import TargetSelection, has_operation
 from .version_change import VERSION_ACTIONS
@@ -53,16 +53,16 @@ def revert_deployment(caller: Caller, origin: Deployment, within: Q, requested_b
     )
     action = Action.UPGRADE if origin.action == Action.REVERT else Action.REVERT
     strategy = Strategy(max_failures=origin.operations.count())
+    deployment = Deployment(
+        microservice=origin.microservice,
+        action=action,
+        from_version=origin.dest_version,
+        dest_version=origin.from_version,
+        strategy=strategy.to_json(),
+        origin=origin,
+        requested_by=requested_by,
+    )
     with transaction.atomic():
-        deployment = record_request(
-            caller,
-            origin.microservice,
-            action,
-            origin.dest_version,
-            origin.from_version,
-            strategy,
-            origin,
-            requested_by,
-        )
+        save_request(caller, deployment)
         targets = lock_or_refuse(selection, deployment)
-        return queue(caller, deployment, strategy, targets, enqueue.reversed_from(origin), last_first=True)
+        return queue(caller, deployment, targets, enqueue.reversed_from(origin), last_first=True)

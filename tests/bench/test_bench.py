@@ -20,7 +20,7 @@ from bench.results import KEYS, LIMIT, PRODUCT, REVERT, Finding, Row, figures, s
 from deployer.engine import program
 from deployer.engine.journal import JournalReader, Kind, Result
 from microservice import atoms
-from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Step
+from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation, Step
 from microservice.status import Action
 from tests import factories
 from tests.lab.busy import within
@@ -158,7 +158,8 @@ def test_reports_regression(tmp_path):
 def test_simulated_host_succeeds(db):
     old, new = factories.versions(factories.service(start_command="true"), 2)
     (instance,) = factories.instances(old, factories.hosts())
-    atom = atoms.atom_of(atoms.spec_of(old.microservice), instance, Action.UPGRADE, old, new)
+    operation = Operation(instance=instance, action=Action.UPGRADE, from_version=old, dest_version=new)
+    atom = atoms.atom_of(atoms.spec_of(old.microservice), operation)
     run = program.Run(operation=1, fence=1, atom=atom, nonce="abc")
     events = JournalReader("abc").feed(simulated.journal(program.start(run).decode()))
     assert events[-1].kind is Kind.END and events[-1].result is Result.DONE

@@ -211,7 +211,5 @@ def test_atom_repr_has_no_secrets(fleet):
     assert "kanari" not in json.dumps(spec)
     made = fleet.install(wait=False)
     operation = made.operations.select_related("instance__host", "dest_version").get()
-    atom = atoms.atom_of(
-        made.spec, operation.instance, "install", None, operation.dest_version, secrets=made.secrets.open()
-    )
+    atom = atoms.atom_of(made.spec, operation, made.secrets.open())
     assert "kanari" not in repr(atom) and atom.environment["DB_PASSWORD"].reveal() == VALUES["DB_PASSWORD"]
