@@ -154,7 +154,7 @@ NAMES = [
 def test_shell_names_versions_like_the_product(ref):
     known = {"PATH": os.environ["PATH"], "REF": ref, "COMMIT": "0a1b2c3d4e5f", "TIME": WHEN}
     done = subprocess.run(
-        ["sh", "-eu", "-c", recipe("What a version is called")], check=True, capture_output=True, text=True, env=known
+        ["sh", "-eu", "-c", recipe("Version names")], check=True, capture_output=True, text=True, env=known
     )
     made = version_name(ref, "0a1b2c3d4e5f", datetime.fromisoformat(WHEN))
     assert done.stdout.strip() == made
@@ -167,7 +167,7 @@ def test_build_failed_versions_again(shell):
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, literal("x"))
     done = []
-    thread = threading.Thread(target=lambda: done.append(shell(recipe("Build again what failed"))))
+    thread = threading.Thread(target=lambda: done.append(shell(recipe("Build a failed version again"))))
     thread.start()
     wait_until(lambda: Build.objects.count() == 2, 30, "the second attempt")
     build_requests.end(Build.objects.first(), BuildStatus.SUCCESS)
@@ -242,7 +242,7 @@ def test_archive_import_and_change_hosts(shell):
     one, two = (Asset.objects.create(hostname=f"web{number}", ip=f"10.0.0.{number}") for number in (1, 2))
     factories.instances(new, [one, two])
     admin = make_token(get_user_model().objects.get(username="ann"), "admin", ["read", "deploy", "admin"])[1]
-    said = shell(recipe("Give up a host that is gone for good"), DEPLOYCTL_TOKEN=admin)
+    said = shell(recipe("Archive a host that is gone for good"), DEPLOYCTL_TOKEN=admin)
     assert "web1 archived" in said and "archived: the machine burned" in said
     assert list(MicroServiceInstance.objects.values_list("host", flat=True)) == [two.pk]
     said = shell(recipe("Import hosts from a file"), DEPLOYCTL_TOKEN=admin)
