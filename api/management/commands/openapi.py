@@ -15,7 +15,7 @@ def described() -> str:
 
 
 class Command(BaseCommand):
-    help = "Prints the API's description (OpenAPI 3.1)."
+    help = "Print the API's description (OpenAPI 3.1)."
 
     def handle(self, *args: object, **options: Any) -> None:
         self.stdout.write(described(), ending="")

@@ -170,7 +170,7 @@ def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 class Command(BaseCommand):
-    help = "Prints who may do what (docs/rights.md), from the rules themselves."
+    help = "Print who may do what (docs/rights.md), from the rules in the code."
 
     def handle(self, *args: object, **options: Any) -> None:
         self.stdout.write(table(), ending="")
