@@ -1,4 +1,4 @@
-"""README and CONTRIBUTING are right: each command in them is run here, or by the test that is named for it."""
+"""The documentation is right: links and files exist, and each command is run here or by the test named for it."""
 
 import re
 import subprocess
@@ -59,7 +59,7 @@ def shell_commands() -> list[str]:
 
 
 def five_minutes() -> str:
-    """README's way to a service of one's own, as one script."""
+    """The tutorial, as one script."""
     return "".join(text for kind, text in blocks("docs/tutorial.md") if kind == "sh five-minutes")
 
 
@@ -102,13 +102,46 @@ def test_settings_table_matches_the_code():
     assert set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE)) == read
 
 
+def every_page() -> list[Path]:
+    found = (ROOT.glob(pattern) for pattern in ("*.md", "*/README.md", "*/*/README.md", "docs/**/*.md"))
+    return sorted({page for pages in found for page in pages if ".venv" not in page.parts and "var" not in page.parts})
+
+
+def prose(page: Path) -> str:
+    """Return the page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_every_link_works():
     missing = []
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
-            if not (ROOT / page).parent.joinpath(target).exists():
-                missing.append(f"{page}: {target}")
+    for page in every_page():
+        for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", prose(page)):
+            path = page.parent / target if target else page
+            if not path.exists() or (anchor and path.suffix == ".md" and anchor not in anchors(path)):
+                missing.append(f"{page.relative_to(ROOT)}: {target}#{anchor}")
     assert not missing
+
+
+def test_every_named_file_exists():
+    """Files and tests that pages name: `folder/file.py` from the root, the page or an app, and `file.py::test`."""
+    wrong = []
+    for page in every_page():
+        if page.name == "CHANGELOG.md":
+            continue
+        starts = (ROOT, page.parent, ROOT / "microservice", ROOT / "deployer" / "engine")
+        named = re.findall(
+            r"`((?:[\w.@-]+/)+[\w.@-]+\.(?:py|sh|md|html|js|toml|pml))(?:::(\w+))?(?:\[[^`]*)?`", prose(page)
+        )
+        for name, test in named:
+            found = [start / name for start in starts if (start / name).is_file()]
+            if not found or (test and not re.search(rf"^def {test}\b", found[0].read_text(), re.MULTILINE)):
+                wrong.append(f"{page.relative_to(ROOT)}: {name} {test}")
+    assert not wrong
 
 
 def test_every_package_has_its_reason():
