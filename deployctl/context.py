@@ -86,8 +86,8 @@ def may_wait(default: bool = True) -> Callable:
             default=0,
             help="Maximum seconds to wait, whatever happens to the server meanwhile; 0: no limit.",
         )(run)
-        return click.option(
-            "--wait/--no-wait", default=default, show_default=True, help="Wait for the deployment to finish."
-        )(with_timeout)
+        return click.option("--wait/--no-wait", default=default, show_default=True, help="Wait for the result.")(
+            with_timeout
+        )
 
     return with_options
