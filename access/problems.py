@@ -87,7 +87,7 @@ def refused(
     page: str = "",
     **params: Any,
 ) -> Problem:
-    """A refusal by the code of its text (`host_in_use.base_path`); the status is that of its family (`host_in_use`)."""
+    """Make a refusal from its text's code (`host_in_use.base_path`); its family (`host_in_use`) gives the status."""
     return Problem(
         CODES[code.partition(".")[0]].status, Message(code, params), errors=errors, headers=headers, page=page
     )

@@ -28,7 +28,7 @@ def digest_of(key: str) -> str:
 
 
 def live() -> Q:
-    """The sessions that have not expired: used recently, and not too old."""
+    """Select the sessions that have not expired: used recently, and not too old."""
     now = timezone.now()
     return Q(
         seen__gt=now - timedelta(seconds=settings.SESSION_IDLE_TIMEOUT),

@@ -22,7 +22,7 @@ MAX_NAME, MAX_DESCRIPTION = 64, 256  # characters
 
 
 def visible_teams(caller: Caller) -> QuerySet[Team]:
-    """The teams that the caller may see: their own, or all of them."""
+    """Return the teams that the caller may see: their own, or all of them."""
     teams = Team.objects.prefetch_related("memberships__user")
     if caller.services:  # a token limited to some services sees nothing else
         return teams.none()

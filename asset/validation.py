@@ -48,7 +48,7 @@ def hostname(value: Any) -> str:
 
 
 def address(value: Any) -> str:
-    """An IPv4 or IPv6 address, or a name that is resolved at each connection: the pinned key identifies the host."""
+    """Check an IP address, or a name that is resolved at each connection: the pinned key identifies the host."""
     line = text(value, 253, 1)
     # Programs disagree about 1.2 or 0x7f.1, so a name must not end in a number: such a value has to be an address.
     last = line.rpartition(".")[2]
@@ -80,7 +80,7 @@ def username(value: Any) -> str:
 
 
 def base_path(value: Any) -> str:
-    """An absolute folder below /, without doubled or trailing slashes."""
+    """Check an absolute folder below /; return it without doubled or trailing slashes."""
     path = text(value, 512, 1)
     parts = [part for part in path.split("/") if part]
     if not path.startswith("/") or not parts:
@@ -117,7 +117,7 @@ def host_key(value: Any) -> str:
 
 
 def encoding(value: Any) -> str:
-    """The canonical name of an encoding; "" where none is set."""
+    """Return the canonical name of an encoding; "" where none is set."""
     try:
         return normalised(text(value, 32))
     except InvalidValue:
@@ -127,7 +127,7 @@ def encoding(value: Any) -> str:
 
 
 def reference(value: Any) -> int | None:
-    """The id of another row, or None. `hosts.missing_references` looks for the rows later, for many hosts at once."""
+    """Check the id of another row, or None. `hosts.missing_references` looks rows up later, for many hosts at once."""
     return None if value is None else number(value, 1, MAX_ID)
 
 

@@ -113,7 +113,7 @@ def _too_long(*_: object) -> None:
 
 
 def _tell(run: Run, var: Path, last_race: list, last_own: list[Finding], asked: argparse.Namespace) -> None:
-    """Prints the tables, and writes var/bench.json and the document."""
+    """Print the tables; write var/bench.json and the document."""
     found = figures(run.rows)
     told = summary(found, run.findings)
     tables = {}

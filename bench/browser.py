@@ -43,7 +43,7 @@ class Browser:
             raise RuntimeError(f"signing in was answered with {answer.status}")
 
     def get(self, path: str) -> Answer:
-        """Raises RuntimeError for anything but 200."""
+        """Send a GET request. Raise RuntimeError for any status but 200."""
         answer = self.ask("GET", path)
         if answer.status != 200:
             raise RuntimeError(f"{path}: {answer.status} {answer.body[:200]!r}")

@@ -38,7 +38,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
 
 
 def _install(lab: Lab, api: Browser, port: int) -> list[int]:
-    """A service of its own on one host behind the relay, with two versions. Returns their ids, the old one first."""
+    """Create a service on one host behind the relay, with two versions. Return their ids, the older one first."""
     product, address = lab.product(), lab.hosts.addresses[0]
     folder = lab.folder / "clicked"
     folder.mkdir()

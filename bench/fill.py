@@ -133,7 +133,7 @@ def _instances(services: list, versions: dict[str, list], hosts: list) -> dict[s
 
 
 def _deployments(services: list, versions: dict[str, list], instances: dict[str, list]) -> None:
-    """Ended ones, the first of them of OF_DEPLOYMENT hosts with all steps."""
+    """Write ended deployments, the first of them of OF_DEPLOYMENT hosts with all steps."""
     from django.utils import timezone
 
     from microservice.atoms import spec_of

@@ -18,7 +18,7 @@ class History:
             file.write(json.dumps(asdict(one)) + "\n")
 
     def runs(self) -> dict[str, list[Row]]:
-        """The contestants' turns by the beginning of their run, oldest first."""
+        """Return the contestants' turns by the beginning of their run, oldest first."""
         found: dict[str, list[Row]] = {}
         for line in self._lines():
             if "contestant" in line:
@@ -26,7 +26,7 @@ class History:
         return found
 
     def findings(self) -> list[Finding]:
-        """The newest finding of each name that has a value."""
+        """Return the newest finding of each name that has a value."""
         found = (Finding(**line) for line in self._lines() if "measurement" in line)
         return list({(one.measurement, one.name): one for one in found if one.value is not None}.values())
 

@@ -60,7 +60,7 @@ class Hosts:
             server.wait()
 
     def behind(self, port: int, root: Path) -> "Hosts":
-        """The same hosts, reached at another port, with other folders."""
+        """Return the same hosts, reached at another port, with other folders."""
         there = copy.copy(self)
         there.port, there.root = port, root
         with self.known.open("a") as known:
@@ -75,7 +75,7 @@ class Hosts:
         return self.root / address / SERVICE if of_product else self.root / address
 
     def clear(self) -> None:
-        """Takes away what contestants that keep no state have left. The product's own stays: it knows what is there."""
+        """Remove what contestants that keep no state have left. The product's files stay: it knows what is there."""
         for address in self.addresses:
             for entry in (self.root / address).iterdir():
                 if entry.name != SERVICE:

@@ -30,6 +30,6 @@ def measure(lab: Lab) -> Iterator[Figure]:
 
 
 def with_worker(product: Product) -> None:
-    """Starts the worker of a product that has none, and returns once it was seen."""
+    """Start the worker of a product that has none, and return once it was seen."""
     product.start_part("worker")
     product.wait_until_ready()

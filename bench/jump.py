@@ -42,7 +42,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
 
 
 def _hosts(lab: Lab, port: int, addresses: list[str]) -> tuple[int, list[int]]:
-    """The jump host, known by the slow line to it, and the hosts behind it."""
+    """Create the jump host, known by the slow line to it, and the hosts behind it."""
     client = lab.product().client
     (credential,) = (row["id"] for row in client.get("credentials/")["data"])
     known = {"username": lab.hosts.user, "credential_id": credential, "host_key": lab.hosts.host_key}

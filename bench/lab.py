@@ -40,7 +40,7 @@ class Lab:
         return hosts
 
     def hosts_behind(self, rtt: float) -> Hosts:
-        """The hosts as seen over a line with a round trip of `rtt` ms; without one, the hosts."""
+        """Return the hosts as seen over a line with a round trip of `rtt` ms; without one, the hosts."""
         if not rtt:
             return self.hosts
         if rtt not in self._far:
@@ -51,18 +51,18 @@ class Lab:
         return self._far[rtt]
 
     def product(self) -> Product:
-        """The product with a service on all of the hosts."""
+        """Return the product with a service on all of the hosts."""
         return self._on_hosts("product", {}, self.hosts.root)
 
     def product_behind(self, rtt: float) -> Product:
-        """The same with hosts that are `rtt` ms away and back."""
+        """Return the product with hosts at a round trip of `rtt` ms."""
         if not rtt:
             return self.product()
         far = self.hosts_behind(rtt)
         return self._on_hosts(f"far-{rtt:g}", {}, far.root, far)
 
     def wide_product(self) -> Product:
-        """The same with a worker of SLOTS slots."""
+        """Return the product with a worker of SLOTS slots."""
         return self._on_hosts("wide", {"WORKER_CONCURRENCY": str(SLOTS)})
 
     def _fresh(self) -> Path:
@@ -86,7 +86,7 @@ class Lab:
         return made
 
     def crowd(self, database: str) -> Product:
-        """The product with very many rows (fill.py), no real host, and no worker that runs."""
+        """Return the product with very many rows (fill.py), no real host, and no worker that runs."""
         name = f"crowd-{database}"
         if self._made.get(name) is self._running and self._running is not None:
             self._running.stop_part("worker")
@@ -104,7 +104,7 @@ class Lab:
         return server
 
     def _make(self, name: str, product: Product, *parts: str, rows: bool = False) -> Product:
-        """Starts it, after the one before was stopped: nothing is measured beside another."""
+        """Start the product after stopping the one before: nothing is measured beside another."""
         self.quiet()
         if name in self._made:
             product = self._made[name]
@@ -123,7 +123,7 @@ class Lab:
         return product
 
     def quiet(self) -> None:
-        """Stops the product that runs."""
+        """Stop the product that runs."""
         if self._running is not None:
             self._running.stop()
             self._running = None

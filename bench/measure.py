@@ -23,7 +23,7 @@ class Cost:
 
 
 def run(command: list[str], environment: dict[str, str], errors: Path, longest: float = 600) -> Cost:
-    """Runs the command to its end; after `longest` seconds it is killed."""
+    """Run the command to its end; kill it after `longest` seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with errors.open("wb") as file:
         began = time.perf_counter()
@@ -84,7 +84,7 @@ class Peak:
 
 
 def family(pid: int) -> list[int]:
-    """A process and its living descendants."""
+    """Return a process and its living descendants."""
     parents = {}
     for path in Path("/proc").iterdir():
         if path.name.isdigit():

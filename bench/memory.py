@@ -49,7 +49,7 @@ def _publish(product: Product, package: bytes) -> int:
 
 
 def _in_flight(product: Product, old: int, new: int, instances: list[int]) -> int:
-    """The most that ran at once."""
+    """Return how many operations ran at once at most."""
     asked = {"dest_version": new, "instances": instances}
     made = product.client.post(f"services/{SERVICE}/versions/{old}/upgrade", asked)
     most = 0
@@ -91,7 +91,7 @@ def _large(lab: Lab, product: Product, old: int, instance: int) -> Iterator[Figu
 
 
 def _write_large(path: Path) -> None:
-    """A .tar.gz of PACKAGE bytes that no compression makes smaller."""
+    """Write a .tar.gz of PACKAGE bytes that no compression makes smaller."""
     block = random.Random(1).randbytes(PIECE)
     zipped = gzip.GzipFile(path, mode="wb", compresslevel=0)
     with zipped, tarfile.open(fileobj=zipped, mode="w|") as tar:

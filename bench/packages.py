@@ -20,7 +20,7 @@ def _content(size: int) -> list[bytes]:
 
 
 def make(folder: Path, version: str, size: int = 1 << 20) -> Path:
-    """A .tar.gz of about `size` bytes with FILES files and VERSION."""
+    """Make a .tar.gz of about `size` bytes with FILES files and VERSION."""
     archive = io.BytesIO()
     files = {f"lib/file{number:03}.txt": text for number, text in enumerate(_content(size))}
     with tarfile.open(fileobj=archive, mode="w") as tar:

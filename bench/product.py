@@ -47,7 +47,7 @@ class Product:
         self._processes: dict[str, subprocess.Popen] = {}
 
     def prepare(self) -> None:
-        """The tables, a superuser and a token: what is there before a system starts for the first time."""
+        """Make the tables, a superuser and a token: what is there before a system starts for the first time."""
         self.prepared.mkdir(parents=True)
         made = {
             "SECRET_KEY": secrets.token_urlsafe(48),
@@ -70,7 +70,7 @@ class Product:
         return (self.prepared / "token").exists() and bool((self.prepared / "token").read_text())
 
     def start(self, *wanted: str) -> None:
-        """Starts the processes on a fresh copy of what was prepared, and returns once they can work.
+        """Start the processes on a fresh copy of what was prepared, and return once they can work.
 
         `wanted`: the names of the parts to start (broker, web, worker); without any, all of them."""
         var = self.var
@@ -114,7 +114,7 @@ class Product:
         self.ended(client.post(f"services/{SERVICE}/versions/{version}/install", {"host": hosts}))
 
     def ended(self, deployment: dict) -> dict:
-        """Waits for its end, which must be a good one."""
+        """Wait for the deployment's end. Raise RuntimeError unless it succeeded."""
         while deployment["status"] in ("queued", "running"):
             deployment = self.client.get(f"deployments/{deployment['id']}?wait=30")
         if deployment["status"] != "succeeded":
@@ -148,7 +148,7 @@ class Product:
         return json.loads((self.prepared / "secrets.json").read_text())["DEMO_PASSWORD"]
 
     def pids(self, *names: str) -> list[int]:
-        """The processes of these parts, or of all."""
+        """Return the processes of these parts, or of all."""
         return [pid for name in names or self._processes for pid in family(self._processes[name].pid)]
 
     def environment(self, var: Path) -> dict[str, str]:

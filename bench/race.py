@@ -51,7 +51,7 @@ class Race:
             print(f"{name} is left out: {error}", flush=True)
 
     def run(self, hosts: int, turns: int) -> None:
-        """A turn that does not count, then `turns` of each contestant, who goes first changing each time."""
+        """Run a turn that does not count, then `turns` of each contestant; each time another one goes first."""
         for turn in range(turns + 1):
             at = turn % len(self._names)
             for name in self._names[at:] + self._names[:at]:

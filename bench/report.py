@@ -27,7 +27,7 @@ RUN_HEAD = (
 
 
 def race(found: list[Figure], before: list[Figure]) -> str:
-    """The contestants beside LIMIT. `before`: the figures of the run before this one, so that a loss is seen."""
+    """Render the contestants beside LIMIT. `before`: the figures of the run before this one, so that a loss is seen."""
     earlier = {(figure.contestant, figure.where): f"{figure.ratio:.2f}" for figure in before}
     lines = [
         "| hosts | contestant | × LIMIT | from–to | last time | client CPU ms a host | host CPU ms | good turns |",
@@ -43,7 +43,7 @@ def race(found: list[Figure], before: list[Figure]) -> str:
 
 
 def own(findings: list[Finding], before: Iterable[Finding] = ()) -> str:
-    """The product's own figures, each with its goal and what it was the last time it was measured."""
+    """Render the product's own figures, each with its goal and its last measured value."""
     earlier = {(one.measurement, one.name): one for one in before}
     lines = ["| what | | figure | goal | last time |", "| --- | --- | ---: | ---: | ---: |"]
     for one in findings:
@@ -58,19 +58,19 @@ def own(findings: list[Finding], before: Iterable[Finding] = ()) -> str:
 
 
 def runs(document: str, name: str, told: dict) -> str:
-    """The table with a line for each run, this one's after those that the document has. `told`: var/bench.json."""
+    """Render the table with a line for each run, this one's after those that the document has."""
     kept = [line for line in document.splitlines()[2:] if line.startswith("|")][-(RUNS_KEPT - 1) :]
     cells = " | ".join(_told(told.get(key)) for key in RUN_COLUMNS)
     return "\n".join([RUN_HEAD, *kept, f"| {name} | {cells} |"]) + "\n"
 
 
 def between(text: str, mark: str) -> str:
-    """What stands between the two comments of that name."""
+    """Return the text between the two comments of that name."""
     return text.partition(f"<!-- {mark}: begin -->\n")[2].partition(f"<!-- {mark}: end -->")[0]
 
 
 def write(document: Path, mark: str, told: str) -> None:
-    """Replaces what stands between the two comments of that name."""
+    """Replace the text between the two comments of that name."""
     begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->\n"
     head, found, rest = document.read_text().partition(begin)
     if found:

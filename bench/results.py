@@ -116,7 +116,7 @@ def figures(rows: Iterable[Row]) -> list[Figure]:
 
 
 def summary(found: list[Figure], findings: Iterable[Finding] = ()) -> dict:
-    """What var/bench.json says: KEYS, and every finding by measurement and name below `figures`."""
+    """Return the contents of var/bench.json: KEYS, and every finding by measurement and name below `figures`."""
     by = {(figure.contestant, figure.hosts): figure for figure in found if not figure.rtt}
     most = max((figure.hosts for figure in by.values()), default=0)
     told: dict = dict.fromkeys(KEYS)

@@ -53,7 +53,7 @@ class Channel:
 
 
 def journal(program: str) -> bytes:
-    """What a host says to this program: every step begun and done, then the end."""
+    """Return a host's journal for this program: every step started and done, then the end."""
     nonce = re.search(r"_NONCE=(\w+)", program).group(1)  # type: ignore[union-attr]
     count = int(shlex.split(re.search(r"^_STEPS=(.*)$", program, re.M).group(1))[0])  # type: ignore[union-attr]
     names = re.findall(r"^_name\d+='([^']*)'$", program, re.M)[:count]

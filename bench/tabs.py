@@ -40,7 +40,7 @@ class Tab:
         self._told.set()
 
     def ask(self, path: str, **headers: str) -> http.client.HTTPResponse:
-        """An answer on a connection of its own."""
+        """Send a request on a connection of its own."""
         return self._kept(path, self._connection(), headers)
 
     def _connection(self) -> http.client.HTTPConnection:

@@ -38,7 +38,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
 
 
 def _sessions(product: Product) -> list[str]:
-    """A session each of WATCHERS people."""
+    """Create a session for each of WATCHERS people."""
     command = [sys.executable, "manage.py", "shell", "-v0", "-c", MAKE % WATCHERS]
     environment = product.environment(product.var)
     return json.loads(subprocess.run(command, env=environment, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
@@ -67,7 +67,7 @@ def _cost(product: Product, name: str, page: str, sessions: list[str]) -> Iterat
 
 
 def _change(api: Browser, words: str, tabs: list[Tab]) -> float:
-    """Changes what the page shows; seconds until every tab has shown it since the change was answered."""
+    """Change what the page shows; return the seconds from the response until every tab has shown it."""
     for tab in tabs:
         tab.texts.clear()
     api.ask("PATCH", f"/api/v1/services/{SERVICE}", json.dumps({"description": words}), "application/json")

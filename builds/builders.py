@@ -43,7 +43,7 @@ def refusal(builders: list[Builder]) -> Message | None:
 
 
 def limits() -> dict[str, int]:
-    """What each build may use. MiB, numbers and seconds."""
+    """Return what each build may use, in MiB, numbers and seconds."""
     return {
         "memory": settings.BUILD_MEMORY,
         "disk": settings.BUILD_DISK,

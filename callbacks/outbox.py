@@ -50,7 +50,7 @@ def enqueue_all(messages: Mapping[tuple[str, str], dict[str, Any]]) -> None:
 
 
 def subscribed_events() -> set[str]:
-    """The events that any active callback subscribes to. One query."""
+    """Return the events that any active callback subscribes to. One query."""
     return {event for callback in _active_callbacks() for event in callback.events}
 
 

@@ -61,8 +61,8 @@ def part(host: Host, authorized: str, log: Path) -> Part:
 
 
 def boot(host: Host) -> list[tuple[list[str], dict[str, str]]]:
-    """What starts again the services that ran when the demo was ended, as a machine's own init does: commands, each
-    with its environment.
+    """Return commands, each with its environment, that restart the services that ran when the demo was ended, as a
+    machine's own init does.
     """
     commands = []
     for current in host.root.glob(f"{definition.NAME}/current"):

@@ -26,7 +26,7 @@ TINY = "64k"  # of disk, once it is full
 
 
 def script(kind: str, step: str, spared: str) -> str:
-    """What every command of the demo's service reads before it does anything. Pure.
+    """Return the script that every command of the demo's service reads first. Pure.
 
     The version that runs now is spared (but for `stop`, which is about nothing else): so an undo works.
     """
@@ -36,7 +36,7 @@ def script(kind: str, step: str, spared: str) -> str:
 
 
 def misbehave(root: Path, kind: str, step: str = "", folder: Path | None = None) -> str:
-    """Does it to the host whose base path is `root`. Returns what was done. Raises ValueError for nonsense."""
+    """Make the host whose base path is `root` misbehave. Return what was done. Raise ValueError for wrong arguments."""
     service = root / definition.NAME
     switch = service / "shared" / "misbehave"
     if kind in ("fail", "hang"):

@@ -29,7 +29,7 @@ def choose_port(address: str, last: int = 0) -> int:
 
 
 def choose_address(number: int) -> str:
-    """The loopback address of the demo's host with this number; 127.0.0.1 where a system has only that one."""
+    """Return the loopback address of the demo's host with this number; 127.0.0.1 where a system has only that one."""
     address = f"127.77.0.{number}"
     with socket.socket() as probe:
         try:

@@ -41,7 +41,8 @@ def write_private(path: Path, text: str) -> None:
 
 
 def configuration(folder: Path, address: str, port: int, user: str, *, pam: bool = False, extra: str = "") -> str:
-    """The text of sshd_config. `folder` holds host_key and authorized_keys; `extra` are lines that go before them.
+    """Return the text of sshd_config. `folder` holds host_key and authorized_keys; `extra` are lines that go before
+    them.
 
     A home of its own: a host is no place for the start-up files of whoever runs the demo or the tests.
     """

@@ -27,7 +27,7 @@ BRANCHES = (
 
 
 def make(var: Path) -> str:
-    """The repository's address as a build_url; empty where there is no git, or the path is too long for the field."""
+    """Make the repository. Return its address as a build_url; empty without git, or if the path is too long for it."""
     folder = var / "repository"
     address = f"file://{folder}"
     if not shutil.which("git") or len(address) > LONGEST_URL:
@@ -43,7 +43,7 @@ def make(var: Path) -> str:
 
 
 def commits(var: Path) -> dict[str, str]:
-    """The short commit that each of the demo's branches stands at."""
+    """Return the short commit that each of the demo's branches stands at."""
     return {branch: _git(var / "repository", "rev-parse", "--short=7", branch) for branch, _, _ in BRANCHES}
 
 

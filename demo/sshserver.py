@@ -44,7 +44,7 @@ class Door(paramiko.ServerInterface):
 
 
 def serve(folder: Path, address: str, port: int) -> None:
-    """Accepts connections until the process is ended."""
+    """Accept connections until the process is ended."""
     key = paramiko.Ed25519Key(filename=str(folder / "host_key"))
     lines = (folder / "authorized_keys").read_text().splitlines()
     keys = {" ".join(line.split()[:2]) for line in lines if line.strip()}

@@ -66,7 +66,7 @@ def test(document: Document) -> list[dict[str, Any]]:
 
 
 def rendered(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Findings in the reader's language. Rows of older versions have only the English `detail`."""
+    """Render findings in the reader's language. Rows of older versions have only the English `detail`."""
     return [
         {
             **part,
@@ -103,7 +103,7 @@ def _step(step: str, ok: bool, message: Message) -> dict[str, Any]:
 
 
 def _redacted(message: Message, part: Fields) -> Message:
-    """The message without the integration's secrets: servers and libraries may repeat them."""
+    """Return the message without the integration's secrets: servers and libraries may repeat them."""
     return Message(message.code, {name: _redacted_value(value, part) for name, value in message.params.items()})
 
 
@@ -167,7 +167,7 @@ def _registry(part: Fields, proxies: Fields | None) -> Iterator[Passed]:
 
 
 def _proxies(part: Fields, _: Fields | None) -> Iterator[Passed]:
-    """A proxy has no sign-in to test: it has to accept a connection and to answer in HTTP."""
+    """Test the proxies. A proxy has no sign-in to test: it has to accept a connection and to answer in HTTP."""
     for scheme in ("http", "https"):
         if part[scheme]:
             server = {"url": part[scheme], "ca": "", "client_cert": "", "client_key": "", "verify": False}

@@ -50,43 +50,43 @@ PAGE = "/settings/"
 
 
 def title(name: str) -> Message:
-    """The integration's name for people."""
+    """Return the integration's name for people."""
     return Message(f"integration.{name}")
 
 
 def consequence(name: str) -> Message:
-    """What it means that the integration is not configured."""
+    """Return what it means that the integration is not configured."""
     return Message(f"unconfigured.{name}")
 
 
 def page_of(name: str) -> str:
-    """The place on the page where an integration is configured."""
+    """Return the place on the page where an integration is configured."""
     return f"{PAGE}#{name}"
 
 
 def newest() -> Setting | None:
-    """The current revision of the settings; None where nothing was saved yet."""
+    """Return the current revision of the settings; None where nothing was saved yet."""
     return Setting.objects.order_by("-pk").first()
 
 
 def document_of(row: Setting | None) -> Document:
-    """A revision's document, only what is configured. For this app only: its secrets are in the clear."""
+    """Return a revision's document, only what is configured. For this app only: its secrets are in the clear."""
     return json.loads(reveal(row.document)) if row is not None and row.document else {}
 
 
 def configured(name: str) -> Fields | None:
-    """The settings of an integration, every key present and secrets wrapped; None where it is not configured."""
+    """Return the settings of an integration, every key present and secrets wrapped; None where it is not configured."""
     return configured_together(name)[0]
 
 
 def configured_together(*names: str) -> list[Fields | None]:
-    """`configured` for each of these, as they were saved together. One query."""
+    """Return `configured` for each of these, as they were saved together. One query."""
     document = document_of(newest())
     return [wrapped(name, document[name]) if name in document else None for name in names]
 
 
 def require(name: str) -> Fields:
-    """The settings of an integration. Raise 409 `not_configured`, which links to its place on the page."""
+    """Return the settings of an integration. Raise 409 `not_configured`, which links to its place on the page."""
     fields = configured(name)
     if fields is None:
         raise not_configured(name)
@@ -99,6 +99,6 @@ def not_configured(name: str, code: str = "not_configured.integration") -> Probl
 
 
 def wrapped(name: str, fields: Fields) -> Fields:
-    """An integration's settings with every key, its secrets as Secret."""
+    """Return an integration's settings with every key, its secrets as Secret."""
     every = {**PARTS[name], **fields}
     return {key: Secret(value) if key in SECRETS and value else value for key, value in every.items()}

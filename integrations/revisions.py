@@ -39,7 +39,7 @@ class TestFailed(Problem):
 
 
 def redacted(document: Document) -> dict[str, Fields | None]:
-    """A document without its secrets: `token_set` and so on say whether there is one. None: not configured."""
+    """Return a document without its secrets: `token_set` and so on say whether there is one. None: not configured."""
     return {name: _redacted(name, document[name]) if name in document else None for name in registry.PARTS}
 
 
@@ -53,7 +53,7 @@ def _redacted(name: str, fields: Fields) -> Fields:
 
 
 def unconfigured(document: Document) -> list[dict[str, str]]:
-    """The integrations that are not configured: [{"part", "without": what that means}]."""
+    """Return the integrations that are not configured: [{"part", "without": what that means}]."""
     return [
         {"part": name, "without": render(registry.consequence(name))} for name in registry.PARTS if name not in document
     ]

@@ -64,8 +64,8 @@ class ConfiguredStorage:
 
 
 def _read_settings() -> list[dict[str, Any] | None]:
-    """The settings of the store and of the proxies. Threads that talk to hosts have no database connection, and keep
-    none."""
+    """Read the settings of the store and of the proxies. Threads that talk to hosts have no database connection, and
+    keep none."""
     was_connected = connection.connection is not None
     try:
         return registry.configured_together("package_store", "proxies")

@@ -103,7 +103,7 @@ def _address_errors(pointer: str, url: str) -> list[FieldError]:
 
 
 def _address_error(url: str) -> str:
-    """The code of what is wrong with a server's address; "" where nothing is."""
+    """Return the code of what is wrong with a server's address; "" where nothing is."""
     try:
         parts = urlsplit(url)
         has_valid_port = parts.port is None or parts.port > 0

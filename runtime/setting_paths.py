@@ -106,7 +106,7 @@ def absolute_paths(name: str) -> list[str]:
 
 
 def certificate_file(name: str) -> str:
-    """The path of a file with certificate_file in PEM; "": none is given."""
+    """Return the path of a file with certificates in PEM; "" where none is given."""
     value = text(name)
     if not value:
         return ""

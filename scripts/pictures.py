@@ -36,7 +36,7 @@ _COLOURS = """async (png) => {
 
 
 def small(page: Page, png: bytes) -> bytes:
-    """The same picture with a palette. `page` is a page that has nothing against scripts, such as about:blank."""
+    """Return the same picture with a palette. `page` must not forbid scripts: about:blank, for example."""
     found = page.evaluate(_COLOURS, base64.b64encode(png).decode())
     width, height, pixels = found["width"], found["height"], base64.b64decode(found["pixels"])
     rows = b"".join(b"\0" + pixels[at : at + width] for at in range(0, width * height, width))

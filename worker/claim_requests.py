@@ -17,7 +17,7 @@ class ClaimRequest:
 
 
 def deal(taken: Sequence[T], wanted: Sequence[int]) -> list[list[T]]:
-    """What was taken, dealt out in turn to those who asked for so many each. Pure."""
+    """Deal what was taken out in turn to those who asked for so many each. Pure."""
     dealt: list[list[T]] = [[] for _ in wanted]
     rest = iter(taken)
     for turn in range(max(wanted, default=0)):

@@ -50,7 +50,7 @@ class Claim:
 
 
 def lease() -> CombinedExpression:
-    """The database's clock in `OPERATION_LEASE_SECONDS` seconds: workers' own clocks may differ."""
+    """Return the database's clock plus `OPERATION_LEASE_SECONDS` seconds: workers' own clocks may differ."""
     return Now() + timedelta(seconds=settings.OPERATION_LEASE_SECONDS)
 
 
@@ -66,7 +66,7 @@ def limits() -> Limits:
 def claim(
     owner: str, mine: Counter, held: list[int], wanted: int, free: int, task_id: str, around: bool = False
 ) -> tuple[list[Claim], list[Event]]:
-    """Takes up to `wanted` operations. `mine`: how many this process has in flight, by deployment; `held`: which.
+    """Take up to `wanted` operations. `mine`: how many this process has in flight, by deployment; `held`: which.
     `around`: operations with a row that another transaction holds are left for later, instead of being waited for.
 
     First those with an expired lease and those to be asked again: they hold locks. What is due waits for the next call,
@@ -169,7 +169,7 @@ def _drop_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
 
 
 def _in_flight() -> InFlight:
-    """What runs now, everywhere, counted in one statement."""
+    """Count what runs now, everywhere, in one statement."""
     deployment: Counter[int] = Counter()
     service: Counter[int] = Counter()
     host: Counter[int] = Counter()
@@ -183,7 +183,7 @@ def _in_flight() -> InFlight:
 
 
 def _mark_running(owner: str, expired_ids: list[int], due_ids: list[int], task_id: str) -> None:
-    """The compare-and-set, then a higher fence for each instance that was taken."""
+    """Compare and set the operations, then raise the fence of each instance that was taken."""
     common = {"owner": owner, "lease": lease(), "status": OperationStatus.RUNNING, "celery_task_id": task_id}
     if due_ids:
         Operation.objects.filter(pk__in=due_ids, status=OperationStatus.QUEUED).update(started=Now(), **common)

@@ -58,7 +58,7 @@ _ENDS_AS = {
 
 @lru_cache(maxsize=1)
 def process_writer() -> BatchWriter:
-    """This process's writer, under a name that no other process ever has."""
+    """Make this process's writer, under a name that no other process ever has."""
     limits.choose(limits.WORKER)
     return BatchWriter(
         f"{socket.gethostname()[:32]}:{os.getpid()}:{uuid.uuid4().hex[:12]}", settings.WORKER_CONCURRENCY
@@ -104,7 +104,7 @@ class _Observer:
         self._tell_of_output()
 
     def _tell_of_output(self) -> None:
-        """A row for each second or each full piece: a host that sends byte by byte gets no row for each byte."""
+        """Report a row for each second or each full piece: a host that sends byte by byte gets no row for each byte."""
         waiting = self._progress.unwritten
         if waiting >= OUTPUT_ROW_SIZE or (waiting and monotonic() - self._flushed >= OUTPUT_INTERVAL):
             self._flushed = monotonic()

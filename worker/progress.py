@@ -49,7 +49,7 @@ class StepState:
     undo_start: int | None = None
 
     def after(self, event: JournalEvent) -> "StepState":
-        """The step when this has happened. Pure."""
+        """Return the step after this event. Pure."""
         status = STATUS_AFTER[event.kind]
         at = datetime.fromtimestamp(event.at, UTC)
         begins = status in (StepStatus.RUNNING, StepStatus.UNDOING)
@@ -68,7 +68,7 @@ class StepState:
         )
 
     def row(self) -> tuple:
-        """The columns of _STEP."""
+        """Return the columns of _STEP."""
         return (
             self.name,
             str(self.status),
@@ -153,7 +153,7 @@ class Progress:
                     self._changed.add(event.position)
 
     def output(self, start: int, data: bytes) -> None:
-        """Adds output that begins at `start`; waits while too much of it has not been written yet."""
+        """Add output that begins at `start`; wait while too much of it has not been written yet."""
         with self._change:
             follows = self._start + len(self._output) + self._stream.held
         if start != follows:
@@ -164,7 +164,7 @@ class Progress:
             self._output += data
 
     def no_more_output(self) -> None:
-        """What was held back is all that there is: the run has ended, and its output is there as a whole."""
+        """Take what was held back as all that there is: the run has ended, and its output is complete."""
         with self._change:
             self._output += self._stream.flush()
 
@@ -194,7 +194,7 @@ class Progress:
             return Piece(steps, bytes(self._output), self._start, self._line, self._sent)
 
     def forget(self, piece: Piece) -> None:
-        """The piece is in the database. What changed since it was taken stays to be written."""
+        """Forget a piece that is in the database. What changed since it was taken stays to be written."""
         with self._change:
             for step in piece.steps:
                 if self._steps[step.position] is step:
@@ -240,7 +240,7 @@ _STEP_AGAIN = bulk_insert.update_on_conflict(("operation_id", "position"), _STEP
 
 
 def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
-    """Writes what was taken, in a fixed number of statements, and answers with the events that tell of it."""
+    """Write what was taken, in a fixed number of statements; return the events that announce it."""
     steps, output, told, grown = [], [], [], []
     for progress, piece in written:
         number, deployment = progress.operation.pk, progress.operation.deployment_id

@@ -81,8 +81,7 @@ def sweep() -> int:
 
 
 def count_due() -> int:
-    """What cannot wait. Answers how many operations this process should pick up now: never more than it has room
-    for."""
+    """Do what cannot wait. Return how many operations this process should pick up now, within its free slots."""
     writer = execution.process_writer()
     _run_parts(terminate_stuck_sessions)
     free = writer.slots - writer.in_flight
@@ -90,7 +89,7 @@ def count_due() -> int:
 
 
 def tidy() -> None:
-    """What is done now and then."""
+    """Do what is done now and then."""
     _run_parts(
         _close_finished_deployments,
         retries.retry_failed_deletes,
@@ -115,7 +114,7 @@ def _run_parts(*parts: Callable[[], object]) -> None:
 
 
 def update_heartbeat() -> None:
-    """What /readyz asks for. Rows of workers long gone are taken away."""
+    """Write what /readyz reads. Delete rows of workers that are long gone."""
     writer, now = execution.process_writer(), timezone.now()
     deaf = None if broker_connection else now - timedelta(seconds=broker_connection.seconds)
     told = {"seen": now, "slots": writer.slots, "without_broker": deaf}

@@ -48,7 +48,7 @@ class OperationResult:
 
 
 def record_results(results: list[OperationResult]) -> list[Event]:
-    """Writes the results of operations that are still the caller's. Answers with the events to write last."""
+    """Write the results of operations that are still the caller's. Return the events to write last."""
     if not results:
         return []
     now = timezone.now()
@@ -91,7 +91,7 @@ def _write(operations: list[Operation]) -> None:
 
 
 def _as_row(result: OperationResult, now: datetime) -> Operation:
-    """The row as it will be."""
+    """Return the row as it will be."""
     row = result.operation
     row.status, row.undo_status = result.status, result.undo_status
     row.error_step, row.owner = result.error_step, ""
@@ -152,9 +152,9 @@ def _release_instances(ended: list[Operation]) -> None:
 
 
 def _record_contact(results: Iterable[OperationResult]) -> list[Event]:
-    """What was learnt about each host, for people: four statements at most, and one on a good day. Answers with what is
-    to be told of those that are not as they were when their operation was claimed. Of several results on a host the
-    last one counts."""
+    """Record what was learnt about each host, for people: four statements at most, and one on a good day. Return the
+    events of those that are not as they were when their operation was claimed. Of several results on a host the last
+    one counts."""
     learnt = {result.operation.host_id: result for result in results if result.reached is not None}
     well = {pk for pk, result in learnt.items() if result.reached and not result.trouble}
     if well:

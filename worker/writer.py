@@ -57,11 +57,11 @@ class BatchWriter:
     # ---- what operation threads call -------------------------------------------------------------------------------
 
     def claim(self, task_id: str = "") -> Claim | None:
-        """The next operation that is due, or None. Raises DatabaseError where the rows cannot be asked."""
+        """Return the next operation that is due, or None. Raise DatabaseError where the rows cannot be read."""
         return next(iter(self.claim_many(1, task_id)), None)
 
     def claim_many(self, most: int, task_id: str = "") -> list[Claim]:
-        """The next operations that are due, up to `most`: one wait for all of them. Raises DatabaseError."""
+        """Return the next operations that are due, up to `most`: one wait for all of them. Raise DatabaseError."""
         return [] if self.stopping else self._mailbox.ask(None, ClaimRequest(most, task_id))[1]
 
     def report(self, progress: Progress) -> None:
@@ -69,11 +69,14 @@ class BatchWriter:
         self._mailbox.notify(progress)
 
     def finish(self, result: OperationResult) -> bool:
-        """Result, version, status and unlock in one transaction. False: another worker owns it, nothing was written."""
+        """Write result, version, status and unlock in one transaction.
+
+        False: another worker owns it, and nothing was written.
+        """
         return self._mailbox.ask(result, None)[0]
 
     def next(self, result: OperationResult, task_id: str = "") -> tuple[bool, Claim | None]:
-        """What `finish` and then `claim` would answer, at the price of one wait."""
+        """Return what `finish` and then `claim` would, at the price of one wait."""
         if self.stopping:
             return self.finish(result), None
         kept, claims = self._mailbox.ask(result, ClaimRequest(1, task_id))
@@ -94,7 +97,7 @@ class BatchWriter:
     # ---- the writing thread ----------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Ends the thread. What is not written yet is not written: for a process that ends, and for tests."""
+        """End the thread. What is not written yet is not written: for a process that ends, and for tests."""
         self._mailbox.close()
         self._thread.join(timeout=30)
 
@@ -188,8 +191,9 @@ class BatchWriter:
             raise
 
     def _release_hung(self, results: Results) -> None:
-        """A thread that hangs is like a worker that is dead: its lease is renewed no more, so the operation is taken
-        over, by this process as well as by another; whatever the thread still says under its fence is refused."""
+        """Release operations whose thread hangs, as if the worker were dead: its lease is not renewed, so the operation
+        is taken over, by this process as well as by another; whatever the thread still says under its fence is refused.
+        """
         waiting = {result.name for result, _ in results}
         for progress in self._mailbox.in_flight().values():
             if monotonic() - progress.heard > HUNG_AFTER and progress.name not in waiting:

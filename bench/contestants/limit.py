@@ -18,7 +18,7 @@ WORK = (
 
 
 def prepare(folder: Path, hosts: Hosts) -> Path:
-    """Writes the client's configuration and the script that deploys to one host. Returns the script."""
+    """Write the client's configuration and the script that deploys to one host. Return the script."""
     configuration = folder / "ssh_config"
     configuration.write_text(
         f"Port {hosts.port}\nUser {hosts.user}\nIdentityFile {hosts.key}\nIdentitiesOnly yes\n"

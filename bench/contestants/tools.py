@@ -38,7 +38,7 @@ Contestant = Callable[[Path, Path, str], Call]
 
 
 def describe(folder: Path, hosts: Hosts) -> Path:
-    """Writes down for the tools where the hosts are and what is to be done."""
+    """Write a file that tells the tools where the hosts are and which steps to run."""
     path = folder / "lab.json"
     told = {
         "root": str(hosts.root),
@@ -55,7 +55,7 @@ def describe(folder: Path, hosts: Hosts) -> Path:
 
 
 def get(name: str, folder: Path, lab: Path) -> Contestant:
-    """The contestant of that name, ready to be called. Raises CannotBeHad."""
+    """Return the contestant of that name, ready to be called. Raise CannotBeHad."""
     known = {FABRIC: _fabric, FABRIC_ONE: _fabric, CAPISTRANO: _sshkit, PYINFRA: _pyinfra, ANSIBLE: _ansible}
     if name not in known:
         raise CannotBeHad("no such contestant")
@@ -116,7 +116,7 @@ def _ansible(name: str, folder: Path, lab: Path) -> Contestant:
 
 
 def _packages(requirements: str, module: str) -> None:
-    """What bench/<requirements> names, in an environment of its own."""
+    """Install what bench/<requirements> names into the contestants' own environment."""
     python = ENVIRONMENT / "bin" / "python"
     wanted = HERE.parent / requirements
     stamp = ENVIRONMENT / wanted.name

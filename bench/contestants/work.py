@@ -19,7 +19,7 @@ def upload(root: str, host: str, version: str) -> str:
 
 
 def commands(root: str, host: str, version: str) -> tuple[str, list[str]]:
-    """What comes before the upload, and the steps after it."""
+    """Return what comes before the upload, and the steps after it."""
     names = f"R={shlex.quote(f'{root}/{host}')} V={shlex.quote(version)}; "
     return names + BEFORE, [names + step for step in STEPS]
 

@@ -14,7 +14,7 @@ from ..queries import deployments, hosts, services
 
 
 def _search(label: Any, placeholder: Any) -> forms.CharField:
-    """The field that the key / focuses."""
+    """Make the field that the key / focuses."""
     widget = forms.TextInput({"type": "search", "placeholder": placeholder, "data-find": True})
     return forms.CharField(label=label, required=False, widget=widget)
 

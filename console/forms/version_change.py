@@ -82,7 +82,7 @@ class StrategyForm(forms.Form):
         return cleaned
 
     def _strategy_json(self) -> dict[str, Any]:
-        """What was filled in, as the API takes it."""
+        """Return the strategy as filled in, in the API's form."""
         values = {name: self.cleaned_data.get(name) for name in self.STRATEGY if name in self.fields}
         size = values.get("batch_size")
         if size and (number := parse_number(size)) is not None:
@@ -105,11 +105,11 @@ class StrategyForm(forms.Form):
         return (self[name] for name in self.STRATEGY if name in self.fields)
 
     def chosen_hosts(self) -> list[str]:
-        """The ticked hosts as text, valid or not."""
+        """Return the ticked hosts as text, valid or not."""
         return self["host"].value() or []
 
     def confirmation(self, plan_token: str) -> "StrategyForm":
-        """The same choices as hidden fields, with the token of the plan that is shown."""
+        """Return the same choices as hidden fields, with the token of the plan that is shown."""
         data = self.chosen.copy()
         data["plan_token"] = plan_token
         return type(self)(data, auto_id=False)

@@ -20,7 +20,7 @@ from .version_change import group_by_steps, irreversible_steps
 
 @page("deploy", ("GET", "POST"))
 def install(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
-    """`number`: the id of the version."""
+    """Show the dialog, and install the version with this id."""
     service = services.service(caller, name)
     version = services.version(service, number)
     sent = request.method == "POST"
@@ -49,7 +49,7 @@ def _start(request: HttpRequest, caller: Caller, form: InstallForm, version: Mic
 
 
 def _plan(caller: Caller, form: InstallForm, version: MicroServiceVersion) -> dict:
-    """The server's plan for the ticked hosts, or why there is none; neither while no host is ticked."""
+    """Return the server's plan for the ticked hosts, or why there is none; neither while no host is ticked."""
     if not form.is_valid() or not form.chosen_hosts():
         return {}
     try:

@@ -21,7 +21,7 @@ from .decorators import page, query, redirect_to
 
 @page("deploy", ("GET", "POST"))
 def change(request: HttpRequest, caller: Caller, name: str, number: int, action: str) -> HttpResponse:
-    """`action` is upgrade or revert, `number` the id of the version that runs now."""
+    """Show the dialog, and request the change. `number` is the id of the version that runs now."""
     service = services.service(caller, name)
     version = services.version(service, number)
     if action not in VERSION_ACTIONS:
@@ -43,7 +43,7 @@ def change(request: HttpRequest, caller: Caller, name: str, number: int, action:
 
 
 def _form(request: HttpRequest, version: MicroServiceVersion, action: Action) -> VersionChangeForm:
-    """The choices so far. With no version chosen yet, the nearest sensible one is."""
+    """Return the choices so far; with no version chosen yet, the nearest sensible one is."""
     data = (request.POST if request.method == "POST" else request.GET).copy()
     if not data.get("dest_version") and not request.GET.get("part"):
         data["dest_version"] = str(dialog.best_destination(version, action) or "")
@@ -123,7 +123,7 @@ def _part(request: HttpRequest, destinations: dialog.Destinations, form: Version
 
 
 def _plan(caller: Caller, form: VersionChangeForm, version: MicroServiceVersion, action: Action) -> dict[str, Any]:
-    """The server's plan, and what lies between its versions."""
+    """Return the server's plan, and what lies between its versions."""
     plan = actions.preview(caller, form.change(version, action))
     service: MicroService = version.microservice
     plan["groups"] = group_by_steps(plan["targets"])

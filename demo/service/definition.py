@@ -71,7 +71,7 @@ def _may_misbehave(step: str) -> str:
 
 
 def service(python: str) -> dict:
-    """The body of POST /api/v1/services/. `python` is the interpreter that the hosts run it with."""
+    """Return the body of POST /api/v1/services/. `python` is the interpreter that the hosts run it with."""
     return {
         "name": NAME,
         "language": "python",
@@ -90,7 +90,7 @@ def service(python: str) -> dict:
 
 
 def built(python: str, repository: str) -> dict:
-    """The same service again, whose versions are built from the repository at this address."""
+    """Return the same service, with versions built from the repository at this address."""
     return service(python) | {
         "name": BUILT,
         "description": "Built from a git repository on this machine: open a version and press Build",
@@ -101,7 +101,7 @@ def built(python: str, repository: str) -> dict:
 
 
 def package(version: str) -> bytes:
-    """The version's .tar.gz. The same bytes each time, so that sending it again changes nothing."""
+    """Return the version's .tar.gz. The same bytes each time, so that sending it again changes nothing."""
     files = {"hello.py": (PROGRAM.read_bytes(), 0o755), "VERSION": (version.encode() + b"\n", 0o644)}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:

@@ -122,7 +122,7 @@ class Atom:
         return self.needs_package and self.action in ("install", "upgrade")
 
     def describe(self) -> list[dict]:
-        """The steps for a preview: name, what, command, undo, check, undoable."""
+        """Return the steps for a preview: name, what, command, undo, check, undoable."""
         keys = ("name", "what", "command", "undo", "check", "undoable")
         return [{key: getattr(step, key) for key in keys} for step in self.steps]
 
@@ -132,7 +132,7 @@ class Atom:
 
     @classmethod
     def from_json(cls, data: dict) -> "Atom":
-        """The atom that `to_json` described. Keys that are not known are left out, so that a newer row can be read."""
+        """Make the atom that `to_json` described. Unknown keys are left out, so that a newer row can be read."""
         steps = tuple(
             Step(
                 **{

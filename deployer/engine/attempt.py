@@ -51,7 +51,7 @@ class Delivered:
         self.failed: JournalEvent | None = None  # the step that failed first
 
     def events(self, events: list[JournalEvent]) -> None:
-        """Raises DoesNotFit before anything of them is told."""
+        """Take these events. Raise DoesNotFit before any of them reaches the watch."""
         fresh = []
         for event in events:
             self._expected.check(event, event.seq <= self.seen)
@@ -64,7 +64,7 @@ class Delivered:
             self.watch.events(fresh)
 
     def output(self, start: int, data: bytes) -> None:
-        """`data` stands at the byte `start`, which is not behind what is known."""
+        """Take output from the byte `start` on, which is not beyond what is known."""
         fresh = data[self.position - start :]
         if self.position + len(fresh) > self._max_output:
             raise DoesNotFit("too_much_output")
@@ -118,7 +118,7 @@ class Attempt:
                 return
 
     def result(self, error: WireError | None) -> AttemptResult:
-        """What came of it. Pure, once `follow` is over."""
+        """Return the attempt's result. Pure, once `follow` is over."""
         status = self._channel.exit_status if self._channel is not None and not self._left else None
         # What our own program answers comes after whatever a login shell has printed.
         said = self._reader.noise if self._reader.signed else self._shown.noise + b"\n" + self._reader.noise
@@ -178,7 +178,7 @@ class Attempt:
                 self._feed.stop()
 
     def _push(self, channel: Channel) -> bool:
-        """Gives what the host takes at the moment. True: there is more to give at once."""
+        """Send what the host takes at the moment. True: there is more to send at once."""
         room = MAX_BURST
         while room > 0:
             piece = self._feed.piece()
@@ -213,7 +213,7 @@ class Attempt:
         return False
 
     def _give_up(self, channel: Channel, now: float) -> None:
-        """A menu, or whatever else reads input in the place of our program, ends with it, and is then known as that."""
+        """Close the input: a menu, or whatever else reads in the place of our program, ends, and is known as that."""
         if not self._closing:
             self._closing, self._finished = now, True
             deadlines.gave_up(self._where, now - self._started)
@@ -228,5 +228,5 @@ class Attempt:
 
 
 def clean(text: str) -> str:
-    """The last words of a host that said something else than events, on one line."""
+    """Return on one line the last words of a host that answered with something other than events."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())[-300:]

@@ -37,12 +37,12 @@ def needed(where: str) -> float:
 
 
 def took(where: str, seconds: float) -> None:
-    """It has begun a command after so long."""
+    """Note that a command began after so long."""
     _note(where, max(seconds, needed(where) / 2))
 
 
 def gave_up(where: str, seconds: float) -> None:
-    """It had begun none after so long."""
+    """Note that no command had begun after so long."""
     _note(where, min(MOST, max(seconds, needed(where))))
 
 

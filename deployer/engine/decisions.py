@@ -271,7 +271,7 @@ def _after_no_run(state: RunState) -> Decision:
 
 
 def _after_foreign_answer(state: RunState, result: AttemptResult) -> Decision:
-    """The login, sudo or a shell answered in place of the program; the host's own words may say why."""
+    """Decide after the login, sudo or a shell answered in place of the program; the host's own words may say why."""
     said = {"said": result.noise} if result.noise else {}
     code = host_refusals.meaning(result.noise) if not state.begun else None
     if code is not None:

@@ -57,12 +57,12 @@ def shares(endpoint: Endpoint, deadline: float) -> Limits:
 
 
 def reveal(secret: str) -> str:
-    """The text of a secret, whatever type guards it."""
+    """Return the text of a secret, whatever type guards it."""
     return secret.reveal() if hasattr(secret, "reveal") else secret
 
 
 def host_key_blob(host_key: str) -> bytes:
-    """The key's bytes as they travel on the wire. Raises ValueError where the text is no public key."""
+    """Return the key's bytes as they travel on the wire. Raise ValueError where the text is not a public key."""
     words = host_key.split()
     if len(words) < 2:
         raise ValueError("a host key looks like: ssh-ed25519 AAAA…")

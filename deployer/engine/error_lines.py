@@ -72,14 +72,14 @@ _GO_PANIC = re.compile(r"panic: |fatal error: ")
 
 
 def bare(line: str) -> str:
-    """The line as a terminal shows it in the end: its last frame, on one line, without control characters."""
+    """Return the line as a terminal finally shows it: its last frame, on one line, without control characters."""
     line = _SEQUENCE.sub("", line[-LONGEST:])
     frames = [frame for frame in line.split("\r") if frame.strip()]
     return " ".join(_SPACE.sub(" ", frames[-1] if frames else "").split()) if frames else ""
 
 
 def cause(lines: Sequence[str]) -> str:
-    """The line that names the cause, as `bare` gives it; "" where nothing was printed."""
+    """Return the line that names the cause, as `bare` gives it; "" where nothing was printed."""
     said = [(text, _indented(line)) for line in lines[-LOOKED_AT:] if (text := bare(line))]
     # Go's message stands above all goroutines.
     panics = any(text.startswith("goroutine ") for text, _ in said)

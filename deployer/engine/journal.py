@@ -87,8 +87,8 @@ class JournalEvent:
 
 
 def parse(line: bytes, encoding: str = "") -> JournalEvent | None:
-    """The event of one journal line (without nonce and newline), or None for anything that is not one. `encoding`: of
-    what commands print, see text.py."""
+    """Parse one journal line (without nonce and newline); None if it is not an event. `encoding`: of what commands
+    print, see text.py."""
     head, *texts = line[:MAX_LINE].split(b"\t", 3)
     match = _HEAD.match(head)
     if match is None or len(texts) != 3:
@@ -182,7 +182,7 @@ class OutputReader:
         self.noise_size = 0
 
     def feed(self, data: bytes) -> bytes:
-        """The run's output in `data`."""
+        """Return the run's output in `data`."""
         if self.begun:
             return data
         # The mark may be cut in two; a greeting may end without a line's end, so it is looked for anywhere.

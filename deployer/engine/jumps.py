@@ -23,7 +23,7 @@ class SharedConnections:
         self._slots: dict[Endpoint, _Slot] = {}
 
     def borrow(self, endpoint: Endpoint, limits: Limits) -> tuple[Any, Callable[[], None]]:
-        """A living connection, and the function that gives it back, to be called once. Raises what connect raises."""
+        """Return a living connection, and the function that gives it back, to be called once. Raise as `connect`."""
         with self._lock:
             slot = self._slots.setdefault(endpoint, _Slot())
             slot.users += 1

@@ -68,7 +68,7 @@ class Expected:
         self._begin()
 
     def _begin(self) -> None:
-        """A run that is started again, or recovered, may go through its steps once more."""
+        """Forget how far the steps have come: a run that is restarted or recovered may go through them once more."""
         self._at: dict[int, int] = {}  # how far each step has come
         self._furthest, self._lowest = 0, len(self._names)
         self._needs = 0

@@ -115,7 +115,7 @@ def probe(
 def script(
     base_path: str, sudo: bool, nonce: str, users: Sequence[str] = (), mark: str = "", instead_of: str = ""
 ) -> bytes:
-    """The look around, as POSIX shell text. Its lines are `NONCE word value`."""
+    """Return the probe as POSIX shell text. Its lines are `NONCE word value`."""
     place = f"""
 d={quote(base_path)}
 while [ ! -e "$d" ] && [ "$d" != / ]; do d=${{d%/*}}; d=${{d:-/}}; done
@@ -156,7 +156,7 @@ exit 0
 
 
 def _needs_legacy(error: WireError, endpoint: Endpoint) -> bool | None:
-    """True only for the host itself: its jump hosts have rows of their own."""
+    """Answer for the host itself only: its jump hosts have rows of their own."""
     here = isinstance(error, NoCommonAlgorithm) and error.facts["where"] == endpoint.where
     return error.legacy_would_do if isinstance(error, NoCommonAlgorithm) and here else None
 
@@ -172,7 +172,7 @@ def _judge_algorithms(finding: Finding, old: list[str], endpoint: Endpoint) -> N
 def judge(
     finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: bool, answered: Answered | None = None
 ) -> Finding:
-    """Puts the host's answers into the finding, with the first hindrance in words. Pure but for `finding` itself."""
+    """Put the host's answers into the finding, with the first hindrance in words. Pure but for `finding` itself."""
     words = dict(told)
     finding.user = words.get("user", "")[:64]
     finding.uid = _number(words.get("uid"))

@@ -78,7 +78,7 @@ def quote(value: str) -> str:
 
 
 def command(size: int, sudo: bool) -> str:
-    """The command line for a program of `size` bytes: no newline, no `!`, no inner quote: any login shell takes it."""
+    """Return the command line for `size` bytes of program: no newline, `!` or inner quote: any login shell takes it."""
     return (
         f"exec {'sudo -n ' if sudo else ''}sh -c "
         f"'PROGRAM=$(dd bs={size:d} count=1 iflag=fullblock 2>&-); eval \"$PROGRAM\"'"
@@ -86,7 +86,7 @@ def command(size: int, sudo: bool) -> str:
 
 
 def start(run: Run, output_from: int = 0, now: float | None = None, fetching: int = 0) -> bytes:
-    """The program that starts the run. The package follows on standard input where the host says `need`; with
+    """Return the program that starts the run. The package follows on standard input where the host says `need`; with
     `fetching` first a line that says whether to fetch it from somewhere else (runner/fetch.sh), which is given up where
     nothing comes for so many seconds.
 
@@ -100,7 +100,7 @@ def start(run: Run, output_from: int = 0, now: float | None = None, fetching: in
 
 
 def attach(run: Run, journal_from: int, output_from: int, cancel: bool = False, now: float | None = None) -> bytes:
-    """The program that follows the run to its end, recovering it if it died.
+    """Return the program that follows the run to its end, recovering it if it died.
 
     It prints events numbered above `journal_from` and output from the byte `output_from` on.
     """
@@ -174,7 +174,7 @@ def _one_line(value: str) -> str:
 
 @cache
 def body(fetching: bool = False, run_as: bool = False) -> str:
-    """The constant part: runner/*.sh in order, without comments and blank lines. Read once."""
+    """Return the constant part: runner/*.sh in order, without comments and blank lines. Read once."""
     more = ("fetch",) * fetching + ("run_as",) * run_as + ("failpoints",) * failpoints.ARMED
     return "".join(part(name) for name in (*PARTS[:-1], *more, PARTS[-1]))
 

@@ -25,7 +25,7 @@ class ProgramInput:
         self.problem = ""  # the name of a reason (codes.reason)
 
     def piece(self) -> memoryview:
-        """The next bytes; empty where there are none at the moment, see `over`."""
+        """Return the next bytes; empty where there are none at the moment, see `over`."""
         if not self._piece and self._asks:
             self._piece = memoryview(self._where())
         elif not self._piece and self._wanted:
@@ -47,7 +47,7 @@ class ProgramInput:
         return not self._piece and not self._wanted and not self._waits
 
     def want(self) -> None:
-        """The host asks for the package."""
+        """Note that the host asks for the package."""
         if not self._waits:
             return
         if self._copy is None or self._told:
@@ -57,7 +57,7 @@ class ProgramInput:
             self._copy.want()
 
     def stop(self) -> None:
-        """The host has the release already."""
+        """Stop sending: the host has the release already."""
         self._waits = self._wanted = self._asks = False
         if self._of_package:
             self._piece = memoryview(b"")
@@ -71,7 +71,7 @@ class ProgramInput:
             self._copy.close()
 
     def _where(self) -> bytes:
-        """The line for a host that asked. One that was told where to fetch may ask again, for the bytes."""
+        """Return the line for a host that asked. One that was told where to fetch may ask again, for the bytes."""
         assert self._copy is not None, "else it is not asked for"
         line = self._copy.line()
         if line and line != WAIT:

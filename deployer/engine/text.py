@@ -92,7 +92,7 @@ def decode(data: bytes, encoding: str = "") -> str:
 
 
 def recognised(data: bytes) -> str:
-    """The encoding of the lines in `data` that are not UTF-8, where that is beyond doubt; else ""."""
+    """Return the encoding of the lines in `data` that are not UTF-8, where that is beyond doubt; else ""."""
     sample = b"\n".join(line for line in data[:SAMPLE].split(b"\n") if not _is_utf8(line))
     return _recognised(sample) if sample else ""
 
@@ -115,7 +115,7 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _letters(sample: bytes, codec: str) -> str:
-    """The characters beyond ASCII; "" where they are not valid, but for a last one that was cut off."""
+    """Return the characters beyond ASCII; "" where they are not valid, but for a last one that was cut off."""
     try:
         text = codecs.getincrementaldecoder(codec)().decode(sample)
     except UnicodeDecodeError:

@@ -76,7 +76,7 @@ class TimedSocket:
 
 
 def dial(endpoint: Endpoint, seconds: float) -> socket.socket:
-    """A TCP connection to the endpoint, without Nagle's delay, after `seconds` at most. Raises Unreachable."""
+    """Open a TCP connection to the endpoint, without Nagle's delay, within `seconds`. Raise Unreachable."""
     end = time.monotonic() + seconds
     try:
         sock = first(resolved(endpoint.address, endpoint.port, seconds), end)
@@ -133,7 +133,7 @@ def _is_address(address: str) -> bool:
 
 
 def first(places: list[tuple], end: float) -> socket.socket:
-    """A connection to the first of these that takes one; the others share what time is left."""
+    """Connect to the first of these that accepts; the others share what time is left."""
     failed: OSError = TimeoutError()
     for number, (family, place) in enumerate(places):
         share = max(0.1, end - time.monotonic()) / (len(places) - number)

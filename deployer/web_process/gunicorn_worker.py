@@ -286,7 +286,8 @@ class Worker(ThreadWorker):
                 pass  # a parked connection is not registered
 
     def murder_pending(self) -> None:
-        """Called in every iteration of gunicorn's loop. A stopping process drops connections without a request."""
+        """Drop connections that are past their deadline, in every iteration of gunicorn's loop. A stopping process
+        drops those without a request."""
         super().murder_pending()
         now = time.monotonic()
         if now - self.swept < DEADLINE_CHECK_INTERVAL:

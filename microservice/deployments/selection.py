@@ -105,7 +105,7 @@ def find_hosts(hosts: Sequence[int | str], scope: Q) -> list[Asset]:
 
 
 def _hosts_running(hosts: Sequence[int | str], version: MicroServiceVersion) -> tuple[int, ...]:
-    """Looked up among the service's own instances only, so that no answer reveals whether a host exists elsewhere."""
+    """Look hosts up among the service's own instances, so that no answer reveals whether a host exists elsewhere."""
     service = version.microservice
     rows = service.instances.filter(_any_of(hosts, "host", "host__hostname"))
     known: dict[int | str, tuple[int, int, str, int | None]] = {}

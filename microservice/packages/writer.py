@@ -104,7 +104,7 @@ def _is_dense(data: bytes) -> bool:
 
 
 def _long(kind: bytes, text: bytes) -> bytes:
-    """An `L` or `K` header with its data, as GNU tar writes it."""
+    """Return an `L` or `K` header with its data, as GNU tar writes it."""
     data = text + b"\0"
     return _block(b"././@LongLink", kind, 0o644, len(data), 0, b"") + data + bytes(-len(data) % BLOCK)
 

@@ -55,7 +55,7 @@ def _rotate(model: type[Model], name: str, again: Callable[[str], object]) -> tu
 
 
 def _rotate_answers() -> None:
-    """Stored responses are encrypted too. Those that cannot be decrypted are useless, and deleted."""
+    """Re-encrypt stored responses. Delete those that cannot be decrypted: they are useless."""
     for row in IdempotencyKey.objects.exclude(status=None).iterator():
         try:
             body = encrypt_bytes(decrypt_bytes(bytes(row.body)))

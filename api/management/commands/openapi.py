@@ -9,7 +9,7 @@ from api.v1 import api
 
 
 def described() -> str:
-    """The description as text: stable, so that a difference is a change of the API."""
+    """Return the description as text: stable, so that a difference is a change of the API."""
     api.find_routers()
     return json.dumps(api.get_openapi_schema(path_prefix="/api/v1/"), indent=1, sort_keys=True) + "\n"
 

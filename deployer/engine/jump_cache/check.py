@@ -96,7 +96,7 @@ class Answered:
 
 
 def ask(connection: ssh.Connection, text: bytes, end: float, most: int = 65536) -> Answered:
-    """Runs a program, at most until `end`."""
+    """Run a program, at most until `end`."""
     nonce = secrets.token_hex(8)
     text = f"printf '@%s output\\n' {nonce}\n".encode() + text
     channel = connection.run(program.command(len(text), False))

@@ -35,8 +35,8 @@ class CacheRequest:
         self._shelf.want(self._package)
 
     def line(self) -> bytes:
-        """What to tell the host now: `fetch ADDRESS PORT TOKEN`; `bytes REASON`, and they follow; or `wait`, now and
-        then, while it is not known; empty for nothing."""
+        """Return the next line for the host: `fetch ADDRESS PORT TOKEN`; `bytes REASON`, and they follow; `wait`, now
+        and then, while neither is known; empty for nothing."""
         if answer := self._shelf.answer(self._package.sha256):
             return answer
         if time.monotonic() - self._told < ALIVE:
@@ -173,7 +173,7 @@ def has_jump_cache(endpoint: Endpoint) -> bool:
 
 
 def cache_request(endpoint: Endpoint, package: Package, limits: Limits) -> CacheRequest:
-    """The package's copy where this host may fetch it. Costs nothing until it is wanted; to be closed."""
+    """Return the package's copy where this host may fetch it. Costs nothing until it is wanted; close it afterwards."""
     jump = endpoint.jump
     assert jump is not None, "see `has_jump_cache`"
     with _lock:

@@ -54,7 +54,7 @@ class CacheSession:
 
     @staticmethod
     def command() -> str:
-        """The command line on the jump host; no newline, no `!`, no inner quote, so that any login shell takes it."""
+        """Return the jump host's command line: no newline, no `!`, no inner quote, so that any login shell takes it."""
         return f"exec python3 -I -c 'import sys; exec(sys.stdin.buffer.read({len(server())}))'"
 
     def bring(self, package: Package, goes_on: Callable[[], bool]) -> bool:
@@ -150,5 +150,5 @@ class CacheSession:
 
 
 def plain(text: str) -> str:
-    """A reason that a host or a server gave, fit for a line of a journal."""
+    """Make a reason that a host or a server gave fit for a line of a journal."""
     return "".join(char if char.isprintable() and char.isascii() else " " for char in text)[:200].strip()

@@ -61,7 +61,7 @@ def private(folder: str) -> None:
 
 
 def stat_or_none(path: str) -> Optional[os.stat_result]:
-    """What is known of a file; None where another server has taken it away meanwhile."""
+    """Return a file's status; None where another server has removed it meanwhile."""
     try:
         return os.stat(path)
     except FileNotFoundError:
@@ -152,7 +152,7 @@ class CacheFolder:
         return True
 
     def begin(self, sha: str, size: int) -> Optional[IO[bytes]]:
-        """A file to take the package in; None while another server has one."""
+        """Open a file to receive the package in; None while another server has one."""
         self.tidy(coming=size)
         if self.free() < size + MIN_FREE_BYTES:
             raise Refused(f"its disk has only {self.free() >> 20} MiB left")
@@ -180,7 +180,7 @@ class CacheFolder:
 
 
 def listen(address: str, port: int, alone: bool) -> socket.socket:
-    """A socket on the address; on all of them, where this machine has no such address (behind NAT)."""
+    """Listen on the address; on all of them, where this machine has no such address (behind NAT)."""
     family, _, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0]
     try:
         return open_listener(family, place, alone)
@@ -282,7 +282,7 @@ class HttpServer:
             client.sendfile(file)
 
     def read_request(self, client: socket.socket) -> bytes:
-        """The whole request: closing with some of it unread would reset the connection under the answer."""
+        """Read the whole request: closing with some of it unread would reset the connection under the response."""
         request, end = b"", time.time() + REQUEST_TIMEOUT
         while len(request) < 8192 and time.time() < end:
             client.settimeout(max(0.1, end - time.time()))

@@ -107,19 +107,19 @@ KEYS = {**paramiko.Transport._key_info, "ssh-rsa": OldRSAKey}
 
 
 def ours(legacy: bool) -> Offer:
-    """What is offered to a host; without what this build of paramiko cannot speak."""
+    """Return what is offered to a host, without what this build of paramiko cannot speak."""
     offer = LEGACY if legacy else MODERN
     return Offer(**{**vars(offer), "kex": tuple(name for name in offer.kex if name in KEX)})
 
 
 def of_type(kind: str, offer: Offer) -> tuple[str, ...]:
-    """The algorithms that a host key of the type `kind` (`ssh-rsa`, `ssh-ed25519` …) can be proved with."""
+    """Return the algorithms that can prove a host key of the type `kind` (`ssh-rsa`, `ssh-ed25519` …)."""
     wanted = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa") if kind == "ssh-rsa" else (kind,)
     return tuple(name for name in wanted if name in offer.keys or name not in LEGACY.keys)
 
 
 def theirs(parsed: Mapping[str, Sequence[str]]) -> Offer:
-    """A server's lists, as paramiko parsed them. Names that are no names of algorithms are left out."""
+    """Return a server's lists, as paramiko parsed them, without names that are not names of algorithms."""
 
     def both(what: str) -> tuple[str, ...]:
         here, there = (names(parsed[f"{side}_{what}_algo_list"]) for side in ("client", "server"))

@@ -41,8 +41,8 @@ class Channel:
         raw.settimeout(0.0)
 
     def send(self, data: bytes | memoryview) -> int:
-        """Gives input to the command: how many bytes were taken, 0 when the host has no room for more at the moment or
-        the command reads no more. `read` wakes up when there is room again."""
+        """Send input to the command; return how many bytes were taken, 0 when the host has no room for more at the
+        moment or the command reads no more. `read` wakes up when there is room again."""
         try:
             taken = self._raw.send(data)
         except TimeoutError:
@@ -62,8 +62,9 @@ class Channel:
             raise self._connection.lost(error) from None
 
     def read(self, timeout: float) -> tuple[bytes, bytes]:
-        """What has arrived on standard output and standard error, at most 256 KB of each; waits up to `timeout` seconds
-        for something to happen, which may also be room for input or the end. Both empty is no end: ask `ended`."""
+        """Return what has arrived on standard output and standard error, at most 256 KB of each; wait up to `timeout`
+        seconds for something to happen, which may also be room for input or the end. Both empty does not mean the end:
+        see `ended`."""
         self._bell.silence()
         taken = self._take()
         if any(taken) or self.ended:
@@ -95,7 +96,7 @@ class Channel:
         return bool(raw.exit_status >= 0 and raw.eof_received and not raw.recv_ready() and not raw.recv_stderr_ready())
 
     def wake(self) -> None:
-        """Ends a wait in `read`; the one thing that another thread may do."""
+        """End a wait in `read`; the only method that another thread may call."""
         self._bell.set()
 
     def close(self) -> None:
@@ -131,8 +132,7 @@ class Connection:
         return self._transport.is_active()
 
     def run(self, command: str) -> Channel:
-        """Starts the command and returns at once: the host is not asked to confirm it, so input can follow in the same
-        flight."""
+        """Start the command and return at once: the host need not confirm it; input follows in the same flight."""
         raw = self._open("session")
         channel = Channel(self, raw)
         request = paramiko.Message()
@@ -148,7 +148,7 @@ class Connection:
         return channel
 
     def tunnel(self, address: str, port: int) -> paramiko.Channel:
-        """A channel to another server, as seen from this one."""
+        """Open a channel to another server, as seen from this one."""
         return self._open("direct-tcpip", (address, port), ("127.0.0.1", 0))
 
     def _open(
@@ -167,7 +167,7 @@ class Connection:
             raise self.lost(error) from None
 
     def lost(self, error: BaseException | None = None) -> ConnectionLost:
-        """The error to raise when this connection turned out to be dead; says why as well as it is known."""
+        """Return the error to raise when this connection turned out to be dead. It says why, as far as known."""
         cause = self._transport.sock.gave_up or self._transport.saved_exception or error
         self.close()
         return ConnectionLost(where=self.endpoint.where, reason=why(cause))
@@ -180,7 +180,7 @@ class Connection:
             give_back()
 
     def handshake(self) -> None:
-        """The key exchange. Raises KeyChanged from inside it, before a byte that means anything was sent."""
+        """Exchange keys. Raise KeyChanged from inside the exchange, before a byte that means anything was sent."""
         transport, where = self._transport, self.endpoint.where
         try:
             transport.start_client(timeout=self._limits.handshake)
@@ -228,15 +228,15 @@ class Connection:
         return error
 
     def _said(self) -> Code | None:
-        """What PAM's own sentence means, which no banner that everybody is shown holds."""
+        """Return what PAM's own sentence means; a banner that everyone is shown holds none."""
         banner = self._transport.get_banner()
         code = host_refusals.meaning(decode(banner)) if banner else None
         return code if code in (Code.ACCOUNT_EXPIRED, Code.PASSWORD_EXPIRED, Code.LOGINS_OFF) else None
 
 
 def connect(endpoint: Endpoint, limits: Limits = USUAL) -> Connection:
-    """Connects, compares the host key with the pinned one, then logs in. Raises what errors.py lists; `passing` of the
-    error says whether to try again."""
+    """Connect, compare the host key with the pinned one, then log in. Raise what errors.py lists; the error's `passing`
+    says whether to try again."""
     try:
         pinned = host_key_blob(endpoint.host_key)
     except ValueError:
@@ -253,7 +253,7 @@ def connect(endpoint: Endpoint, limits: Limits = USUAL) -> Connection:
 
 
 def borrow(endpoint: Endpoint, limits: Limits = USUAL) -> tuple[Connection, Callable[[], None]]:
-    """The connection to a jump host that this process has, or a new one, and the function that gives it back. Raises as
+    """Return this process's connection to a jump host, or a new one, and the function that gives it back. Raise as
     `connect` does."""
     return _jumps.borrow(endpoint, limits)
 
@@ -266,9 +266,9 @@ def fetch_host_key(
     legacy: bool = False,
     types: tuple[str, ...] = (),
 ) -> str:
-    """The key that the host proves to have, as `ssh-ed25519 AAAA…`, for a person to compare. Sends nothing after the
-    key exchange, and trusts nothing. `types`: of one of these, where it has one. Raises Unreachable, NoCommonAlgorithm,
-    TooOld."""
+    """Return the key that the host proves to have, as `ssh-ed25519 AAAA…`, for a person to compare. Send nothing after
+    the key exchange, and trust nothing. `types`: of one of these, where it has one. Raise Unreachable,
+    NoCommonAlgorithm, TooOld."""
     limits = Limits(connect=timeout, handshake=timeout)
     connection = Connection(Endpoint(address, port, jump=jump, legacy=legacy), limits, None)
     if types:

@@ -35,7 +35,7 @@ def key_changed(endpoint: Endpoint, offered: Message | str, key: str) -> KeyChan
 
 
 def prove(transport: Transport, user: str, key: paramiko.PKey) -> list[str]:
-    """Logs in with the key, as `auth_publickey` does: what else is asked for."""
+    """Log in with the key, as `auth_publickey` does; return what else is asked for."""
     try:
         return transport.auth_publickey(user, key)
     except paramiko.AuthenticationException as error:

@@ -69,8 +69,8 @@ _OTHERS = (
 
 
 def block(text: str) -> tuple[str, str]:
-    """The label (`OPENSSH PRIVATE KEY`, `RSA PRIVATE KEY` …) and the block of the first private key in the text: with
-    even lines, without what stands around it. Raises BadCredential, which names what was found instead."""
+    """Return the label (`OPENSSH PRIVATE KEY`, `RSA PRIVATE KEY` …) and the block of the first private key in the text:
+    with even lines, without what stands around it. Raise BadCredential, which names what was found instead."""
     text = text.replace("\ufeff", "").replace("\r\n", "\n").replace("\r", "\n")
     if "\\n" in text and text.strip().count("\n") < 2:  # from a JSON or .env file
         text = text.replace("\\r", "").replace("\\n", "\n")
@@ -89,7 +89,7 @@ def block(text: str) -> tuple[str, str]:
 
 
 def _first(text: str) -> tuple[str, str]:
-    """The label of the first whole block of a private key, and what is in it; empty where there is none."""
+    """Return the label of the first whole block of a private key, and what is in it; empty where there is none."""
     for part in text.split("-----BEGIN ")[1:]:
         label, found, rest = part.partition("-----")
         inside, ended, _ = rest.partition(f"-----END {label}-----")
@@ -106,7 +106,7 @@ def _named(text: str) -> BadCredential:
 
 
 def kind_in(pem: str) -> str:
-    """The type of key that a block in OpenSSH's form holds, which it says in clear; empty where it cannot be read."""
+    """Return the type of key in a block of OpenSSH's form, which it holds in clear; empty where it cannot be read."""
     try:
         data = base64.b64decode("".join(pem.split("\n")[1:-2]), validate=True)
         if not data.startswith(b"openssh-key-v1\0"):

@@ -22,7 +22,7 @@ from .algorithms import OldRSAKey
 
 
 def key_of(endpoint: Endpoint) -> paramiko.PKey | None:
-    """The private key to log in with; None where there is a password instead. Raises BadCredential."""
+    """Return the private key to log in with; None where there is a password instead. Raise BadCredential."""
     if not endpoint.key:
         if not endpoint.password:
             raise BadCredential("empty_credential")
@@ -39,13 +39,13 @@ def key_of(endpoint: Endpoint) -> paramiko.PKey | None:
 
 
 def check_key(text: str, passphrase: str = "") -> None:
-    """Raises BadCredential where a private key cannot be read with that passphrase. For forms, before a key is kept."""
+    """Raise BadCredential where a private key cannot be read with that passphrase. For forms, before a key is kept."""
     _parse(text, passphrase)
 
 
 def open_key(text: str) -> str:
-    """The block of a private key that needs no passphrase, as programs read it from a file, out of what was pasted.
-    Raises BadCredential where there is none, or where it is locked."""
+    """Return the block of a private key that needs no passphrase, as programs read it from a file, out of what was
+    pasted. Raise BadCredential where there is none, or where it is locked."""
     _parse(text, "")
     return key_text.block(text)[1]
 

@@ -53,14 +53,14 @@ class BoundedPacketizer(paramiko.Packetizer):
         return kind, message
 
     def _weigh(self, size: int) -> None:
-        """Data that was requested is free (`accepted`); so are answers to what was sent, such as room for more."""
+        """Weigh a packet. Requested data is free (`accepted`); so are answers to what we sent, such as more room."""
         self._weighed += size + EACH
         if self._weighed > FREE + 2 * self.accepted + self._sent // 4 + RATE * (time.monotonic() - self._since):
             raise paramiko.SSHException("it sends too much that was not requested")
 
 
 def _check_count(kind: int, message: paramiko.Message) -> None:
-    """A loop is made of this number, and the other messages that have one are refused by a client."""
+    """Limit a count that paramiko loops over; a client refuses the other messages that have one."""
     if kind == MSG_USERAUTH_INFO_REQUEST:
         for _ in range(3):  # title, instructions, language
             message.get_binary()

@@ -59,7 +59,7 @@ def _fed_extended(channel: paramiko.Channel, message: paramiko.Message) -> None:
 def _feed(
     channel: paramiko.Channel, message: paramiko.Message, feed: Callable[[paramiko.Channel, paramiko.Message], None]
 ) -> None:
-    """What a peer sends beyond the window, paramiko would keep all the same, in memory and without an end."""
+    """Refuse what a peer sends beyond the window: paramiko would keep all of it, in memory and without an end."""
     before = _unread(channel)
     feed(channel, message)
     after = _unread(channel)
@@ -73,7 +73,7 @@ def _unread(channel: paramiko.Channel) -> int:
 
 
 def _told(channel: paramiko.Channel, message: paramiko.Message) -> None:
-    """A command that a signal ended has a status too, 128 and more as in the shell; paramiko drops it."""
+    """Give a command that a signal ended a status too, 128 and more as in the shell; paramiko drops it."""
     start = message.packet.tell()
     if message.get_text() != "exit-signal":
         message.packet.seek(start)
@@ -179,14 +179,14 @@ class Transport(paramiko.Transport):
         return parsed
 
     def _verify_key(self, host_key: bytes, sig: bytes) -> None:
-        """Ends the connection inside the key exchange where the key is not the pinned one: no byte follows it."""
+        """End the connection inside the key exchange where the key is not the pinned one: no byte follows it."""
         super()._verify_key(host_key, sig)
         self.offered = host_key
         if self.pinned is None or not hmac.compare_digest(self.pinned, host_key):
             raise paramiko.SSHException("not the pinned host key")
 
     def _send_message(self, data: paramiko.Message) -> None:
-        """Called one by one, except in a key exchange, which is about no channel."""
+        """Send one message at a time, except in a key exchange, which is about no channel."""
         channel = getattr(data, "channel", None)
         if channel is not None:
             if channel.close_sent:
@@ -195,7 +195,7 @@ class Transport(paramiko.Transport):
         super()._send_message(data)
 
     def _ask_for_life(self) -> None:
-        """A question that the peer must answer. Called by the thread that reads, which must not wait for new keys."""
+        """Ask a question that the peer must answer. The reading thread calls it, and must not wait for new keys."""
         if self.in_kex or not self.clear_to_send.is_set():
             return
         question = paramiko.Message()

@@ -104,7 +104,7 @@ def pages() -> Iterator[tuple[str, PageNeeds]]:
 
 
 def table() -> str:
-    """The whole document, the same each time."""
+    """Return the whole document, the same each time."""
     return "\n".join([HEAD, *_roles(), API, *_api(), CONSOLE, *_console(), PUBLIC]).rstrip() + "\n"
 
 
