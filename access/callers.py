@@ -47,7 +47,7 @@ class Caller:
     rights: Rights | None = field(default=None, compare=False, repr=False)
 
     def may(self, scope: str, service_id: int | None = None) -> bool:
-        """Whether the caller has the right `scope`, on this service where one is given. See `granted`."""
+        """Return whether the caller has the right `scope`, on this service where one is given. See `granted`."""
         if self.services and service_id not in self.services and (service_id is not None or scope in _OF_THE_WHOLE):
             return False  # a token limited to some services changes nothing else
         if service_id is not None and self.rights is not None:
@@ -55,11 +55,11 @@ class Caller:
         return self._holds(scope)
 
     def may_anywhere(self, scope: str) -> bool:
-        """Whether the caller has the right `scope` on anything. Which: `may`."""
+        """Return whether the caller has the right `scope` on anything. Which: `may`."""
         return self._holds(scope) or (self.rights is not None and scope in self.rights.anywhere)
 
     def may_enter(self, scope: str) -> bool:
-        """Whether the caller may use an endpoint that requires `scope`, before its object is known.
+        """Return whether the caller may use an endpoint that requires `scope`, before its object is known.
 
         A role in a team is not enough to administer the whole system. All other endpoints check their object later.
         """
@@ -69,17 +69,17 @@ class Caller:
         return scope in granted(self.scopes, bool(self.services))
 
     def owns(self, team_id: int) -> bool:
-        """Whether the caller may change this team's services and members."""
+        """Return whether the caller may change this team's services and members."""
         return self.may_for_team("admin", team_id)
 
     def may_for_team(self, scope: str, team_id: int | None) -> bool:
-        """Whether the caller has the right `scope` on what this team owns; None: on what no team owns."""
+        """Return whether the caller has the right `scope` on what this team owns; None: on what no team owns."""
         if self.services:  # a token limited to some services
             return False
         return self.may(scope) if self.rights is None else scope in self.rights.in_team(team_id)
 
     def sees(self, service_id: int, team_id: int | None) -> bool:
-        """Whether the caller may read a service whose team is known. Without queries."""
+        """Return whether the caller may read a service whose team is known. Without queries."""
         if self.services and service_id not in self.services:
             return False
         return self._holds("read") if self.rights is None else "read" in self.rights.in_team(team_id)

@@ -16,7 +16,7 @@ def _networks(trusted: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]
 
 
 def is_proxy(address: str) -> bool:
-    """Whether connections from this address come from one of TRUSTED_PROXIES."""
+    """Return whether connections from this address come from one of TRUSTED_PROXIES."""
     if not address:  # a unix socket has no address: its name in TRUSTED_PROXIES is "unix"
         return "unix" in settings.TRUSTED_PROXIES
     try:

@@ -26,7 +26,7 @@ class Mask:
     """The pieces to search for. Pure, and shared by any number of streams. False where there are none."""
 
     def __init__(self, values: Iterable[str]):
-        """`values`: the texts themselves, revealed."""
+        """Prepare for `values`: the texts themselves, revealed."""
         pieces = {piece for value in values for piece in _pieces(value.encode("utf-8", "replace"))}
         self._pieces = sorted(pieces)
         self._backward = sorted(piece[::-1] for piece in pieces)

@@ -94,12 +94,12 @@ def refused(
 
 
 def invalid(pointer: str, reason: Message | str, code: str = "invalid", **params: Any) -> Problem:
-    """422: well formed, and not valid at `pointer`. `reason`: a message, or its code with parameters."""
+    """Make a 422: well formed, and not valid at `pointer`. `reason`: a message, or its code with parameters."""
     return invalid_fields([FieldError(pointer, reason, **params)], code)
 
 
 def invalid_fields(errors: Iterable[FieldError], code: str = "invalid") -> Problem:
-    """422 with everything that is wrong, and the first error as its sentence."""
+    """Make a 422 with everything that is wrong, and the first error as its sentence."""
     every = list(errors)
     field = every[0].pointer.lstrip("/").replace("/", ".") or "the request"
     params = {"field": field, "reason": every[0].reason}
@@ -109,7 +109,7 @@ def invalid_fields(errors: Iterable[FieldError], code: str = "invalid") -> Probl
 
 
 def not_found(what: str) -> Problem:
-    """404: it does not exist, or the caller may not see it. `what`: a word of the API (service, host)."""
+    """Make a 404: it does not exist, or the caller may not see it. `what`: a word of the API (service, host)."""
     return refused("not_found", what=what)
 
 
@@ -119,5 +119,5 @@ def unauthorized(code: str = "unauthorized", **params: Any) -> Problem:
 
 
 def reauthenticate() -> Problem:
-    """403: the session may do this, but its password was entered too long ago. At the field that asks for it."""
+    """Make a 403, at the password's field: the session may do this, but the password was entered too long ago."""
     return refused("reauthenticate", [FieldError("/own_password", "password_required")])

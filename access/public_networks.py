@@ -35,7 +35,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)  # the upper half of an interface's number, b
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is public, and so is every IPv4 address that is embedded in it."""
+    """Return whether an address is public, and so is every IPv4 address that is embedded in it."""
     if isinstance(address, IPv4Address):
         return address.is_global and not any(address in network for network in _NOT_PUBLIC_4)
     if address in _MAPPED or address in _NAT64:

@@ -8,7 +8,7 @@ from access.problems import invalid
 
 
 def is_service(user: AbstractBaseUser) -> bool:
-    """Whether the user is a service account. No query for users of `accounts.users()`, else one."""
+    """Return whether the user is a service account. No query for users of `accounts.users()`, else one."""
     return hasattr(user, "service_account")
 
 

@@ -48,7 +48,7 @@ class SessionCache:
         self._refreshed = 0.0
 
     def caller_of(self, request: HttpRequest) -> Caller | None:
-        """As `authentication.caller_of`, without queries where the session was authenticated recently."""
+        """Do as `authentication.caller_of`, without queries where the session was authenticated recently."""
         session = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
         if not session or "Authorization" in request.headers:
             return authenticate(request)
@@ -79,7 +79,7 @@ class SessionCache:
         return one
 
     def is_current(self, one: CachedCaller) -> bool:
-        """Whether a cached caller still holds, a second ago at most."""
+        """Return whether a cached caller still holds, a second ago at most."""
         one.last_used = time.monotonic()
         self._refresh()
         with self._lock:

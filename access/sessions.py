@@ -43,7 +43,7 @@ def agent_of(request: HttpRequest) -> str:
 
 
 def is_user_action(request: HttpRequest) -> bool:
-    """Whether a user did something. A page that refreshes itself does not keep its session alive."""
+    """Return whether a user did something. A page that refreshes itself does not keep its session alive."""
     if request.method not in ("GET", "HEAD"):
         return True
     return "HX-Request" not in request.headers and "text/event-stream" not in request.headers.get("Accept", "")

@@ -19,7 +19,7 @@ _lock = threading.Lock()
 
 
 def is_due(token: Token, address: str) -> bool:
-    """Whether this use needs to be recorded. Without queries."""
+    """Return whether this use needs to be recorded. Without queries."""
     with _lock:
         last = _noted.get((token.digest, neighbourhood(address)))
     return last is None or time.monotonic() - last > LOG_INTERVAL

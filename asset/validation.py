@@ -25,7 +25,7 @@ MAX_ID = 2**63 - 1
 
 
 def text(value: Any, longest: int, least: int = 0) -> str:
-    """One line without control characters: PostgreSQL refuses a NUL, and a newline would break every list."""
+    """Check one line without control characters: PostgreSQL refuses a NUL, and a newline would break every list."""
     if not isinstance(value, str):
         raise InvalidValue("not_text")
     if not least <= len(value) <= longest:
@@ -132,7 +132,7 @@ def reference(value: Any) -> int | None:
 
 
 def teams(value: Any) -> list[int | str]:
-    """Ids or names of teams, without duplicates. `tenancy.teams_of` looks for the rows later, for many hosts."""
+    """Check ids or names of teams, without duplicates. `tenancy.teams_of` looks the rows up later, for many hosts."""
     if not isinstance(value, list) or len(value) > MAX_TEAMS:
         raise InvalidValue("not_teams", max=MAX_TEAMS)
     return list(

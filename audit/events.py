@@ -41,7 +41,7 @@ def after(last_id: int, deployment_id: int | None = None, limit: int = 500) -> l
 
 
 def any_after(last_id: int) -> bool:
-    """Whether there is any. Called many times a second, so without the cost of the ORM."""
+    """Return whether there is any. Called many times a second, so without the cost of the ORM."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM event WHERE id > %s LIMIT 1", [last_id])
         return cursor.fetchone() is not None

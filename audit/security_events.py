@@ -63,7 +63,7 @@ def _record(event: str, action: str, request: HttpRequest, user: User) -> None:
 
 
 def _is_served(request: HttpRequest) -> bool:
-    """Whether a client sent this request; a shell or a test signs users in without one."""
+    """Return whether a client sent this request; a shell or a test signs users in without one."""
     return hasattr(request, "request_id")
 
 

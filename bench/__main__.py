@@ -39,7 +39,7 @@ class Run:
         self.findings: list[Finding] = []
 
     def race(self, lab: Lab, contestants: list[str], hosts: list[tuple[int, float]], turns: int) -> None:
-        """`hosts`: how many, and the ms that a round trip to them takes."""
+        """Run the race. `hosts`: how many, and the ms that a round trip to them takes."""
         try:
             for rtt in dict.fromkeys(rtt for _, rtt in hosts):
                 race = Race(lab, contestants or (FAR if rtt else USUAL), self._began, self._keep_row, rtt)
@@ -132,7 +132,7 @@ def _tell(run: Run, var: Path, last_race: list, last_own: list[Finding], asked: 
 
 
 def places(text: str, rtt: float = 0) -> tuple[int, float]:
-    """ "50@20ms" → 50 hosts, 20 ms there and back. Raises ValueError."""
+    """Parse "50@20ms": 50 hosts, 20 ms there and back. Raise ValueError."""
     count, _, far = text.partition("@")
     return int(count), float(far.removesuffix("ms")) if far else rtt
 

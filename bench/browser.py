@@ -50,7 +50,7 @@ class Browser:
         return answer
 
     def post(self, path: str, body: dict) -> Answer:
-        """JSON. Raises RuntimeError where it was refused."""
+        """Send JSON. Raise RuntimeError where it was refused."""
         answer = self.ask("POST", path, json.dumps(body), "application/json")
         if answer.status >= 300:
             raise RuntimeError(f"{path}: {answer.status} {answer.body[:300]!r}")

@@ -62,7 +62,7 @@ def revert(api: Api, addresses: set[str], version: str) -> None:
 
 
 def go(api: Api, action: str, addresses: set[str], number: int) -> None:
-    """One request for each version that runs there now, then the wait for all of them."""
+    """Send one request for each version that runs there now, then wait for all of them."""
     running: dict[int, list[int]] = {}
     for row in api.get(f"/services/{SERVICE}/instances/?limit=500")["data"]:
         if row["host"].rpartition(":")[2] in addresses:

@@ -38,7 +38,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
 
 
 def _small(api: Browser) -> float:
-    """Seconds from the request to the end of a deployment of one instance, there and back by turns."""
+    """Return the seconds from the request to the end of a deployment of one instance, there and back by turns."""
     service = "/api/v1/services/big-1"
     versions = [row["id"] for row in api.get(f"{service}/versions/").json()["data"]]
     running = api.get(f"{service}/instances/").json()["data"][0]["version_id"]

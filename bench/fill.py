@@ -78,7 +78,7 @@ def _services() -> list:
 
 
 def _versions(services: list, folder: Path) -> dict[str, list]:
-    """{service's name: [old, new, …]}, all of them with one and the same package."""
+    """Write versions, all of them with one and the same package. Return {service's name: [old, new, …]}."""
     from django.conf import settings
 
     from microservice.models import MicroServiceVersion

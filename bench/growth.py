@@ -29,7 +29,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
 
 
 def _upgrade(product: Product, count: int) -> tuple[float, float]:
-    """Milliseconds for each instance: wall and CPU."""
+    """Upgrade all instances. Return the milliseconds for each: wall and CPU."""
     api = Browser(product.url, product.token)
     service = f"/api/v1/services/big-{count}"
     new, old = (row["id"] for row in api.get(f"{service}/versions/").json()["data"])

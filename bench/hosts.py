@@ -71,7 +71,7 @@ class Hosts:
         return [server.pid for server in self._servers]
 
     def folder(self, address: str, of_product: bool) -> Path:
-        """Where a contestant deploys to: the product keeps a folder a service, the others use the host's own."""
+        """Return where a contestant deploys to: the product keeps a folder a service, the others use the host's own."""
         return self.root / address / SERVICE if of_product else self.root / address
 
     def clear(self) -> None:
@@ -82,7 +82,7 @@ class Hosts:
                     entry.unlink() if entry.is_symlink() or entry.is_file() else shutil.rmtree(entry)
 
     def carrying(self, addresses: list[str], version: str, files: int, of_product: bool) -> int:
-        """How many of the hosts carry the whole version, linked and started."""
+        """Count the hosts that carry the whole version, linked and started."""
         return sum(_carries(self.folder(address, of_product), version, files) for address in addresses)
 
 

@@ -66,7 +66,7 @@ class Lab:
         return self._on_hosts("wide", {"WORKER_CONCURRENCY": str(SLOTS)})
 
     def _fresh(self) -> Path:
-        """Folders of hosts on which nothing ever was."""
+        """Make folders for new hosts."""
         root = Path(tempfile.mkdtemp(prefix="hosts-", dir=self.folder))
         for address in self.hosts.addresses:
             (root / address).mkdir()
@@ -139,7 +139,7 @@ class Lab:
 
 
 def memory() -> str | None:
-    """Where the hosts' files lie: in memory where there is room, so that no disk is measured; else in TMPDIR."""
+    """Return the folder of the hosts' files: in memory if there is room, so that no disk is measured; else TMPDIR."""
     shared = Path("/dev/shm")
     roomy = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > ROOM
     return str(shared) if roomy else None

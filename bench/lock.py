@@ -26,7 +26,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
 
 
 def _upgrade(api: Browser, web: list[int], count: int, database: str) -> Iterator[Figure]:
-    """Upgrades all of a service's instances, and cancels it before any worker is there."""
+    """Upgrade all of a service's instances, and cancel it before any worker is there."""
     service = f"/api/v1/services/big-{count}"
     new, old = (row["id"] for row in api.get(f"{service}/versions/").json()["data"])
     seconds, statements, cpu, cancelled = [], None, 0.0, []

@@ -41,12 +41,12 @@ def run(command: list[str], environment: dict[str, str], errors: Path, longest: 
 
 
 def cpu_of(pids: Iterable[int]) -> float:
-    """Seconds of CPU that these processes have used so far, with the children that they have waited for."""
+    """Return the seconds of CPU that these processes and the children that they waited for have used so far."""
     return sum(sum(map(int, _fields(pid)[11:15])) for pid in pids) / TICKS
 
 
 def memory_of(pids: Iterable[int]) -> float:
-    """MB (10⁶ bytes) of these processes: their own pages, and their part of those that they share (PSS)."""
+    """Return the MB (10⁶ bytes) of these processes: their own pages, and their part of the shared ones (PSS)."""
     kib = 0
     for pid in pids:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -99,5 +99,5 @@ def family(pid: int) -> list[int]:
 
 
 def _fields(pid: int) -> list[str]:
-    """Of /proc/PID/stat, what follows the name: state, parent, …"""
+    """Return what follows the name in /proc/PID/stat: state, parent, …"""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -55,7 +55,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
 
 
 def _first_view(console: Browser) -> int:
-    """Bytes of the first page with all that it loads before it is shown."""
+    """Return the bytes of the first page with all that it loads before it is shown."""
     page = console.get("/")
     loads = re.findall(rb'<(?:link rel="stylesheet"|script)[^>]* (?:href|src)="([^"]+)"', page.body)
     return page.size + sum(console.get(path.decode()).size for path in dict.fromkeys(loads))

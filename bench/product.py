@@ -60,7 +60,7 @@ class Product:
         subprocess.run(people, env=self.environment(self.prepared), cwd=ROOT, check=True)
 
     def call(self, *arguments: str) -> None:
-        """After `prepare`: runs Python with what was prepared, for rows or files that are there before the start."""
+        """Run Python with what was prepared, after `prepare`, for rows or files that are there before the start."""
         command = [sys.executable, *arguments]
         environment = self.environment(self.prepared)
         subprocess.run(command, env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
@@ -97,7 +97,7 @@ class Product:
             )
 
     def fill(self, addresses: list[str], root: Path, ssh: dict, key: str) -> None:
-        """Hosts with a folder each below `root`, the service, and its first version installed on all of them.
+        """Create hosts with a folder each below `root`, the service, and its first version installed on all of them.
 
         `ssh`: port, username and host_key, the same for all. `key`: the private key's text."""
         client = self.client
@@ -158,7 +158,7 @@ class Product:
         return given | json.loads((self.prepared / "secrets.json").read_text()) | ours | self._settings
 
     def wait_until_ready(self, path: str = "readyz", seconds: float = 60) -> None:
-        """Until web, database, broker and a worker say that they are there; with `healthz`, until web does."""
+        """Wait until web, database, broker and a worker say that they are there; with `healthz`, until web does."""
         deadline = time.monotonic() + seconds
         while True:
             ended = [process.args for process in self._processes.values() if process.poll() is not None]

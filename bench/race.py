@@ -64,7 +64,7 @@ class Race:
             self._keep_row(row)
 
     def _host_cpu(self) -> float:
-        """Of all sshd processes and what they ran, once the last connection is over."""
+        """Return the CPU seconds of all sshd processes and what they ran, once the last connection is over."""
         deadline = time.monotonic() + 5
         while any(len(measure.family(pid)) > 1 for pid in self._hosts.pids()) and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -88,7 +88,7 @@ def _with_unit(one: Finding) -> str:
 
 
 def _number(value: float) -> str:
-    """Three figures are enough: machines are noisy."""
+    """Format three figures; more would mean nothing: machines are noisy."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

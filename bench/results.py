@@ -79,12 +79,12 @@ class Figure:
 
 
 def where(hosts: int, rtt: float) -> str:
-    """ "50", or "50@20ms" behind a line with a round trip of 20 ms."""
+    """Return "50", or "50@20ms" behind a line with a round trip of 20 ms."""
     return f"{hosts}@{rtt:g}ms" if rtt else str(hosts)
 
 
 def figures(rows: Iterable[Row]) -> list[Figure]:
-    """By round trip and number of hosts, and within it from the fastest to the slowest."""
+    """Sort the figures by round trip and number of hosts, and within these from the fastest to the slowest."""
     groups: dict[tuple[float, int, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.rtt, row.hosts, row.contestant), []).append(row)

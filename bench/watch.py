@@ -80,5 +80,5 @@ def _change(api: Browser, words: str, tabs: list[Tab]) -> float:
 
 
 def _statements(product: Product) -> int:
-    """How many the web process has sent so far, in all its threads."""
+    """Return how many statements the web process has sent so far, in all its threads."""
     return int(Browser(product.url).ask("GET", "/healthz").headers["X-Statements-So-Far"])

@@ -123,7 +123,7 @@ class BuildError(Exception):
     """A build that cannot go on. `message`: why, without secrets. The text of the exception is its English sentence."""
 
     def __init__(self, message: Message | str, **params: Any):
-        """`message`: a message, or the code of one with its parameters."""
+        """Take a message, or the code of one with its parameters."""
         self.message = message if isinstance(message, Message) else Message(message, params)
         super().__init__(self.message)
 

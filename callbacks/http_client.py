@@ -53,7 +53,7 @@ class Response:
 
 
 def is_allowed(address: str) -> bool:
-    """Whether requests may go to an IP address: public, or inside one of CALLBACK_ALLOWED_NETWORKS."""
+    """Return whether requests may go to an IP address: public, or inside one of CALLBACK_ALLOWED_NETWORKS."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

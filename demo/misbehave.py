@@ -57,7 +57,7 @@ def misbehave(root: Path, kind: str, step: str = "", folder: Path | None = None)
 
 
 def _drop(folder: Path, seconds: float) -> int:
-    """Kills the processes of the host's SSH connections as they come. The server itself, and what runs, live on."""
+    """Kill the processes of the host's SSH connections as they come. The server itself, and what runs, live on."""
     cut, deadline = 0, time.monotonic() + seconds
     while time.monotonic() < deadline:
         for pid in _connections(folder):
@@ -69,7 +69,7 @@ def _drop(folder: Path, seconds: float) -> int:
 
 
 def _connections(folder: Path) -> list[int]:
-    """Children, and theirs, of the SSH server whose configuration lies in `folder`, as far as they are sshd's own."""
+    """Return sshd's own children and grandchildren of the SSH server whose configuration lies in `folder`."""
     parents, servers = {}, []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -16,8 +16,8 @@ def usable(address: str, port: int) -> bool:
 
 
 def choose_port(address: str, last: int = 0) -> int:
-    """`last` if it is free, else any free port of `address`: below those that the system gives to outgoing connections,
-    so that none of these takes it while its server is started."""
+    """Return `last` if it is free, else any free port of `address`: below those that the system gives to outgoing
+    connections, so that none of these takes it while its server is started."""
     if last and usable(address, last):
         return last
     for port in (random.SystemRandom().randint(12_000, 31_999) for _ in range(100)):

@@ -88,7 +88,7 @@ def _run(channel: paramiko.Channel, command: bytes) -> None:
 
 
 def _carry_out(pipe: IO[bytes], send: Callable[[bytes], object]) -> None:
-    """From the command to the caller. When the caller is gone the pipe is closed, as sshd does it."""
+    """Copy output to the caller. When the caller is gone, close the pipe, as sshd does."""
     with pipe:
         try:
             while data := os.read(pipe.fileno(), CHUNK):
@@ -98,7 +98,7 @@ def _carry_out(pipe: IO[bytes], send: Callable[[bytes], object]) -> None:
 
 
 def _carry_in(channel: paramiko.Channel, pipe: IO[bytes]) -> None:
-    """From the caller to the command; the end of the one, or a cut line, is the end of the other."""
+    """Copy input to the command. The caller's end of input, or a cut line, closes the pipe."""
     try:
         while data := channel.recv(CHUNK):
             pipe.write(data)

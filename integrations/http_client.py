@@ -154,7 +154,7 @@ class _Deadline:
             copy.close()
 
     def connect(self, address: tuple[str, int], *_: Any) -> socket.socket:
-        """In place of `socket.create_connection`: all addresses of a name share the time."""
+        """Connect in place of `socket.create_connection`: all addresses of a name share the time."""
         addresses = self._resolve(*address, max(0.0, self._end - time.monotonic()))
         sock = transport_socket.first(addresses, self._end)
         self._sockets.append(sock.dup())  # TLS takes the socket itself; shutting down a copy ends both

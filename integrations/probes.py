@@ -119,7 +119,7 @@ def _redacted_value(value: Any, part: Mapping[str, Any]) -> Any:
 
 
 def _package_store(part: Fields, proxies: Fields | None) -> Iterator[Passed]:
-    """Through the same storage that packages go through."""
+    """Test the store through the same storage that packages go through."""
     store = storage.build(part, proxies)
     if part["kind"] == "local":
         yield "folder", Message("probe.free_space", {"mib": storage.free_mib(part["folder"])})

@@ -88,7 +88,7 @@ def _is_name(value: object) -> bool:
 
 
 def _covers(pattern: str, project: str) -> bool:
-    """Whether a binding's project is this one; one that ends in * is every project that begins like it."""
+    """Return whether a binding's project is this one; one that ends in * is every project that begins like it."""
     if pattern.endswith(ANY):
         return project.startswith(pattern.removesuffix(ANY))
     return project == pattern

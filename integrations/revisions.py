@@ -110,7 +110,7 @@ def _save(caller: Caller, document: Document, reason: str, restored: Setting | N
 
 
 def _complete(document: Document) -> Document:
-    """With every key: a key that is left out equals one that is empty."""
+    """Fill in every key: a key that is left out equals one that is empty."""
     return {name: {**registry.PARTS[name], **fields} for name, fields in document.items()}
 
 

@@ -109,7 +109,7 @@ def _ca_file(authorities: str) -> str | None:
 
 
 def _transfer_config() -> Any:
-    """Few parts at once, so that a package of gigabytes needs no more memory than they do."""
+    """Send few parts at once, so that a package of gigabytes needs no more memory than they do."""
     from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]
 
     config = TransferConfig(multipart_chunksize=MAX_IN_MEMORY, max_concurrency=4)

@@ -41,7 +41,7 @@ def _with_saved_secrets(name: str, fields: Fields, saved: Fields, errors: list[F
 
 
 def _server(name: str, fields: Fields) -> tuple[Any, ...]:
-    """Where the secrets of an integration are sent."""
+    """Return where the secrets of an integration are sent."""
     if name == "package_store":
         return fields.get("kind"), fields.get("endpoint", ""), fields.get("bucket", "")
     address = urlsplit(fields.get("url", ""))

@@ -20,7 +20,7 @@ class Message:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """{"code": …, "params": {…}}, as rows keep it. `from_json` is the way back."""
+        """Return {"code": …, "params": {…}}, as rows keep it. `from_json` is the way back."""
         return {"code": self.code, "params": json_params(self.params)}
 
     @classmethod
@@ -29,7 +29,7 @@ class Message:
 
 
 def json_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON values: messages inside become {"code", "params"}."""
+    """Return parameters as JSON values: messages inside become {"code", "params"}."""
     return {name: _to_json(value) for name, value in params.items()}
 
 

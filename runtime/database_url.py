@@ -20,7 +20,7 @@ _UNITS = {"": 1, "ms": 1, "s": 1000, "min": 60_000}
 
 
 def database(name: str, default: str, pool_size: int) -> dict:
-    """`sqlite:///path` or `postgresql://user:password@host:port,host:port/name?option=value`."""
+    """Parse `sqlite:///path` or `postgresql://user:password@host:port,host:port/name?option=value`."""
     value = env.secret(name, default)
     scheme = value.partition("://")[0]
     if scheme == "sqlite":
@@ -107,7 +107,7 @@ def _read(name: str, value: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _check_hosts(name: str, parts: dict[str, str]) -> None:
-    """Several hosts are tried in turn, by default until one accepts writes."""
+    """Check hosts and ports. Several hosts are tried in turn, by default until one accepts writes."""
     hosts, ports = parts.get("host", "").split(","), parts.get("port", "").split(",")
     for port in ports:
         if port and not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):

@@ -9,7 +9,7 @@ COMMAND_THRESHOLD = 300_000  # new objects before a collection: about 50 MB
 
 @contextmanager
 def short_lived_process() -> Iterator[None]:
-    """Context of a command that loads much and soon ends: collections took a third of its time.
+    """Collect garbage rarely in a command that loads much and soon ends: collections took a third of its time.
 
     There is no collection at the end either. Files are closed and atexit handlers run as always.
     """

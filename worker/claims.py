@@ -102,7 +102,7 @@ def _has_work() -> tuple[bool, bool, bool]:
 
 
 def _expired_leases(held: list[int], most: int) -> list[int]:
-    """Operations whose lease ran out, and unknown ones whose time has come to be asked."""
+    """Find operations whose lease ran out, and unknown ones whose host is to be asked again."""
     if most <= 0:
         return []
     rows = (
@@ -154,9 +154,9 @@ def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
 
 
 def _drop_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
-    """Those of these operations that may start, and the events of those that never will, because their host or their
-    service was given to another team. These end here, and free their instances; their deployments are locked already.
-    """
+    """Return those of these operations that may start, and the events of those that never will, because their host or
+    their service was given to another team. These end here, and free their instances; their deployments are locked
+    already."""
     closed_sql = statements.CLOSED.replace(":ids", placeholders(numbers)).replace(":closed", tenancy.CLOSED)
     closed = {number for (number,) in fetch_all(closed_sql, *numbers, Action.DELETE)}
     if not closed:
@@ -199,7 +199,7 @@ def _mark_running(owner: str, expired_ids: list[int], due_ids: list[int], task_i
 
 
 def _loaded(numbers: list[int], owner: str) -> list[Operation]:
-    """With all that their threads need. What many of them share is read once, and is one object."""
+    """Load operations with all that their threads need. What many of them share is read once, and is one object."""
     mine = Operation.objects.filter(pk__in=numbers, owner=owner, status=OperationStatus.RUNNING)
     sent = Operation.objects.filter(
         instance_id_snapshot=Outer("instance_id_snapshot"),

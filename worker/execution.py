@@ -66,7 +66,7 @@ def process_writer() -> BatchWriter:
 
 
 def work(task_id: str = "") -> int:
-    """Carries out what is due until nothing is. Returns how many operations that were.
+    """Carry out what is due until nothing is. Return how many operations that were.
 
     A message costs a worker as much as a small operation, so each is answered by a pool: by this thread, and by others
     beside it where more is due.
@@ -123,7 +123,7 @@ class _Observer:
 
 
 def _with_log_context(writer: BatchWriter, claim: Claim, task_id: str) -> Claim | None:
-    """Brings one operation to its end, and answers with the next one that is due."""
+    """Bring one operation to its end; return the next one that is due."""
     operation = claim.operation
     threading.current_thread().name = f"operation-{operation.pk}"
     with log_context(

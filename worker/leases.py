@@ -24,7 +24,7 @@ Name = tuple[int, int]  # an operation and its fence
 
 
 def owned(owner: str, held: dict[int, Progress], renew: bool, around: bool = False) -> set[Name]:
-    """Those that may be written now. A late worker finds itself out here; with `renew` the leases are renewed."""
+    """Return those that may be written now. A late worker is found out here; with `renew` the leases are renewed."""
     if renew and not around:
         _renew(owner, held)
     kept = set(_rows_owned(owner, held, for_update("o", skip_locked=around)))

@@ -74,7 +74,7 @@ class Mailbox:
         return results, requests
 
     def put_back(self, results: Results) -> None:
-        """Results that could not be written go before those that came since."""
+        """Put results that could not be written before those that came since."""
         with self._change:
             self._results = results + self._results
 

@@ -131,11 +131,11 @@ class Progress:
         self._stream = Stream(self.mask)
 
     def hide(self, mask: Mask) -> None:
-        """From now on; before anything is taken in."""
+        """Hide secrets from now on; call it before anything is taken in."""
         self.mask, self._stream = mask, Stream(mask)
 
     def heartbeat(self) -> None:
-        """Its thread is alive, and is the one that calls."""
+        """Note that its thread is alive, and is the one that calls."""
         self.heard, self.thread = monotonic(), threading.get_ident()
 
     def plan(self, names: Iterable[str]) -> None:

@@ -60,7 +60,7 @@ class Sweeper:
 
 
 def pace() -> float:
-    """Seconds from one sweep to the next. Where no message wakes this process, the sweep is all that finds work."""
+    """Return the seconds to the next sweep. Where no message wakes this process, the sweep is all that finds work."""
     return settings.SWEEP_INTERVAL if broker_connection else min(settings.SWEEP_INTERVAL, MAX_PAUSE_WITHOUT_BROKER)
 
 
@@ -74,7 +74,7 @@ def _run_claimed() -> None:
 
 
 def sweep() -> int:
-    """One sweep, all of it."""
+    """Run one sweep, all of it."""
     found = count_due()
     tidy()
     return found
@@ -124,7 +124,7 @@ def update_heartbeat() -> None:
 
 
 def _count_claimable(most: int) -> int:
-    """How many operations are due and not claimed, or claimed and not kept alive; counted no further than `most`."""
+    """Count operations that are due and not claimed, or claimed and not kept alive; stop at `most`."""
     if most <= 0:
         return 0
     rows = Operation.objects.filter(
@@ -140,7 +140,7 @@ def _count_claimable(most: int) -> int:
 
 
 def _close_finished_deployments() -> None:
-    """Deployments that are open although none of their operations is: moved on, should that ever have been missed."""
+    """Move on deployments that are open although none of their operations is, should that ever have been missed."""
     stuck = list(
         Deployment.objects.filter(status__in=DEPLOYMENT_OPEN)
         .exclude(Exists(Operation.objects.filter(deployment=OuterRef("pk"), status__in=OPERATION_OPEN)))

@@ -78,7 +78,7 @@ _FIELDS = (
 
 
 def _write(operations: list[Operation]) -> None:
-    """Those that ended alike, which on a good day is all of them, in one plain statement; the rest in another."""
+    """Write those that ended alike, on a good day all of them, in one plain statement; the rest in another."""
     alike: dict[str, list[Operation]] = {}
     for operation in operations:
         alike.setdefault(repr([getattr(operation, name) for name in _FIELDS]), []).append(operation)
@@ -105,7 +105,7 @@ def _as_row(result: OperationResult, now: datetime) -> Operation:
 
 
 def _schedule_retry(row: Operation, error: Message | None, now: datetime) -> None:
-    """Later and later; past the deadline the instance is let go, with the truth in its error.
+    """Schedule the next try, later and later. Past the deadline the instance is let go, with the truth in its error.
 
     That is safe because the next operation on the instance has a higher fence and settles the old run first.
     """
@@ -121,7 +121,7 @@ def _schedule_retry(row: Operation, error: Message | None, now: datetime) -> Non
 
 
 def _release_instances(ended: list[Operation]) -> None:
-    """Instances of ended operations: unlocked, with what runs there now. A lock that is not ours is left alone."""
+    """Unlock instances of ended operations, with what runs there now. A lock that is not ours is left alone."""
     groups: dict[tuple[str, int], list[Operation]] = {}
     for operation in ended:
         if operation.status == OperationStatus.SUCCEEDED:

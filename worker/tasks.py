@@ -44,7 +44,7 @@ class Shop(bootsteps.StartStopStep):
         log.info("this worker carries out what is due")
 
     def stop(self, worker: Worker) -> None:
-        """Nothing: it was told by the signal, before Celery began to wait for its own threads."""
+        """Do nothing: the signal has stopped it, before Celery began to wait for its own threads."""
 
 
 app.steps["worker"].add(Shop)

@@ -65,7 +65,7 @@ class BatchWriter:
         return [] if self.stopping else self._mailbox.ask(None, ClaimRequest(most, task_id))[1]
 
     def report(self, progress: Progress) -> None:
-        """Something is to be written about an operation; it will be, within a tick or two."""
+        """Note that an operation has something to write; it is written within a tick or two."""
         self._mailbox.notify(progress)
 
     def finish(self, result: OperationResult) -> bool:
@@ -90,7 +90,7 @@ class BatchWriter:
         return self._mailbox.in_flight()[number]
 
     def stop(self) -> None:
-        """Claims nothing more; operation threads are told to leave their hosts to go on by themselves."""
+        """Claim nothing more, and let operation threads leave their hosts to go on by themselves."""
         self.stopping = True
         self._mailbox.wake()
 
@@ -103,7 +103,7 @@ class BatchWriter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Nothing is written inside: what comes together then is written together."""
+        """Write nothing inside: what comes together then is written together."""
         with self._write_lock:
             yield
 
@@ -173,8 +173,8 @@ class BatchWriter:
     def _write_skipping_locked(
         self, held: dict[int, Progress], awaiting: list[Progress], results: Results, renew: bool
     ) -> None:
-        """Rows are held by others: that must not keep the other leases from being renewed. First those, then the
-        progress, then each result by itself. One that was waited for in vain is the last one the next time."""
+        """Write around rows that others hold, which must not keep the other leases from being renewed. First those,
+        then the progress, then each result by itself. One that was waited for in vain is the last one the next time."""
         rest = list(results)
         try:
             self._write_together(held, [], [], renew, around=True)

@@ -247,7 +247,7 @@ def trust_host(request: HttpRequest, id: base.PathId, body: TrustRequest) -> Hos
 
 
 def serialize(host: Asset, hidden: Collection[int] = ()) -> HostOut:
-    """`hidden`: ids of jump hosts that the caller may not see."""
+    """Return the host as the API shows it. `hidden`: ids of jump hosts that the caller may not see."""
     derived = {"fingerprint", "offered_fingerprint", "jump_host_id", "teams", "last_error_code", "last_error_params"}
     error = host.last_error_message or {}
     return HostOut.model_construct(

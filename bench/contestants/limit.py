@@ -31,5 +31,5 @@ def prepare(folder: Path, hosts: Hosts) -> Path:
 
 
 def command(script: Path, hosts: Path, package: Path, version: str) -> list[str]:
-    """`hosts` is a file with one address a line."""
+    """Return the command line. `hosts` is a file with one address a line."""
     return ["xargs", "-a", str(hosts), "-P", str(AT_ONCE), "-n", "1", "sh", str(script), str(package), version]

@@ -14,7 +14,7 @@ STEPS = (
 
 
 def upload(root: str, host: str, version: str) -> str:
-    """Where a tool that uploads puts the package."""
+    """Return where a tool that uploads puts the package."""
     return f"{root}/{host}/tmp/{version}.tar.gz"
 
 
@@ -25,6 +25,6 @@ def commands(root: str, host: str, version: str) -> tuple[str, list[str]]:
 
 
 def one_command(root: str, host: str, version: str) -> str:
-    """All of it as one command, for a package that was uploaded before."""
+    """Return all of it as one command, for a package that was uploaded before."""
     before, steps = commands(root, host, version)
     return " && ".join([before, *(step.partition("; ")[2] for step in steps)])

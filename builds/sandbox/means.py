@@ -84,7 +84,7 @@ class Finder:
 
 
 def look(wanted: str, network: str) -> SandboxSupport:
-    """`wanted` is one of SETTINGS, `network` one of NETWORKS."""
+    """Look for what isolates builds here. `wanted` is one of SETTINGS, `network` one of NETWORKS."""
     root = os.geteuid() == 0
     base = _base()
     if wanted == OFF:

@@ -20,7 +20,7 @@ def _search(label: Any, placeholder: Any) -> forms.CharField:
 
 
 def _choice(label: Any, every: Any, words: Iterable[str], more: Iterable[tuple[str, Any]] = ()) -> forms.ChoiceField:
-    """`words`: values that are words of the API; `more`: other values with their labels."""
+    """Make a choice. `words`: values that are words of the API; `more`: other values with their labels."""
     choices = [("", every), *more, *((word, lazy(term, str)(word)) for word in words)]
     return forms.ChoiceField(label=label, required=False, choices=choices)
 

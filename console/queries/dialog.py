@@ -82,7 +82,7 @@ def _refusal(of: Destinations, row: MicroServiceVersion) -> str:
 
 
 def between(service: MicroService, first: int, last: int) -> tuple[int, list[MicroServiceVersion]]:
-    """How many versions lie after one and up to the other, and the newest of them, with their notes. Two queries."""
+    """Count the versions after one and up to the other; return also the newest, with their notes. Two queries."""
     rows = MicroServiceVersion.objects.filter(microservice=service, pk__gt=min(first, last), pk__lte=max(first, last))
     return rows.count(), list(rows.order_by("-pk")[:BETWEEN])
 

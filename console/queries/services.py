@@ -65,7 +65,7 @@ def version(of: MicroService, number: int) -> MicroServiceVersion:
 
 
 def overview(of: MicroService) -> Overview:
-    """Three queries."""
+    """Summarize a service in three queries."""
     built = MicroServiceVersion.objects.filter(microservice=of).aggregate(
         n=Count("pk"),
         least=Min("pk", filter=Q(status=BuildStatus.SUCCESS)),

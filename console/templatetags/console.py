@@ -328,7 +328,7 @@ def control(field: BoundField) -> SafeString:
 
 @register.filter
 def is_link(url: str) -> bool:
-    """Whether an untrusted URL may be a link: never javascript: or data:."""
+    """Return whether an untrusted URL may be a link: never javascript: or data:."""
     return url.startswith(("https://", "http://"))
 
 

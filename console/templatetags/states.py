@@ -21,7 +21,7 @@ def is_unbuilt(version: MicroServiceVersion) -> bool:
 
 @register.filter
 def takes_package(version: MicroServiceVersion) -> bool:
-    """Whether a package may still be uploaded."""
+    """Return whether a package may still be uploaded."""
     return version.status in BUILD_TRANSITIONS
 
 

@@ -183,12 +183,12 @@ def render_list(request: HttpRequest, whole: str, rows: str, context: dict[str, 
 
 
 def wants_next_rows(request: HttpRequest) -> bool:
-    """Whether the page's script asks for the rows after the last one shown, not for all rows again."""
+    """Return whether the page's script asks for the rows after the last one shown, not for all rows again."""
     return bool(request.headers.get("HX-Request") and request.GET.get("after") and "rows" not in request.GET)
 
 
 def page_size(request: HttpRequest, default: int, maximum: int) -> int:
-    """How many rows to return: a page, or as many as the page that is refreshed shows by now."""
+    """Return how many rows to show: a page, or as many as the page that is refreshed shows by now."""
     return min(maximum, max(default, parse_number(request.GET.get("rows", "")) or 0))
 
 

@@ -51,7 +51,7 @@ class Rendering:
     outcome: HttpResponse | Problem | None = None
 
     def serves(self, seen: int) -> bool:
-        """Whether it shows every event up to `seen`."""
+        """Return whether it shows every event up to `seen`."""
         return self.outcome is not None and self.newest >= seen
 
     @property
@@ -120,7 +120,7 @@ def respond(request: HttpRequest, caller: Caller, view: Callable[[HttpRequest, C
 
 
 def form_values(request: HttpRequest) -> dict[str, str]:
-    """Context processor: a key for forms (console/once.py); placeholders for key and token in a shared fragment."""
+    """Provide a key for forms (console/once.py); in a shared fragment, placeholders for key and token."""
     return (
         {"key": KEY_PLACEHOLDER, "csrf_token": TOKEN_PLACEHOLDER}
         if isinstance(request, AnonymousRequest)

@@ -61,7 +61,7 @@ def _start(
 def _dialog(
     request: HttpRequest, caller: Caller, destinations: dialog.Destinations, form: VersionChangeForm
 ) -> dict[str, Any]:
-    """Everything that the dialog shows."""
+    """Return everything that the dialog shows."""
     version, action = destinations.version, destinations.action
     find = query(request, "find")["find"]
     offer = dialog.offer(destinations, form["dest_version"].value(), find)
@@ -111,7 +111,7 @@ def _subject(destinations: dialog.Destinations, form: VersionChangeForm, find: s
 
 
 def _part(request: HttpRequest, destinations: dialog.Destinations, form: VersionChangeForm) -> HttpResponse:
-    """Only a list that the page's script requests: versions that were searched for, or the next rows of a list."""
+    """Render one list that the page's script requests: versions that were searched for, or the next rows of a list."""
     words = query(request, "part", "find", "after")
     context = _subject(destinations, form, words["find"])
     if words["part"] == "versions":

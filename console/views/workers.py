@@ -10,7 +10,7 @@ from .decorators import page, query, render_list
 
 @page(look="admin")
 def worker_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """`task`: the id of one task, as an operation's page links to it."""
+    """Show the workers. `task`: the id of one task, as an operation's page links to it."""
     params = query(request, "task", "after")
     processes = workers.workers()
     context = {

@@ -66,7 +66,7 @@ BACK = 'echo "in traffic: $VERSION" >> "$SHARED/traffic.log"\n'
 
 
 def _may_misbehave(step: str) -> str:
-    """Only the demo's service needs this line: it lets `python -m demo.misbehave` make a step fail or hang."""
+    """Return a line that only the demo's service needs: it lets `python -m demo.misbehave` make a step fail or hang."""
     return f'at={step}; [ ! -e "$SHARED/misbehave" ] || . "$SHARED/misbehave"\n'
 
 

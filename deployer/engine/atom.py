@@ -127,7 +127,7 @@ class Atom:
         return [{key: getattr(step, key) for key in keys} for step in self.steps]
 
     def to_json(self) -> dict:
-        """Plain data for a JSON column; `from_json` makes the same atom of it."""
+        """Return plain data for a JSON column; `from_json` makes the same atom of it."""
         return asdict(self)
 
     @classmethod

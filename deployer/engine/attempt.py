@@ -223,7 +223,7 @@ class Attempt:
             raise SlowShell(where=self._where, seconds=round(self._closing - self._started))
 
     def _may_leave(self) -> bool:
-        """Not before the program has spoken: one that begins only after we have left would not be cancelled."""
+        """Return whether the program has spoken: one that begins only after we have left would not be cancelled."""
         return self._events or time.monotonic() - self._started > deadlines.before_cancel(self._where)
 
 

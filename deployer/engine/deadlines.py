@@ -19,7 +19,7 @@ _lock = threading.Lock()
 
 
 def patience(where: str) -> float:
-    """Seconds to wait for a program's first word."""
+    """Return the seconds to wait for a program's first word."""
     return min(MOST, max(FIRST, 2 * needed(where)))
 
 
@@ -28,7 +28,7 @@ def before_cancel(where: str) -> float:
 
 
 def for_check(where: str) -> float:
-    """Seconds that a host check takes longer for it than for others."""
+    """Return the additional seconds of a host check there."""
     return min(MOST_FOR_CHECK, 2 * needed(where)) if needed(where) > SLOW else 0.0
 
 

@@ -48,7 +48,7 @@ class Endpoint:
 
 
 def shares(endpoint: Endpoint, deadline: float) -> Limits:
-    """Each wait's part of `deadline` seconds: three for every server on the way, and one to look around."""
+    """Return each wait's part of `deadline` seconds: three for every server on the way, and one for the probe."""
     hops, hop = 1, endpoint
     while hop.jump is not None:
         hops, hop = hops + 1, hop.jump
@@ -77,12 +77,12 @@ def host_key_blob(host_key: str) -> bytes:
 
 
 def host_key_text(blob: bytes) -> str:
-    """`ssh-ed25519 AAAA…` from the key's bytes."""
+    """Return `ssh-ed25519 AAAA…` from the key's bytes."""
     name = blob[4 : 4 + int.from_bytes(blob[:4], "big")].decode("ascii", "replace")
     return f"{name} {base64.b64encode(blob).decode()}"
 
 
 def fingerprint(host_key: str) -> str:
-    """`SHA256:…`, as `ssh-keygen -lf` prints it. Raises ValueError where the text is no public key."""
+    """Return `SHA256:…`, as `ssh-keygen -lf` prints it. Raise ValueError where the text is not a public key."""
     digest = hashlib.sha256(host_key_blob(host_key)).digest()
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")

@@ -95,5 +95,5 @@ def _is(text: str, kinds: Sequence[re.Pattern[str]]) -> bool:
 
 
 def _indented(line: str) -> str:
-    """With the blanks it begins with, which tell a frame from a message."""
+    """Return the line with the blanks it begins with, which tell a frame from a message."""
     return _SEQUENCE.sub("", line[-LONGEST:]).rstrip("\r").rpartition("\r")[2]

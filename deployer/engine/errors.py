@@ -120,7 +120,7 @@ class BadCredential(WireError):
     internal = ("about",)
 
     def __init__(self, name: str, /, remedy: str = "key_forms", about: str = "secret", **params: Any):
-        """`name`: of the reason. `about`: the field of the credential that is wrong."""
+        """Take the reason's `name`. `about`: the field of the credential that is wrong."""
         super().__init__(reason=reason(name, **params), remedy=Message(f"remedy.{remedy}"), about=about)
 
     @property

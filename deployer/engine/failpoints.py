@@ -62,7 +62,7 @@ class HostFailpoint(StrEnum):
 
 
 def _pass(point: Failpoint) -> None:
-    """Production: nothing."""
+    """Do nothing, as in production."""
 
 
 def _die_or_stop(point: Failpoint) -> None:

@@ -138,7 +138,7 @@ class JournalReader:
         self.signed = False  # a line of our program came, an event or an answer (runner/variables.sh)
 
     def feed(self, data: bytes) -> list[JournalEvent]:
-        """Events whose lines were completed by `data`."""
+        """Return the events whose lines were completed by `data`."""
         *lines, rest = (self._rest + data).split(b"\n")
         events, noise = [], []
         if self._skipping and lines:

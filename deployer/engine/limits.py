@@ -25,14 +25,14 @@ _ORDER = {Kind.STARTED: 0, Kind.DONE: 1, Kind.FAILED: 1, Kind.UNDOING: 2, Kind.U
 
 
 def max_output(atom: Atom) -> int:
-    """Bytes of output that an operation has, at most: head, tail, and the line between them."""
+    """Return the bytes of output that an operation has at most: head, tail, and the line between them."""
     limits = DEFAULT_LIMITS | atom.limits
     return limits["output_head"] + limits["output_tail"] + MARKER
 
 
 def max_seconds(atom: Atom, package: Package | None = None) -> float:
-    """Seconds after which a run must have ended that keeps the limits of its steps and of their undos. Generous: a host
-    that is slow where no limit counts is not cut off."""
+    """Return the seconds after which a run must have ended that keeps the limits of its steps and of their undos.
+    Generous: a host that is slow where no limit counts is not cut off."""
     usual = (DEFAULT_LIMITS | atom.limits)["step_timeout"]
     size = max(atom.size, package.size if package else 0)
     total = SLACK
@@ -48,7 +48,7 @@ def max_seconds(atom: Atom, package: Package | None = None) -> float:
 
 
 def seconds_to_send(size: int) -> float:
-    """Seconds that `size` bytes of a package may take on their way."""
+    """Return the seconds that sending `size` bytes of a package may take."""
     return 60 + size / SLOWEST
 
 
@@ -75,7 +75,7 @@ class Expected:
         self._ended = False
 
     def check(self, event: JournalEvent, known: bool) -> None:
-        """`known`: an event with this number, or a higher one, was there before. Raises DoesNotFit."""
+        """Check an event. `known`: one with its number, or a higher one, was there before. Raise DoesNotFit."""
         now = self._clock()
         if not now - PAST <= event.at <= now + FUTURE:
             raise DoesNotFit("wrong_time")

@@ -86,9 +86,9 @@ def probe(
     mark: str = "",
     instead_of: str = "",
 ) -> Finding:
-    """Answers within `deadline` seconds, whatever the host does, and so much later as its login shell is known to need
-    (`pace.for_check`). Never changes what is pinned. `users`: whom services run as there. `mark` is left in the folder
-    where it has none, or has `instead_of`."""
+    """Probe the host within `deadline` seconds, whatever it does, and so much later as its login shell is known to need
+    (`deadlines.for_check`). Never change what is pinned. `users`: whom services run as there. `mark` is left in the
+    folder where it has none, or has `instead_of`."""
     end = time.monotonic() + deadline + deadlines.for_check(endpoint.where)
     limits, nonce = shares(endpoint, deadline), secrets.token_hex(8)
     try:
@@ -197,7 +197,7 @@ def judge(
 
 
 def _try_copies(finding: Finding, connection: Connection, endpoint: Endpoint, limits: Limits, end: float) -> None:
-    """No hindrance where it does not work: packages then go over each host's own connection."""
+    """Try whether the host can serve packages. If not, that is no hindrance: they go over hosts' own connections."""
     if endpoint.package_port:
         why = check.why_not_given(connection, endpoint, end)
         finding.serves_packages = not why

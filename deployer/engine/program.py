@@ -71,7 +71,7 @@ class Run:
 
 
 def quote(value: str) -> str:
-    """`value` as one word of shell text, whatever is in it. Raises ValueError for NUL, which no shell can hold."""
+    """Quote `value` as one word of shell text, whatever is in it. Raise ValueError for NUL, which no shell can hold."""
     if "\0" in value:
         raise ValueError("must not contain a NUL byte")
     return "'" + value.replace("'", "'\\''") + "'"
@@ -180,7 +180,7 @@ def body(fetching: bool = False, run_as: bool = False) -> str:
 
 
 def part(name: str) -> str:
-    """One file of runner/, without comments and blank lines."""
+    """Return one file of runner/, without comments and blank lines."""
     # Not splitlines: it takes the separators of the journal (runner/variables.sh) for ends of lines.
     lines = (resources.files(__package__) / "runner" / f"{name}.sh").read_text("ascii").split("\n")
     if failpoints.ARMED:

@@ -34,7 +34,7 @@ class ProgramInput:
         return self._piece
 
     def taken(self, count: int) -> int:
-        """So much of the piece is on its way. Returns how much of that was package."""
+        """Note that so much of the piece is on its way. Return how much of that was package."""
         self.touched = True
         self._piece = self._piece[count:]
         if not self._of_package and not self._piece:

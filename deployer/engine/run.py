@@ -92,7 +92,7 @@ class RunSupervisor:
             self._pause(decision.pause)
 
     def _attempt(self, mode: Mode) -> AttemptResult:
-        """One program on the host, from its start until there is nothing more to hear."""
+        """Run one program on the host, from its start until there is nothing more to hear."""
         connection = lost = None
         try:
             connection = self._connected()

@@ -79,7 +79,7 @@ def normalised(name: str) -> str:
 
 
 def decode(data: bytes, encoding: str = "") -> str:
-    """One line, or a few. What is valid in no encoding that comes into question has U+FFFD in its place."""
+    """Decode one line, or a few. What is valid in no encoding that comes into question has U+FFFD in its place."""
     if encoding and encoding != "utf-8":
         try:
             return data.decode(encoding)
@@ -106,7 +106,7 @@ def _recognised(sample: bytes) -> str:
 
 
 def _is_utf8(line: bytes) -> bool:
-    """Also where the last character was cut off."""
+    """Return whether the line is UTF-8, also where the last character was cut off."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(line)
     except UnicodeDecodeError:
@@ -133,7 +133,7 @@ _MARKS = (("\u3000", "\u303f"), ("\uff00", "\uff5e"), ("\u2010", "\u2026"), ("\u
 
 
 def _is_chinese(sample: bytes) -> bool:
-    """Most characters are of the first level of GB 2312, which has the everyday ones."""
+    """Return whether most characters are of the first level of GB 2312, which has the everyday ones."""
     letters = _letters(sample, "gb18030")
     return bool(letters) and _everyday(letters, "gb2312", 0xB0, 0xD7) and not _is_korean(sample)
 
@@ -150,7 +150,7 @@ def _everyday(letters: str, codec: str, first: int, last: int) -> bool:
 
 
 def _is_korean(sample: bytes) -> bool:
-    """Chinese bytes make Korean syllables too, about six in ten of them; so it takes some, and nearly all."""
+    """Require some Korean syllables, and little else: Chinese bytes make such syllables too, about six in ten."""
     letters = _letters(sample, "cp949")
     return len(letters) >= 8 and _share(letters, _HANGUL, *_MARKS) > 0.95 and b" " in sample
 
@@ -170,7 +170,7 @@ _FITS: dict[str, Callable[[bytes], bool]] = {
 
 
 def _is_western(sample: bytes) -> bool:
-    """Words of ASCII letters with some letters among them that are the same in every encoding of their kind."""
+    """Look for words of ASCII letters and a few others that are the same in every encoding of their kind."""
     words = [word for word in _WORD.findall(sample) if not word.isascii()]
     high = sum(byte > 0x7F for word in words for byte in word)
     return (

@@ -87,7 +87,7 @@ def dial(endpoint: Endpoint, seconds: float) -> socket.socket:
 
 
 def resolved(address: str, port: int, seconds: float) -> list[tuple]:
-    """Where a name leads now: [(family, socket address)]. A name is looked up each time; an address stands for itself.
+    """Return where a name leads now: [(family, socket address)]. It is looked up each time, unless it is an address.
 
     The system's resolver knows no limit of ours and may ask silent servers for a minute, so it is left to a thread.
     Raises OSError (TimeoutError after `seconds`) or UnicodeError.

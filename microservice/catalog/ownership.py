@@ -13,7 +13,7 @@ from .secrets import BUILD_SECRET_FIELDS
 
 
 def check_create(caller: Caller, team: Team | None) -> None:
-    """Administrators create services of any team or none, owners those of their own teams. Raises 403."""
+    """Let administrators create services of any team or none, owners those of their own teams. Raise 403."""
     if caller.services:
         raise refused("forbidden.create_service_by_token")
     if not (caller.owns(team.pk) if team else caller.may("admin")):
@@ -21,7 +21,7 @@ def check_create(caller: Caller, team: Team | None) -> None:
 
 
 def check_assign(caller: Caller, team: Team | None) -> None:
-    """Owners may assign a service to another team of theirs; only administrators take it out of all teams."""
+    """Let owners assign a service to another team of theirs, and only administrators take it out of all teams."""
     if not (caller.owns(team.pk) if team else caller.may("admin")):
         raise refused("forbidden.assign_service")
 

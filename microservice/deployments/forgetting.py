@@ -66,7 +66,7 @@ def archive_host(caller: Caller, host: Asset, reason: str, forget_instances: boo
 
 
 def _forget(caller: Caller, which: Q, reason: str) -> list[dict[str, Any]]:
-    """In the caller's transaction. Locks in the order of all others: deployments, operations, instances."""
+    """Forget in the caller's transaction. Lock in the order of all others: deployments, operations, instances."""
     rows = MicroServiceInstance.objects.filter(which)
     places = set(rows.values_list("microservice_id", "host_id"))
     waiting = _waiting(places)

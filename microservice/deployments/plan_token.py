@@ -61,7 +61,7 @@ def _frame(deployment: Deployment, adopt: bool) -> str:
 
 
 def _hashes(rows: Iterable[MicroServiceInstance]) -> dict[str, str]:
-    """For each target (its host's id) a hash of all that its plan depends on: version, variables of commands, host."""
+    """Hash, for each target (its host's id), all that its plan depends on: version, variables of commands, host."""
     return {
         str(row.host_id): _short_hash(
             [getattr(row, name) for name in _INSTANCE_FIELDS] + [getattr(row.host, name) for name in _HOST_FIELDS]

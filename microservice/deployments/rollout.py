@@ -226,7 +226,7 @@ class InFlight:
 def choose(
     candidates: Iterable[Due], running: InFlight, limits: Limits, most: int, free: int, reserve: int
 ) -> list[Due]:
-    """Which operations start now: at most `most`, fairly between deployments and within every limit.
+    """Choose which operations start now: at most `most`, fairly between deployments and within every limit.
 
     Fair: each turn goes to the deployment that has the fewest in flight. So that a long deployment cannot fill every
     slot with slow commands, the last `reserve` of the `free` slots go only to deployments with nothing in flight.

@@ -55,7 +55,7 @@ def _with_server(connection: ssh.Connection, jump: Endpoint, end: float, then: C
 
 
 def script(jump: Endpoint, token: str, nonce: str) -> bytes:
-    """Asks the server for nothing, with the tool that an operation would take; prints `NONCE TOOL STATUS`."""
+    """Return a script that asks the server for nothing, with an operation's own tool; it prints `NONCE TOOL STATUS`."""
     return f"""_SIZE=0 _SHA=check _file=/dev/null _tool=''
 _uptime() {{ :; }}
 {program.part("fetch")}

@@ -168,7 +168,7 @@ _shelves: dict[Endpoint, JumpCache] = {}
 
 
 def has_jump_cache(endpoint: Endpoint) -> bool:
-    """Whether this host's own jump host may keep copies for it. One farther away it may not reach at all."""
+    """Return whether this host's own jump host may keep copies for it. One farther away it may not reach at all."""
     return endpoint.jump is not None and endpoint.jump.package_port > 0
 
 

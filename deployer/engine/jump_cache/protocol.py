@@ -58,8 +58,8 @@ class CacheSession:
         return f"exec python3 -I -c 'import sys; exec(sys.stdin.buffer.read({len(server())}))'"
 
     def bring(self, package: Package, goes_on: Callable[[], bool]) -> bool:
-        """Sees to it that the copy is there. False: another worker is bringing it, or `goes_on` said no. Raises Refusal
-        where this package cannot be kept there."""
+        """Bring the copy there. False: another worker is bringing it, or `goes_on` returned False. Raise Refusal where
+        this package cannot be kept there."""
         self._give(f"have {package.sha256} {package.size}\n".encode())
         word, rest = self._word(ANSWER + package.size / HASHED)
         if word == "busy":
@@ -85,7 +85,7 @@ class CacheSession:
             raise self._ended()
 
     def _notice(self, package: Package, count: str) -> None:
-        """Another worker's sending counts as long as it gets on, and no longer than it may take."""
+        """Note another worker's sending. It counts as long as it makes progress, and no longer than it may take."""
         now = time.monotonic()
         seen, since, first = self._others.get(package.sha256, ("", now, now))
         self._others[package.sha256] = (count, now if count != seen else since, first)
@@ -93,7 +93,7 @@ class CacheSession:
             raise Refusal("another worker sends it there, and does not get on")
 
     def _send(self, package: Package, goes_on: Callable[[], bool]) -> str:
-        """Until it is there, or the server says that it takes no more. Answers with what is wrong with the store."""
+        """Send until it is there, or the server takes no more. Return what is wrong with the store."""
         until = time.monotonic() + seconds_to_send(package.size)
         try:
             with package.open() as file:

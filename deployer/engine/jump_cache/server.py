@@ -95,7 +95,7 @@ class CacheFolder:
         return os.path.join(self.folder, name)
 
     def share(self) -> None:
-        """Who is alone makes a new token. All hold the lock from here on, so it stays as it is read now."""
+        """Share the lock; first, a server that is alone makes a new token. From here on it stays as it is read now."""
         if self.alone:
             with open(self.path("token.new"), "w") as file:
                 file.write(secrets.token_hex(32))
@@ -133,7 +133,7 @@ class CacheFolder:
         return disk.f_bavail * disk.f_frsize
 
     def holds(self, sha: str) -> bool:
-        """Whether the copy is there and whole; one that is not is taken away."""
+        """Return whether the copy is there and whole; one that is not is taken away."""
         path = self.path(sha)
         try:
             if sha not in self.sound:
@@ -319,7 +319,7 @@ def answer(*words: object) -> None:
 
 
 def receive(cache: CacheFolder, sha: str, size: int) -> None:
-    """Answers a `have`, and takes the package in where it is not there."""
+    """Answer a `have`, and receive the package where it is not there."""
     part = None
     try:
         if cache.holds(sha):

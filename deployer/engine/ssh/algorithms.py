@@ -130,7 +130,7 @@ def theirs(parsed: Mapping[str, Sequence[str]]) -> Offer:
 
 
 def names(given: Sequence[str]) -> tuple[str, ...]:
-    """Those that can be names of algorithms: what a server says goes into errors."""
+    """Return those that can be names of algorithms: what a server says goes into errors."""
     return tuple(name for name in given if _NAME.match(name))
 
 
@@ -148,7 +148,7 @@ class Gap:
 
 
 def gaps(server: Offer, client: Offer) -> list[Gap]:
-    """Every list in which the two have nothing in common. A MAC is needed only where the cipher has none of its own."""
+    """List every kind in which the two have nothing in common. A MAC is needed only if the cipher has none itself."""
     found = []
     for name, here in vars(client).items():
         there = getattr(server, name)
@@ -158,7 +158,7 @@ def gaps(server: Offer, client: Offer) -> list[Gap]:
 
 
 def has_own_mac(server: Sequence[str], client: Sequence[str]) -> bool:
-    """Whether the cipher that is taken, the first of ours that the server has, needs no MAC."""
+    """Return whether the cipher that is taken, the first of ours that the server has, needs no MAC."""
     return "gcm" in next((name for name in client if name in server), "")
 
 
@@ -176,18 +176,18 @@ def _wanted(gap: Gap) -> str:
 
 
 def legacy_would_do(found: Sequence[Gap]) -> bool:
-    """Whether a host that is allowed legacy algorithms could be spoken to."""
+    """Return whether a host that is allowed legacy algorithms could be spoken to."""
     return all(set(gap.theirs) & set(_old(gap.what)) for gap in found)
 
 
 def old_in_use(names: Sequence[str]) -> list[str]:
-    """Those of the agreed algorithms that are not offered without legacy."""
+    """Return those of the agreed algorithms that are not offered without legacy."""
     modern = {name for each in fields(Offer) for name in getattr(MODERN, each.name)}
     return [name for name in dict.fromkeys(names) if name not in modern]
 
 
 def by_hand() -> list[str]:
-    """Options that add the old ones to what OpenSSH's client offers: as `ours(legacy=True)` does here."""
+    """Return options that add the old ones to what OpenSSH's client offers: as `ours(legacy=True)` does here."""
     # The name that clients before OpenSSH 8.5 know too.
     lists = {OPTIONS[name]: getattr(_OLD, name) for name in ("kex", "keys", "ciphers", "macs")}
     lists["PubkeyAcceptedKeyTypes"] = _OLD.keys

@@ -14,7 +14,7 @@ from .transport import Transport
 
 
 def incompatible(transport: Transport, endpoint: Endpoint) -> WireError:
-    """Nothing in common; or all but the pinned key's type, so that the host has lost that key."""
+    """Explain that nothing is in common; or all but the pinned key's type, so that the host has lost that key."""
     if transport.theirs is None:
         return TooOld(where=endpoint.where)
     ours = transport.ours
@@ -29,7 +29,7 @@ def incompatible(transport: Transport, endpoint: Endpoint) -> WireError:
 
 
 def key_changed(endpoint: Endpoint, offered: Message | str, key: str) -> KeyChanged:
-    """`offered` is its fingerprint, or words; `key` the whole of it."""
+    """Make the error. `offered` is the key's fingerprint, or words; `key` the whole of it."""
     pinned = fingerprint(endpoint.host_key) if endpoint.host_key else "-"
     return KeyChanged(where=endpoint.where, pinned=pinned, offered=offered, key=key)
 
@@ -50,7 +50,7 @@ def prove(transport: Transport, user: str, key: paramiko.PKey) -> list[str]:
 
 
 def not_accepted(transport: Transport, endpoint: Endpoint, key: paramiko.PKey | None) -> WireError:
-    """Tells a credential that is not known from one whose signatures are not taken."""
+    """Tell a credential that is not known from one whose signatures are not taken."""
     why = reason("not_accepted")
     if key is not None:
         said = transport.server_extensions.get("server-sig-algs", b"").decode("ascii", "replace")

@@ -128,7 +128,7 @@ def _after(data: bytes, at: int) -> int:
 
 
 def refusal(kind: str) -> BadCredential:
-    """For a key that can be read, and that is of no use here."""
+    """Make the error for a key that can be read, and that is of no use here."""
     if kind.startswith("sk-"):
         return BadCredential("hardware_key", "new_key")
     if kind in ("ssh-dss", "DSA"):

@@ -27,7 +27,7 @@ class BoundedPacketizer(paramiko.Packetizer):
         self._since = time.monotonic()
 
     def start_handshake(self, timeout: float) -> None:
-        """start_client has a limit of its own; a timer thread for each connection is not needed."""
+        """Start no timer thread for each connection: start_client has a limit of its own."""
 
     def _read_timeout(self, timeout: float) -> bytes:
         data = super()._read_timeout(timeout)

@@ -74,7 +74,7 @@ the scripts' words, static files, the API's description and its list of errors; 
 
 
 def concerning(route: str, scope: str, owners: bool) -> str:
-    """On what a right is needed: read from the address, whose parts name it."""
+    """Return on what a right is needed, read from the address, whose parts name it."""
     first = route.partition("/")[0]
     if "services/<" in route or (first in ("deployments", "operations") and "<" in route):
         return "the service"
@@ -88,7 +88,7 @@ def concerning(route: str, scope: str, owners: bool) -> str:
 
 
 def endpoints() -> Iterator[tuple[str, str, Needs]]:
-    """(route, method, what it needs) of each that has a caller."""
+    """Yield (route, method, what it needs) of each that has a caller."""
     for route, found in sorted(api.operations_by_route().items()):
         for method, operation in sorted(found.items()):
             needs = needs_of(operation.view_func)
@@ -97,7 +97,7 @@ def endpoints() -> Iterator[tuple[str, str, Needs]]:
 
 
 def pages() -> Iterator[tuple[str, PageNeeds]]:
-    """(address, what it needs) of each that asks who is there."""
+    """Yield (address, what it needs) of each that asks who is there."""
     for pattern in get_resolver("console.urls").url_patterns:
         if isinstance(pattern, URLPattern) and (needs := getattr(pattern.callback, "needs", None)):
             yield str(pattern.pattern), needs
