@@ -1,8 +1,9 @@
-"""Writes the figures of the last storm into docs/reliability.md: `python -m tests.storm.figures [storm.json]`."""
+"""Write the figures of the last storm into docs/reliability.md: `python -m tests.storm.figures [storm.json]`."""
 
 import json
 import re
 import sys
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ SECTION = re.compile(r"(<!-- storm: .*? -->\n).*?(<!-- end of storm -->)", re.DO
 
 
 def lines(storm: dict, day: str) -> str:
-    """The section's text: totals, promises and faults, as tables."""
+    """Return the section's text: totals and promises as tables, and the faults."""
     totals = {
         "faults": sum(storm["faults"].values()),
         "different crash points met": storm["crash_points_met"],
@@ -44,7 +45,7 @@ def lines(storm: dict, day: str) -> str:
                 "| --- | --- | --- | --- |",
                 *promises,
                 "",
-                f"Faults by kind: {faults}.",
+                *textwrap.wrap(f"Faults by kind: {faults}.", 120),
                 *(f"Not possible there: {line}." for line in storm["not_possible_here"]),
             ]
         )
