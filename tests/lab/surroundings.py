@@ -51,6 +51,7 @@ def _set() -> None:
         # For this process alone (tests/conftest.py): what tests make stands for other machines and other people.
         "UMASK": "022",
     }
+    (DATA_DIR / "static").mkdir()  # empty, as nothing is collected; WhiteNoise warns of a missing one
     owner = os.getpid()
     atexit.register(lambda: shutil.rmtree(DATA_DIR, ignore_errors=True) if os.getpid() == owner else None)
 
