@@ -12,6 +12,8 @@ gitlab         url, token, webhook_secret, projects (which team builds which: se
 jenkins        url, user, token, webhook_secret, projects
 registry       url, user, password
 proxies        http, https, no_proxy (list of host names)
+
+The API and the forms name these fields too: docs/decisions/0041-integration-fields-in-three-places.md.
 """
 
 import json
