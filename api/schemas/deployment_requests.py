@@ -69,7 +69,7 @@ class RevertRequest(Body):
     """Options of a deployment's revert."""
 
     mark_bad: StrictBool = Field(False, description="Mark the version that the instances leave as bad")
-    reason: StrictStr = Field("", max_length=256, description="Why it is bad")
+    reason: StrictStr = Field("", max_length=256, description="Reason the version is bad")
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
 
@@ -100,7 +100,7 @@ class VersionChangeRequest(Body):
         None, max_length=MAX_PLAN_TOKEN, description="From a dry run: refuse if anything has changed since"
     )
     mark_bad: StrictBool = Field(False, description="A revert only: mark the version that the instances leave as bad")
-    reason: StrictStr = Field("", max_length=256, description="Why it is bad")
+    reason: StrictStr = Field("", max_length=256, description="Reason the version is bad")
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
     def as_change(self, version: MicroServiceVersion, action: str) -> VersionChange:
