@@ -17,12 +17,12 @@ from console.views.decorators import PageNeeds
 from microservice.catalog.ownership import BUILD_FIELDS
 
 MEANS = {
-    "read": "look at services, what runs where, deployments and their output",
+    "read": "view services, what runs where, deployments and their output",
     "publish": "publish versions, start their builds, mark them bad",
     "deploy": "install, upgrade, revert, delete, retry, break locks, check hosts",
-    "build": "change what runs commands on build machines: " + ", ".join(sorted(BUILD_FIELDS)),
-    "tokens": "one's own account: make tokens and end them, end sessions; administrators also others'",
-    "admin": "of a team: change its services and its members; of the system: everything",
+    "build": "change the build fields, which run commands on build machines: " + ", ".join(sorted(BUILD_FIELDS)),
+    "tokens": "create and revoke the account's own tokens, end its sessions; administrators also those of others",
+    "admin": "on a team: change its services and members; on the system: everything",
 }
 # Fields that need a right of their own: (method, route, what is sent, the rights that it takes).
 FIELDS = (
@@ -33,43 +33,43 @@ FIELDS = (
 
 HEAD = """# Rights
 
-Who may do what. This file is made by `make rights` from the rules themselves; a test fails where it is stale, and
-another one (`tests/access/test_every_right.py`) tries each line of it: every endpoint and page, for every role and
-kind of token, on objects of the own team, of another team and of none.
+Who may do what. `make rights` generates this page from the rules in the code, and a test fails when it is out of date.
+`tests/access/test_every_right.py` tries each line: every endpoint and page, for every role and kind of token, on
+objects of the caller's team, of another team and of no team.
 
-- A person has a role in each team that took them in, and with it rights on what this team owns. What another team
-  owns is not there for them (404).
-- Services of no team: where there is no team at all, each account deploys them. Once there is one, each account has
-  `DEFAULT_ROLE` on them (none unless it is set), whatever its roles in teams. No owner of a team decides about
-  services of others, neither by taking people in nor by taking them out.
-- An account without any right sees its own account page, its tokens and its teams (none), and nothing else.
-- Administrators have every right on everything. An owner of a team is not an administrator of the system.
-- A token has of its owner's rights at that moment those that its scopes name. A token for named services has no
-  right beside them.
+- A person has a role in each team they are a member of, and its rights on what that team owns. What another team owns
+  does not exist for them (404).
+- Services without a team: while there are no teams, every account deploys them. As soon as there is one, every account
+  has `DEFAULT_ROLE` on them (none unless it is set), whatever its roles in teams. Owners of a team decide nothing about
+  these services.
+- An account without any right sees its own account page, its tokens and its (empty) list of teams, and nothing else.
+- Administrators have every right on everything. The owner of a team is not an administrator of the system.
+- A token has those of its owner's current rights that its scopes name. A token for named services has no rights
+  outside them.
 - `build` decides which commands run on the build machines that all services share. Owners have it on their services.
-  The scope `admin` includes it, but not in a token for named services: there it must be named.
-- `tokens` is everybody's in a browser session, also of an account without a role. A token has it only where its scopes
-  name it (`admin` does not include it); without it, it ends itself (`DELETE /tokens/<id>`) and no other.
+  The scope `admin` includes it, except in a token for named services, which must name it.
+- In a browser session everyone has `tokens`, also an account without a role. A token has it only where its scopes name
+  it (`admin` does not include it); without it, a token can revoke itself (`DELETE /tokens/<id>`) and no other.
 """
 API = """
 ## The API
 
-*of*: on what the right is needed. *the service*: the one that is named, or whose deployment, operation or instance
-is named. *anything*: on any service; what is then listed is what the caller may see. *own*: one's own, of everyone
-for administrators. *the system*: of the system as a whole, so administrators alone. *bound*: whether a token for
-named services may, where the right alone is not enough.
+*of*: what the right is needed on. *the service*: the one that is named, or whose deployment, operation or instance is
+named. *anything*: any service; a list then holds what the caller may see. *own*: the caller's own, and everyone's for
+administrators. *the system*: the whole system, so only administrators. *bound*: whether a token for named services may,
+where the right alone does not decide it.
 """
 CONSOLE = """
 ## The console
 
-A page is for people who are signed in, never for tokens. GET shows it, POST is what its forms send.
+Pages are for signed-in people, never for tokens. GET shows a page, POST submits its forms.
 """
 PUBLIC = """
 ## Without signing in
 
-`/healthz`, `/readyz` and `/metrics` (keep the last one inside: see nginx.conf), `/login/`, `/logout/`, `/language/`,
-the scripts' words, static files, the API's description and its list of errors; and
-`POST /api/v1/builds/{origin}/webhook`, which proves itself by a signature.
+`/healthz`, `/readyz` and `/metrics` (do not expose the last one: see nginx.conf), `/login/`, `/logout/`, `/language/`,
+the scripts' words, static files, the API's description and its list of error codes; and
+`POST /api/v1/builds/{origin}/webhook`, which is authenticated by a signature.
 """
 
 
@@ -122,7 +122,8 @@ def _roles() -> Iterator[str]:
             for scope in SCOPES
         ],
     )
-    yield "\nOn what the own team owns. On what another team owns: none. On what no team owns: `DEFAULT_ROLE`'s.\n"
+    yield "\nThese hold on what the team of the role owns. On what another team owns there are none; on what no team owns,"
+    yield "those of `DEFAULT_ROLE`.\n"
     yield from _rows(
         ["scope of a token", "rights", "rights of a token for named services"],
         [[f"`{scope}`", *(_listed(granted([scope], bound)) for bound in (False, True))] for scope in SCOPES],
