@@ -122,8 +122,8 @@ def _roles() -> Iterator[str]:
             for scope in SCOPES
         ],
     )
-    yield "\nThese hold on what the team of the role owns. On what another team owns there are none; on what no team owns,"
-    yield "those of `DEFAULT_ROLE`.\n"
+    yield "\nThese hold on what the team of the role owns. On what another team owns there are none, and on what no"
+    yield "team owns those of `DEFAULT_ROLE`.\n"
     yield from _rows(
         ["scope of a token", "rights", "rights of a token for named services"],
         [[f"`{scope}`", *(_listed(granted([scope], bound)) for bound in (False, True))] for scope in SCOPES],
