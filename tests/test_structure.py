@@ -77,13 +77,36 @@ def test_no_code_spells_a_status():
 
 def test_no_template_spells_a_status():
     """Templates ask with the filters of console/templatetags/states.py, or loop over values from the view."""
-    comparison = re.compile(r"""\.(?:undo_)?(?:status|state)(?:\|[\w:"']+)*\s*(?:==|!=|in)\s*["'][^"']*["']""")
+    comparison = re.compile(r"""\b(?:undo_)?(?:status|state|means)(?:\|[\w:"']+)*\s*(?:==|!=|in)\s*["'][^"']*["']""")
     wrong = [
         f"{path.relative_to(ROOT)}: {found[0]}"
         for path in sorted((ROOT / "templates").rglob("*.html"))
         for found in comparison.finditer(path.read_text())
     ]
     assert not wrong
+
+
+def test_no_template_writes_a_field():
+    """Fields come from forms, rendered by field.html. Allowed are hidden values, rows, and switches of a page."""
+    rows_and_switches = {
+        "change/host_picks.html",
+        "change/install.html",
+        "change/install_hosts.html",
+        "change/version_pick.html",
+        "change/version_picks.html",
+        "keys.html",
+        "log/page.html",
+        "service/instance_rows.html",
+        "service/instances_live.html",
+    }
+    fields = {
+        (str(path.relative_to(ROOT / "templates")), kind or "text")
+        for path in sorted((ROOT / "templates").rglob("*.html"))
+        for kind in re.findall(r"""<(?:select|textarea|input(?:[^>]*?type="(\w+)")?)""", path.read_text())
+        if kind != "hidden"
+    }
+    assert {path for path, _kind in fields} == rows_and_switches
+    assert {kind for _path, kind in fields} == {"checkbox", "radio"}
 
 
 def _is_status(node: ast.AST) -> bool:

@@ -55,6 +55,34 @@ class ForgetInstancesForm(Confirmation):
     reason = _reason(help_text=_("Kept in the history."), widget=forms.TextInput({"form": "chosen"}))
 
 
+class UnlockForm(Confirmation):
+    """One for each locked instance of a page."""
+
+    reason = _reason()
+
+    def __init__(self, *args: Any, instance: int, **more: Any) -> None:
+        super().__init__(*args, auto_id=f"unlock-{instance}-%s", **more)
+
+
+class BuildForm(Confirmation):
+    """Starts a build. `duplicate`: the commit is built already, so this must be confirmed."""
+
+    PREFIX = "build"
+
+    again = forms.BooleanField(required=False, widget=forms.HiddenInput())
+    even_built = forms.BooleanField(label=_("Build even if this commit is already built"), required=False)
+
+    def __init__(self, *args: Any, duplicate: bool = False, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["even_built"].required = duplicate
+
+
+class EndAccessForm(Confirmation):
+    PREFIX = "end"
+
+    tokens = forms.BooleanField(label=_("Also revoke all tokens"), required=False, initial=True)
+
+
 class MarkBadForm(Confirmation):
     PREFIX = "bad"
 

@@ -1,22 +1,51 @@
-"""The search fields above lists. The lists' queries read the address; these show what it holds."""
+"""The search fields of lists. A value that is not allowed is an error beside its field.
+
+Most lists ignore such a value. The history does not: without its period it would show the wrong rows.
+"""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
-from messages.rendering import term
+from messages import Message
+from messages.rendering import render, term
 from microservice.status import Action, BuildStatus
 
-from ..queries import deployments, hosts, services
+from .. import moments
+from ..queries import deployments, history, hosts, services
+
+MAX_QUERY = 200  # characters of a parameter in the address
+BOUNDS: tuple[moments.Bound, moments.Bound] = ("since", "until")
 
 
-def _search(label: Any, placeholder: Any) -> forms.CharField:
+def _search(label: Any, placeholder: Any = "", **attributes: Any) -> forms.CharField:
     """Make the field that the key / focuses."""
-    widget = forms.TextInput({"type": "search", "placeholder": placeholder, "data-find": True})
+    widget = forms.TextInput({"type": "search", "placeholder": placeholder, "data-find": True, **attributes})
     return forms.CharField(label=label, required=False, widget=widget)
+
+
+def _live_search(label: Any, part: str, include: str) -> forms.CharField:
+    """Make the search of a dialog's list, which the script fetches while the user types. `include`: what it sends."""
+    return _search(
+        label,
+        label,
+        **{
+            "hx-get": f"?part={part}",
+            "hx-trigger": "input changed delay:200ms",
+            "hx-target": f"#{part}",
+            "hx-swap": "innerHTML",
+            "hx-include": include,
+            "hx-sync": "this:replace",
+        },
+    )
+
+
+def _word(label: Any) -> forms.CharField:
+    return forms.CharField(label=label, required=False, widget=forms.TextInput({"type": "search"}))
 
 
 def _choice(label: Any, every: Any, words: Iterable[str], more: Iterable[tuple[str, Any]] = ()) -> forms.ChoiceField:
@@ -26,8 +55,10 @@ def _choice(label: Any, every: Any, words: Iterable[str], more: Iterable[tuple[s
 
 
 class Filters(forms.Form):
+    label_class = "visually-hidden"
+
     def __init__(self, values: Mapping[str, str]) -> None:
-        super().__init__(initial=dict(values), auto_id="%s")
+        super().__init__(dict(values), auto_id="%s")
 
 
 class FleetFilters(Filters):
@@ -64,3 +95,106 @@ class DeploymentFilters(Filters):
 
 class PersonFilters(Filters):
     q = _search(_("Name or e-mail"), _("Find a user"))
+
+
+def _time(label: Any) -> forms.CharField:
+    widget = forms.TextInput({"type": "datetime-local", "aria-describedby": "zone"})
+    return forms.CharField(label=label, required=False, widget=widget)
+
+
+def _offset(label: Any) -> forms.CharField:
+    return forms.CharField(label=label, required=False, widget=forms.Select())
+
+
+class PeriodFilters(Filters):
+    """A period, as clock times in the user's zone or as times with their own offset. Valid: two moments or None.
+
+    `…_at` is the UTC offset of an ambiguous clock time. The form has that field only for an ambiguous time.
+    """
+
+    label_class = "small"
+
+    since = _time(_("From"))
+    since_at = _offset(_("UTC offset of the start"))
+    until = _time(_("Until"))
+    until_at = _offset(_("UTC offset of the end"))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        since, until = (self._moment(bound) for bound in BOUNDS)
+        if since is None and not self.errors:
+            since = self.default_since(until)
+        if since and until and since >= until:
+            self._add_reason("until", "not_after_start")
+        for bound, moment in zip(BOUNDS, (since, until), strict=True):
+            self._show(bound, moment)
+        return cleaned | {"since": since, "until": until}
+
+    def default_since(self, until: datetime | None) -> datetime | None:
+        """Return the start of a period for which none was entered."""
+        return None
+
+    def _moment(self, bound: moments.Bound) -> datetime | None:
+        text, offset = self.cleaned_data.get(bound), self.cleaned_data.get(f"{bound}_at", "")
+        try:
+            return moments.parse(text, bound, offset) if text else None
+        except (ValueError, OverflowError):
+            self._add_reason(bound, "not_a_time")
+            return None
+
+    def _add_reason(self, bound: moments.Bound, code: str) -> None:
+        self.add_error(bound, render(Message(code)))
+
+    def _show(self, bound: moments.Bound, moment: datetime | None) -> None:
+        """Show a moment as its clock time, with a choice of offset if it is ambiguous. Keep other text as entered."""
+        choices = moments.choices(moment) if moment else []
+        if moment:
+            shown = {bound: moments.clock_time(moment), f"{bound}_at": moments.offset_of(moment)}
+            self.data = {**self.data, **shown}
+        if choices:
+            widget = self.fields[f"{bound}_at"].widget
+            widget.choices = [(offset, f"{name} (UTC{offset})") for offset, name in choices]
+        else:
+            del self.fields[f"{bound}_at"]
+
+
+class HistoryFilters(PeriodFilters):
+    service = _word(_("Service"))
+    actor = _word(_("User"))
+    action = _choice(_("Action"), _("All actions"), history.ACTIONS)
+    q = _search(_("Object"))
+
+
+class VersionChangeFilters(PeriodFilters):
+    """The last hour by default."""
+
+    service = _search(_("Service"), _("All services"))
+
+    def __init__(self, values: Mapping[str, str], now: datetime) -> None:
+        super().__init__(values)
+        self.now = now
+
+    def default_since(self, until: datetime | None) -> datetime:
+        return (until or self.now) - timedelta(hours=1)
+
+
+class LogSearch(Filters):
+    q = _search(_("Search text"), _("Search the output"), maxlength=MAX_QUERY)
+
+    def clean_q(self) -> str:
+        text: str = self.cleaned_data["q"]
+        if any(ord(character) < 32 for character in text):
+            raise forms.ValidationError(render(Message("not_one_line")))
+        return text
+
+
+class VersionSearch(Filters):
+    """In the dialogs of upgrades and reverts."""
+
+    find = _live_search(_("Find a version, branch or note"), "versions", "closest form")
+
+
+class HostSearch(Filters):
+    """In the dialog of an install."""
+
+    find = _live_search(_("Find a name or address"), "hosts", "[name=host]:checked")

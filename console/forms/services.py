@@ -49,7 +49,7 @@ def _command(label: Any, hint: Any = "") -> forms.CharField:
 
 def encoding_field(hint: Any, unset: Any) -> forms.ChoiceField:
     choices = [("", unset), *text.KNOWN.items()]
-    return forms.ChoiceField(label=_("Encoding of the output"), choices=choices, required=False, help_text=hint)
+    return forms.ChoiceField(label=_("Output encoding"), choices=choices, required=False, help_text=hint)
 
 
 class NewServiceForm(Form):
@@ -204,6 +204,18 @@ class VersionForm(Form):
     )
     ref = forms.CharField(label=_("Branch"), max_length=250, initial="master")
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
+
+
+class PackageForm(forms.Form):
+    """The file of an upload. The page's script sends it to the API."""
+
+    package = forms.FileField(
+        label=_("Choose or drop a .tar.gz, .tar, .tar.bz2, .tar.xz or .zip with everything the service needs."),
+        help_text=_(
+            "At most 4 GiB. Your browser computes the hash during the upload and compares it with the server's."
+        ),
+        widget=forms.FileInput({"accept": ".gz,.tgz,.tar,.bz2,.tbz2,.xz,.txz,.zip"}),
+    )
 
 
 class TokenForm(Form):

@@ -123,7 +123,8 @@ class VersionChangeForm(StrategyForm):
     dest_version = forms.IntegerField(
         error_messages={"required": _("Choose a version."), "invalid": _("Choose a version.")}
     )
-    where = forms.ChoiceField(choices=[("all", ""), ("some", "")], required=False)
+    # Their labels are markup, in the template.
+    where = forms.ChoiceField(choices=[("all", ""), ("some", "")], required=False, widget=forms.RadioSelect())
     host = HostIds(required=False)
     allow_bad = forms.BooleanField(required=False)
     mark_bad = forms.BooleanField(

@@ -13,6 +13,34 @@ from microservice.status import OperationStatus
 
 from .paging import Page, newest_first
 
+ACTIONS = (
+    "create",
+    "change",
+    "delete",
+    "import",
+    "trust",
+    "publish",
+    "build",
+    "install",
+    "upgrade",
+    "revert",
+    "retry",
+    "pause",
+    "resume",
+    "cancel",
+    "unlock",
+    "forget",
+    "give_up",
+    "archive",
+    "unarchive",
+    "restore",
+    "redeliver",
+    "sign_in",
+    "sign_out",
+    "sign_in_failed",
+    "end_sessions",
+    "first_use",
+)  # to filter by, in the order of the menu
 MAX_OPERATIONS = 5000  # read for one page
 MAX_NAMED = 12  # hosts of a group shown at once; the others on demand
 

@@ -15,7 +15,8 @@ from microservice.status import MAY_RETRY
 
 from .paging import PAGE, Page, by_key, newest_first
 
-STATES = ("unreachable", "untrusted", "changed", "archived")  # to filter by
+ARCHIVED = "archived"
+STATES = ("unreachable", "untrusted", "changed", ARCHIVED)  # to filter by
 MAX_TEAMS = 500
 MAX_USES = 500  # hosts listed on a credential's page
 
@@ -26,7 +27,7 @@ def hosts(caller: Caller, q: str = "", state: str = "", team: str = "", after: s
     Each has the number of its instances, `running`, and of failed ones, `wrong`, among the services that the caller may
     see. `team` is a name. Archived hosts are listed only with the state `archived`, newest first.
     """
-    rows = Asset.every.exclude(archived=None) if state == "archived" else Asset.objects.all()
+    rows = Asset.every.exclude(archived=None) if state == ARCHIVED else Asset.objects.all()
     rows = rows.filter(tenancy.visible(caller)).select_related("credential").prefetch_related("teams")
     if team:
         rows = rows.filter(teams__name=team)
@@ -40,7 +41,7 @@ def hosts(caller: Caller, q: str = "", state: str = "", team: str = "", after: s
         rows = rows.exclude(host_key="").exclude(
             offered_key=""
         )  # a host that was never trusted has an offered key, too
-    page = newest_first(rows, after, size) if state == "archived" else by_key(rows, "hostname", after, size)
+    page = newest_first(rows, after, size) if state == ARCHIVED else by_key(rows, "hostname", after, size)
     counts: dict[int, dict[str, Any]] = {
         row["host_id"]: dict(row)
         for row in MicroServiceInstance.objects.filter(

@@ -31,35 +31,6 @@ from .. import language
 _UNDO = (StepStatus.UNDOING, StepStatus.UNDONE, StepStatus.UNDO_FAILED)
 
 MAX_BATCH_SIZES = 12  # shown in a plan
-HISTORY_ACTIONS = (
-    "create",
-    "change",
-    "delete",
-    "import",
-    "trust",
-    "publish",
-    "build",
-    "install",
-    "upgrade",
-    "revert",
-    "retry",
-    "pause",
-    "resume",
-    "cancel",
-    "unlock",
-    "forget",
-    "give_up",
-    "archive",
-    "unarchive",
-    "restore",
-    "redeliver",
-    "sign_in",
-    "sign_out",
-    "sign_in_failed",
-    "end_sessions",
-    "first_use",
-)
-
 register = template.Library()
 register.filter("term", rendering.term)
 register.filter("message", lambda message: rendering.render(message) if message else "")
@@ -315,8 +286,10 @@ def link(context: Context, **changes: object) -> str:
 
 @register.simple_tag
 def control(field: BoundField) -> SafeString:
-    """Render a form field's control, linked to its hint and error for screen readers."""
-    described = [f"{field.auto_id}-hint"] if field.help_text else []
+    """Render a form field's control, linked to its descriptions for screen readers: its own, its hint, its error."""
+    described = field.field.widget.attrs.get("aria-describedby", "").split()
+    if field.help_text:
+        described.append(f"{field.auto_id}-hint")
     attributes: dict[str, str | bool] = {}
     if field.errors:
         described.append(f"{field.auto_id}-wrong")
@@ -368,12 +341,6 @@ def column(rows: Iterable[object], name: str) -> str:
     """Return one attribute of each row, separated by commas; nothing stands for None."""
     values = (getattr(row, name) for row in rows)
     return ",".join("" if value is None else str(value) for value in values)
-
-
-@register.simple_tag
-def history_actions() -> tuple[str, ...]:
-    """Return the actions that the history can be filtered by, in the order of the menu."""
-    return HISTORY_ACTIONS
 
 
 @register.filter

@@ -2,6 +2,8 @@
 
 from django import template
 
+from builds.models import Builder
+from builds.sandbox.commands import NONE, OFF
 from callbacks.models import Delivery, DeliveryState
 from microservice.models import MicroServiceVersion, Operation, Step
 from microservice.status import BUILD_TRANSITIONS, BuildStatus, OperationStatus, StepStatus, UndoStatus
@@ -28,6 +30,16 @@ def takes_package(version: MicroServiceVersion) -> bool:
 @register.filter
 def has_failed_build(version: MicroServiceVersion) -> bool:
     return version.status in (BuildStatus.FAILED, BuildStatus.TIMEOUT)
+
+
+@register.filter
+def has_no_sandbox(builder: Builder) -> bool:
+    return builder.means == NONE
+
+
+@register.filter
+def is_sandbox_off(builder: Builder) -> bool:
+    return builder.means == OFF
 
 
 @register.filter

@@ -22,6 +22,7 @@ from access.sessions import session_of
 from audit.history import record
 from microservice import tokens
 
+from ..forms.confirmations import EndAccessForm
 from ..forms.people import PasswordForm
 from ..forms.services import TokenForm
 from ..queries import hosts, people
@@ -89,6 +90,7 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
         "own": True,
         "sessions": sessions.sessions_of(person.pk)[:100],
         "here": session_of(request).digest,
+        "end_form": EndAccessForm(),
         "sign_ins": people.sign_ins(person.pk),
     }
     return render(request, "people/account.html", context, status=422 if form.errors else 200)
@@ -124,7 +126,8 @@ def access_end(request: HttpRequest, caller: Caller, person: int) -> HttpRespons
     """End all sessions but this one and, if asked for, all tokens."""
     require_may_end(caller, person)
     here = session_of(request).digest
-    ended = end_access(caller, accounts.find_user(person), "asked for", keep=here, with_tokens="tokens" in request.POST)
+    with_tokens = EndAccessForm(request.POST).posted("tokens")
+    ended = end_access(caller, accounts.find_user(person), "asked for", keep=here, with_tokens=with_tokens)
     text = _("{sessions} sessions and {tokens} tokens have ended.")
     flash(request, text.format(sessions=ended.sessions, tokens=len(ended.tokens)))
     return _redirect_back(caller, person)

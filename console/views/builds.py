@@ -15,7 +15,7 @@ from microservice.publishing import versions
 from microservice.status import BUILD_AGAIN, BUILD_TRANSITIONS, BuildStatus
 from runtime.ids import parse_id
 
-from ..forms.confirmations import MarkBadForm
+from ..forms.confirmations import BuildForm, MarkBadForm
 from ..queries import services
 from .decorators import flash, flash_problem, page, redirect_to
 
@@ -38,8 +38,8 @@ def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpR
         return response
     try:
         version = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
-        options = {name: request.POST.get(name) == "on" for name in ("again", "even_built")}
-        build_requests.start(caller, version, **options)
+        form = BuildForm(request.POST)
+        build_requests.start(caller, version, again=bool(form.posted("again")), even_built=form.posted("even_built"))
         flash(request, _("%(version)s is being built.") % {"version": version.version})
     except Problem as problem:
         flash_problem(request, problem)
@@ -84,7 +84,7 @@ def build_context(
         "log": build_requests.log_of(build) if build else "",
         "attempts": attempts if len(attempts) > 1 else [],
         "again": version.status in BUILD_AGAIN,
-        "is_duplicate": version.status == BuildStatus.DUPLICATE,
+        "build_form": BuildForm(initial={"again": "on"}, duplicate=version.status == BuildStatus.DUPLICATE),
         "building": version.status == BuildStatus.BUILDING,
         "has_ended": version.status not in BUILD_TRANSITIONS,
         "why_not": why_not or build_requests.start_refusal(version),

@@ -26,6 +26,7 @@ from microservice.stream_events import newest
 from runtime.ids import parse_id, parse_number
 
 from ..forms.fields import with_unix_lines
+from ..forms.filters import MAX_QUERY
 from ..forms.services import add_problem
 from . import fragment_cache
 
@@ -199,7 +200,7 @@ def post_data(request: HttpRequest) -> QueryDict | None:
 
 def query(request: HttpRequest, *names: str) -> dict[str, str]:
     """Return the named query parameters, "" where missing, without NUL (PostgreSQL would refuse it)."""
-    return {name: request.GET.get(name, "").replace("\0", "").strip()[:200] for name in names}
+    return {name: request.GET.get(name, "").replace("\0", "").strip()[:MAX_QUERY] for name in names}
 
 
 def posted_ids(request: HttpRequest, name: str) -> list[int]:

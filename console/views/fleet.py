@@ -1,15 +1,25 @@
 """The first page: all services and which versions run."""
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from access.callers import Caller
 from microservice.publishing import upload
 
 from ..forms.filters import FleetFilters
-from ..forms.services import VersionForm
+from ..forms.services import PackageForm, VersionForm
 from ..queries import fleet
 from ..queries.paging import MAX_ROWS, PAGE
 from .decorators import page, page_size, query, render_list
+
+# The states to filter by, each with its tone, glyph and label.
+STATES = (
+    ("deploying", "run", "run", _("deploying")),
+    ("failed", "bad", "bad", _("failed")),
+    ("locked", "warn", "lock", _("locked")),
+    ("maintenance", "warn", "tool", _("in maintenance")),
+    ("empty", "", "", _("Not installed")),
+)
 
 
 @page(live=True)
@@ -19,15 +29,18 @@ def home(request: HttpRequest, caller: Caller) -> HttpResponse:
     services = fleet.services(caller, **params, size=page_size(request, PAGE, MAX_ROWS))
     for row in services:
         row.may_deploy = caller.may_for_team("deploy", row.service.team_id)
+    totals = fleet.totals(caller)
     context = {
         **params,
         "page": services,
         "filters": FleetFilters(params),
-        "totals": fleet.totals(caller),
+        "totals": totals,
+        "states": [(*state, totals.get(state[0], "")) for state in STATES],
         "none_at_all": not services.rows and not any(params.values()),
         "may_make": caller.may_anywhere("admin"),
         "may_publish": caller.may_anywhere("publish"),
         "upload_form": VersionForm(auto_id="publish-%s"),
         "most": upload.MAX_BYTES,
+        "package_form": PackageForm(auto_id="%s"),
     }
     return render_list(request, "fleet.html", "fleet_rows.html", context, "fleet_live.html")

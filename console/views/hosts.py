@@ -36,6 +36,7 @@ def host_list(request: HttpRequest, caller: Caller) -> HttpResponse:
         "page": hosts.hosts(caller, **params, size=page_size(request, PAGE, MAX_ROWS)),
         "filters": HostFilters(params, hosts.teams(caller)),
         "filtered": bool(params["q"] or params["state"] or params["team"]),
+        "archived": params["state"] == hosts.ARCHIVED,
         "may_admin": caller.may("admin"),
     }
     return render_list(request, "host/list.html", "host/list_rows.html", context, "host/list_live.html")

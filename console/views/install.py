@@ -11,6 +11,7 @@ from access.problems import Problem
 from microservice.deployments import actions
 from microservice.models import MicroServiceVersion
 
+from ..forms.filters import HostSearch
 from ..forms.version_change import InstallForm
 from ..once import once
 from ..queries import services
@@ -35,6 +36,7 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
             problem = refusal
     hosts, more = services.hosts_without(caller, service, form.chosen_hosts(), find)
     context = {"service": service, "version": version, "form": form, "find": find, "hosts": hosts, "more": more}
+    context["search"] = HostSearch({"find": find})
     if request.GET.get("part") == "hosts":
         return render(request, "change/install_hosts.html", context)
     context |= {"key": str(uuid.uuid4()), "problem": problem, **_plan(caller, form, version)}

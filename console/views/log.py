@@ -16,11 +16,11 @@ from microservice.models import Operation
 from microservice.output import encodings, error_lines, expiry, lines, logs, searching, terminal
 from runtime.ids import parse_number
 
+from ..forms.filters import LogSearch
 from ..queries import deployments
 from .decorators import page, query
 
 LINES_BEFORE = 20  # above the line that a link names
-MAX_SEARCH = 200  # characters
 LEAD, EXCERPT = 60, 180  # characters before a hit, and from it on
 BYTES_AROUND = 1800  # of a long line, on either side of an offset; both fit in terminal.LINE_LIMIT
 
@@ -39,7 +39,9 @@ def log_page(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return render(request, "log/head.html", context)
     params = query(request, "q", "errors")
-    return render(request, "log/page.html", {**params, **context, **_lines(request, operation)})
+    filters = LogSearch(params)
+    context |= {**params, "filters": filters, "searches": filters.is_valid() and any(params.values())}
+    return render(request, "log/page.html", context | _lines(request, operation))
 
 
 @page()
@@ -47,8 +49,8 @@ def log_search(request: HttpRequest, caller: Caller, number: int) -> HttpRespons
     """Count a text's occurrences and show their lines; with `errors`, the lines that look like errors."""
     operation = deployments.operation(caller, number)
     params = query(request, "q", "errors")
-    text = params["q"][:MAX_SEARCH]
-    if any(ord(character) < 32 for character in text):
+    text = params["q"]
+    if not LogSearch(params).is_valid():
         raise invalid("/q", "not_one_line")
     with searching.search_slot(caller.account) as enough:
         if text:

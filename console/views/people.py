@@ -15,6 +15,7 @@ from access.service_accounts import is_service
 from access.sessions import session_of
 from audit.history import record
 
+from ..forms.confirmations import EndAccessForm
 from ..forms.filters import PersonFilters
 from ..forms.people import PersonForm
 from ..forms.services import TokenForm
@@ -86,6 +87,7 @@ def _person_page(request: HttpRequest, caller: Caller, user: User, form: PersonF
         "service": service,
         "sessions": sessions.sessions_of(user.pk)[:100],
         "here": session_of(request).digest,
+        "end_form": EndAccessForm(),
         "sign_ins": people.sign_ins(user.pk),
         "address": settings.PUBLIC_URL,
         **more,

@@ -18,11 +18,11 @@ from microservice.models import MicroService, MicroServiceInstance, MicroService
 from microservice.publishing import upload
 from microservice.status import BuildStatus
 
-from ..forms.confirmations import DeleteServiceForm, DeleteVersionForm, ForgetInstancesForm, MarkBadForm
+from ..forms.confirmations import DeleteServiceForm, DeleteVersionForm, ForgetInstancesForm, MarkBadForm, UnlockForm
 from ..forms.filters import InstanceFilters, VersionFilters
 from ..forms.instances import InstanceForm
 from ..forms.secrets import SecretForm, saved_secrets
-from ..forms.services import NewServiceForm, ServiceForm, VersionForm
+from ..forms.services import NewServiceForm, PackageForm, ServiceForm, VersionForm
 from ..once import once
 from ..queries import services
 from ..queries.paging import MAX_ROWS, PAGE
@@ -54,6 +54,7 @@ def service_context(caller: Caller, service: MicroService, tab: str) -> dict[str
         "may_admin": caller.may("admin", service.pk),
         "may_deploy": caller.may("deploy", service.pk),
         "most": upload.MAX_BYTES,
+        "package_form": PackageForm(auto_id="%s"),
     }
 
 
@@ -79,10 +80,13 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
     service = services.service(caller, name)
     params = query(request, "q", "state", "version", "after")
     after = params.pop("after")
+    rows = services.instances(service, params, after, page_size(request, PAGE, MAX_ROWS))
+    for instance in rows:
+        instance.unlock_form = UnlockForm(instance=instance.pk) if instance.locked else None
     context = {
         **params,
         **service_context(caller, service, "instances"),
-        "page": services.instances(service, params, after, page_size(request, PAGE, MAX_ROWS)),
+        "page": rows,
         "filters": InstanceFilters(params),
         "filtered": any(params.values()),
         "forget_form": ForgetInstancesForm(),
@@ -265,7 +269,7 @@ def unlock(request: HttpRequest, caller: Caller, name: str, number: int) -> Http
     require_scope(caller, "deploy", service)
     try:
         instance = services.instance(service, number)
-        actions.break_lock(caller, instance, request.POST.get("reason", ""))
+        actions.break_lock(caller, instance, UnlockForm(request.POST, instance=number).posted("reason"))
         flash(request, _("%(instance)s was unlocked.") % {"instance": instance})
     except Problem as problem:
         flash_problem(request, problem)

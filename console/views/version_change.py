@@ -13,6 +13,7 @@ from microservice.deployments.version_change import VERSION_ACTIONS
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.status import Action
 
+from ..forms.filters import VersionSearch
 from ..forms.version_change import VersionChangeForm
 from ..once import once
 from ..queries import dialog, services, version_diff
@@ -107,6 +108,7 @@ def _subject(destinations: dialog.Destinations, form: VersionChangeForm, find: s
         "action": str(destinations.action),
         "form": form,
         "find": find,
+        "search": VersionSearch({"find": find}),
     }
 
 

@@ -119,7 +119,7 @@ def fields(page: str) -> dict[str, str]:
 
 
 def _value(page: str, name: str) -> str:
-    return re.search(rf'type="datetime-local" name="{name}" value="([^"]*)"', page)[1]
+    return re.search(rf'type="datetime-local" name="{name}"(?: value="([^"]*)")?', page)[1] or ""
 
 
 @EACH

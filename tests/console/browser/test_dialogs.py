@@ -96,7 +96,7 @@ def test_click_on_outdated_plan_shows_new_plan(visit, clicker, client):
     count = len(client.all("deployments/"))
     page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
     slowly(page, 1)
-    page.locator("#where-some").check()
+    page.get_by_label("Selected hosts only").check()
     page.locator("[name=host]").first.check()
     page.locator("#confirm").click(no_wait_after=True)
     expect(page.locator("#plan-word")).to_be_visible(timeout=LATER)

@@ -7,6 +7,9 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from microservice.models import MicroService
+from tests import factories
+
+from ..markup import markup
 
 pytestmark = pytest.mark.django_db
 
@@ -61,3 +64,36 @@ def test_errors_stand_at_fields(admin, address, good, bad):
         if isinstance(one, str) and one not in ("s", "long-enough-1", "on"):
             assert html.escape(one) in page, f"{one} is lost"
     assert 'value="s"' not in page and "long-enough-1" not in page
+
+
+@pytest.mark.parametrize(
+    ("address", "good", "bad", "status"),
+    [
+        ("/deployments/", {"service": "shop"}, {"status": "no<such"}, 200),
+        ("/deployments/", {"service": "shop"}, {"action": "no<such"}, 200),
+        ("/hosts/", {"q": "shop"}, {"state": "no<such"}, 200),
+        ("/services/shop/", {"q": "shop"}, {"status": "no<such"}, 200),
+        ("/services/shop/instances/", {"q": "shop"}, {"state": "no<such"}, 200),
+        ("/history/", {"service": "shop"}, {"action": "no<such"}, 422),
+        ("/history/", {"service": "shop"}, {"since": "no<such"}, 422),
+        ("/history/moves/", {"service": "shop"}, {"until": "no<such"}, 422),
+    ],
+)
+def test_filters_name_wrong_values(admin, address, good, bad, status):
+    factories.running(1, "shop")
+    (name,), (kept,) = bad, good
+    assert f"{name}-wrong" not in markup(admin.get(address, good))
+    answer = admin.get(address, good | bad)
+    page = markup(answer)
+    assert answer.status_code == status
+    beside = re.search(rf'id="{name}-wrong">([^<]+)<', page)
+    assert beside and len(beside[1]) > 8, f"nothing is said beside {name}"
+    assert re.search(rf'name="{kept}" value="shop"', page), "the other filter is kept"
+    assert "no&lt;such" in page and "no<such" not in page and 'aria-invalid="true"' in page
+
+
+def test_log_search_names_wrong_values(admin):
+    where = f"/operations/{factories.running(1, 'shop').operations.get().pk}/log/"
+    page = markup(admin.get(where, {"q": "a\x01b"}))
+    assert 'id="q-wrong">must be part of one line' in page and 'id="hits"' not in page
+    assert 'id="hits"' in markup(admin.get(where, {"q": "a"}))
