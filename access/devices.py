@@ -28,10 +28,10 @@ def remember(request: HttpRequest, response: HttpResponse, username: str) -> Non
     """Call after a successful sign-in."""
     accounts, device = _read(request)
     digest = _digest(username)
-    kept = [digest, *(one for one in accounts if one != digest)][:MAX_ACCOUNTS]
+    digests = [digest, *(one for one in accounts if one != digest)][:MAX_ACCOUNTS]
     response.set_cookie(
         settings.DEVICE_COOKIE_NAME,
-        signing.dumps([kept, device or secrets.token_hex(16)], salt=SALT),
+        signing.dumps([digests, device or secrets.token_hex(16)], salt=SALT),
         max_age=KNOWN_FOR,
         httponly=True,
         secure=settings.SECURE,

@@ -42,22 +42,22 @@ class Mask:
         if not self._pieces or not text:
             return text
         raw = text.encode("utf-8", "replace")
-        found = self.found(raw)
+        places = self.found(raw)
         if (begun := self.begun(raw)) >= MIN_SECRET:
-            found.append((len(raw) - begun, len(raw)))
+            places.append((len(raw) - begun, len(raw)))
         if (rest := _beginning(self._backward, raw[:MAX_PIECE][::-1])) >= MIN_SECRET:
-            found.append((0, rest))
-        return _starred(raw, found).decode("utf-8", "replace") if found else text
+            places.append((0, rest))
+        return _starred(raw, places).decode("utf-8", "replace") if places else text
 
     def found(self, raw: bytes) -> list[tuple[int, int]]:
         """Return where each piece is: (start, end), unordered, overlaps included."""
-        found = []
+        places = []
         for piece in self._pieces:
             at = raw.find(piece)
             while at >= 0:
-                found.append((at, at + len(piece)))
+                places.append((at, at + len(piece)))
                 at = raw.find(piece, at + 1)
-        return found
+        return places
 
     def begun(self, raw: bytes) -> int:
         """Return how many bytes at the end could begin a piece; a complete piece does not count."""
@@ -80,12 +80,12 @@ class Stream:
         if not self._mask:
             return data
         raw = self._seen + data
-        given = len(self._seen) - self.held
-        found = self._mask.found(raw)
+        returned = len(self._seen) - self.held
+        places = self._mask.found(raw)
         end = len(raw) - self._mask.begun(raw)
         # What a value covers is masked whatever follows, so it need not wait.
-        end = max([given, end, *(stop for start, stop in found if start < end)])
-        out = _starred(raw, found)[given:end]
+        end = max([returned, end, *(stop for start, stop in places if start < end)])
+        out = _starred(raw, places)[returned:end]
         self._seen, self.held = raw[-MAX_PIECE - (len(raw) - end) :], len(raw) - end
         return out
 
@@ -106,23 +106,23 @@ def _beginning(pieces: list[bytes], raw: bytes) -> int:
     return 0
 
 
-def _starred(raw: bytes, found: list[tuple[int, int]]) -> bytes:
-    if not found:
+def _starred(raw: bytes, places: list[tuple[int, int]]) -> bytes:
+    if not places:
         return raw
-    masked, done = bytearray(raw), 0
-    for start, end in sorted(found):
-        if end > done:
-            start = max(start, done)
+    masked, end_of_last = bytearray(raw), 0
+    for start, end in sorted(places):
+        if end > end_of_last:
+            start = max(start, end_of_last)
             masked[start:end] = raw[start:end].translate(_STARS)
-            done = end
+            end_of_last = end
     return bytes(masked)
 
 
 def _pieces(value: bytes) -> set[bytes]:
     lines = [line.strip() for line in value.split(b"\n")]
-    wanted = [line for line in lines if len(line) >= MIN_SECRET and not _FRAME.match(line)]
-    forms = wanted or [value.strip()]
-    for line in wanted[:]:
+    long_lines = [line for line in lines if len(line) >= MIN_SECRET and not _FRAME.match(line)]
+    forms = long_lines or [value.strip()]
+    for line in long_lines[:]:
         forms += [urllib.parse.quote(line, safe="").encode(), json.dumps(line.decode())[1:-1].encode()]
     for coded in {value, value.rstrip(b"\n"), value.rstrip(b"\n") + b"\n"}:
         forms += _coded(coded)

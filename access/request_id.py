@@ -16,8 +16,8 @@ def request_id_of(request: HttpRequest) -> str:
     """Return the client's X-Request-ID where it is well formed (8 to 64 of letters, digits, . _ -), else a new one."""
     known: str | None = getattr(request, "request_id", None)
     if known is None:
-        given = request.headers.get("X-Request-ID", "")
-        known = given if WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
+        sent = request.headers.get("X-Request-ID", "")
+        known = sent if WELL_FORMED.fullmatch(sent) else uuid.uuid4().hex
         request.request_id = known  # type: ignore[attr-defined]
     return known
 

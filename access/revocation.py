@@ -27,20 +27,20 @@ def end_access(caller: Caller, user: User, reason: str, *, keep: str = "", with_
     """
     with transaction.atomic():
         # Sessions first: this waits for one that is creating a token, which is then among those below.
-        gone = sessions.end_all(user.pk, keep)
+        session_count = sessions.end_all(user.pk, keep)
         own = list(Token.objects.filter(user=user, revoked=None).values_list("pk", flat=True)) if with_tokens else []
-        what = Ended(gone, tokens.revoke(own))
-        if what.sessions or what.tokens:
-            ended.send(None, caller=caller, user=user, what=what, reason=reason)
+        result = Ended(session_count, tokens.revoke(own))
+        if result.sessions or result.tokens:
+            ended.send(None, caller=caller, user=user, what=result, reason=reason)
             security_log.log_event(
                 "sessions and tokens ended",
                 caller,
                 subject=user.get_username(),
-                sessions=what.sessions,
-                tokens=len(what.tokens),
+                sessions=result.sessions,
+                tokens=len(result.tokens),
                 reason=reason,
             )
-    return what
+    return result
 
 
 def require_may_end(caller: Caller, user_id: int) -> None:

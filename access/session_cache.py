@@ -54,36 +54,36 @@ class SessionCache:
             return authenticate(request)
         self._refresh()
         with self._lock:
-            if one := self._known.get((session, None)):
-                one.last_used = time.monotonic()
-                return one.caller
-        who = authenticate(request)
-        if who is not None:
-            self.remember(request, who)
-        return who
+            if cached := self._known.get((session, None)):
+                cached.last_used = time.monotonic()
+                return cached.caller
+        caller = authenticate(request)
+        if caller is not None:
+            self.remember(request, caller)
+        return caller
 
-    def remember(self, request: HttpRequest, who: Caller) -> CachedCaller:
+    def remember(self, request: HttpRequest, caller: Caller) -> CachedCaller:
         """Cache a caller that this request authenticated. `is_current` says how long that holds."""
-        session = "" if who.token_id else request.session.session_key or ""
-        one = CachedCaller(who, session)
+        session = "" if caller.token_id else request.session.session_key or ""
+        cached = CachedCaller(caller, session)
         with self._lock:
-            before = self._known.get(one.key)
-            if before and before.caller.permission_key == who.permission_key:
+            before = self._known.get(cached.key)
+            if before and before.caller.permission_key == caller.permission_key:
                 before.last_used = time.monotonic()
                 return before
-        one.state = _states([one]).get(one.key, ())
+        cached.state = _states([cached]).get(cached.key, ())
         # Cached only where the rows still are what the caller was authenticated by.
-        if _agrees(one) and (who.token_id or get_user(request).pk == who.user_id):
+        if _agrees(cached) and (caller.token_id or get_user(request).pk == caller.user_id):
             with self._lock:
-                self._known[one.key] = one
-        return one
+                self._known[cached.key] = cached
+        return cached
 
-    def is_current(self, one: CachedCaller) -> bool:
+    def is_current(self, cached: CachedCaller) -> bool:
         """Return whether a cached caller still holds, a second ago at most."""
-        one.last_used = time.monotonic()
+        cached.last_used = time.monotonic()
         self._refresh()
         with self._lock:
-            return self._known.get(one.key) is one
+            return self._known.get(cached.key) is cached
 
     def _refresh(self) -> None:
         if time.monotonic() - self._refreshed < REFRESH_INTERVAL:
@@ -94,19 +94,21 @@ class SessionCache:
                 return  # another thread has refreshed meanwhile
             self._refreshed = now
             with self._lock:
-                self._known = {key: one for key, one in self._known.items() if now - one.last_used < FORGET_AFTER}
+                self._known = {
+                    key: cached for key, cached in self._known.items() if now - cached.last_used < FORGET_AFTER
+                }
                 known = list(self._known.values())
             states = _states(known)
             with self._lock:
-                for one in known:
-                    if states.get(one.key) != one.state and self._known.get(one.key) is one:
-                        del self._known[one.key]
+                for cached in known:
+                    if states.get(cached.key) != cached.state and self._known.get(cached.key) is cached:
+                        del self._known[cached.key]
 
 
-def _agrees(one: CachedCaller) -> bool:
-    if not one.state:
+def _agrees(cached: CachedCaller) -> bool:
+    if not cached.state:
         return False
-    rights, (_, (*_, superuser), roles, any_team) = one.caller.rights, one.state
+    rights, (_, (*_, superuser), roles, any_team) = cached.caller.rights, cached.state
     return superuser if rights is None else not superuser and (roles, any_team) == (rights.roles, rights.any_team)
 
 
@@ -116,9 +118,9 @@ def _states(known: Iterable[CachedCaller]) -> dict[tuple, tuple]:
     Three or four queries.
     """
     now, known = timezone.now(), list(known)
-    sessions = {digest_of(one.session): one.session for one in known if one.session}
-    tokens = [one.caller.token_id for one in known if one.caller.token_id]
-    people = {one.caller.user_id or 0 for one in known}
+    sessions = {digest_of(cached.session): cached.session for cached in known if cached.session}
+    tokens = [cached.caller.token_id for cached in known if cached.caller.token_id]
+    people = {cached.caller.user_id or 0 for cached in known}
     shown: dict[tuple, object] = {}
     if sessions:
         open_ones = Session.objects.order_by().filter(live(), digest__in=sessions)
@@ -131,9 +133,9 @@ def _states(known: Iterable[CachedCaller]) -> dict[tuple, tuple]:
     accounts = {pk: rest for pk, *rest in users.values_list("pk", "username", "password", "is_superuser")}
     roles, any_team = roles_of(people)
     return {
-        one.key: (shown[one.key], accounts[user], roles.get(user, {}), any_team)
-        for one in known
-        if one.key in shown and (user := one.caller.user_id or 0) in accounts
+        cached.key: (shown[cached.key], accounts[user], roles.get(user, {}), any_team)
+        for cached in known
+        if cached.key in shown and (user := cached.caller.user_id or 0) in accounts
     }
 
 

@@ -34,14 +34,14 @@ def split(url: str) -> tuple[str, str, str]:
     the URL.
     """
     scheme, sign, rest = url.partition("://")
-    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    told, at, _ = place.rpartition("@")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    userinfo, at, _ = authority.rpartition("@")
     if not sign or not at:
         return url, "", ""
-    user, colon, password = told.partition(":")
+    user, colon, password = userinfo.partition(":")
     if not scheme.lower().startswith("http"):
-        return (f"{scheme}://{user}@{rest[len(told) + 1 :]}" if colon else url), "", unquote(password)
-    clean = f"{scheme}://{rest[len(told) + 1 :]}"
+        return (f"{scheme}://{user}@{rest[len(userinfo) + 1 :]}" if colon else url), "", unquote(password)
+    clean = f"{scheme}://{rest[len(userinfo) + 1 :]}"
     return (clean, unquote(user), unquote(password)) if colon else (clean, "", unquote(user))
 
 

@@ -139,10 +139,10 @@ def trust(host: Asset, fingerprint: str, caller: Caller) -> Asset:
     offered = _offered(host, named)
     offered_fingerprint = host_keys.fingerprint(offered)
     if not any(host_keys.same_fingerprint(fingerprint, offered_fingerprint) for fingerprint in named.fingerprints):
-        given = ", ".join(named.fingerprints)[:100]
-        more = {"named": given, "offered": offered_fingerprint}
+        named_text = ", ".join(named.fingerprints)[:100]
+        more = {"named": named_text, "offered": offered_fingerprint}
         error = FieldError("/fingerprint", "fingerprint_not_offered", more)
-        raise refused("fingerprint_differs", [error], host=host.hostname, named=given, offered=offered_fingerprint)
+        raise refused("fingerprint_differs", [error], host=host.hostname, named=named_text, offered=offered_fingerprint)
     with transaction.atomic():
         now = timezone.now()
         pinned = Asset.objects.filter(pk=host.pk, host_key=before, ip=host.ip, port=host.port).update(

@@ -94,8 +94,8 @@ def _is_about(patterns: str, names: Collection[str]) -> bool:
         return True
     bare = {name.casefold() for name in names if name}
     if not patterns.startswith("|1|"):
-        plain = (re.sub(r"\A\[(.*)\](?::\d+)?\Z", r"\1", one).casefold() for one in patterns.split(","))
-        return any(one in bare for one in plain)
+        plain = (re.sub(r"\A\[(.*)\](?::\d+)?\Z", r"\1", pattern).casefold() for pattern in patterns.split(","))
+        return any(pattern in bare for pattern in plain)
     try:
         _empty, _one, salt, digest = patterns.split("|")
         secret, wanted = base64.b64decode(salt), base64.b64decode(digest)

@@ -44,7 +44,7 @@ class Run:
             for rtt in dict.fromkeys(rtt for _, rtt in hosts):
                 race = Race(lab, contestants or (FAR if rtt else USUAL), self._began, self._keep_row, rtt)
                 for name, why in race.missing.items():
-                    self._keep(Finding(self._began, RACE, name, None, said=why))
+                    self._keep(Finding(self._began, RACE, name, None, reason=why))
                 for count in (count for count, far in hosts if far == rtt):
                     race.run(count, turns)
         except Exception as error:  # noqa: BLE001 - whatever it was: the bench goes on
@@ -53,32 +53,36 @@ class Run:
     def measure(self, name: str, lab: Lab) -> None:
         try:
             measure: Callable[[Lab], Iterator[Figure]] = import_module(f"bench.{name}").measure
-            for one in measure(lab):
-                self._keep(Finding(self._began, name, one.name, one.value, one.unit, one.goal, one.said))
+            for figure in measure(lab):
+                self._keep(
+                    Finding(self._began, name, figure.name, figure.value, figure.unit, figure.goal, figure.reason)
+                )
         except Exception as error:  # noqa: BLE001 - whatever it was: the bench goes on
             self._failed(name, error)
 
     def _failed(self, name: str, error: Exception) -> None:
-        said = f"{type(error).__name__}: {error}"
-        self._keep(Finding(self._began, name, "all or the rest", None, said=" ".join(said.split())[:300]))
+        reason = f"{type(error).__name__}: {error}"
+        self._keep(Finding(self._began, name, "all or the rest", None, reason=" ".join(reason.split())[:300]))
 
     def _keep_row(self, row: Row) -> None:
         self.rows.append(row)
         self._history.add(row)
 
-    def _keep(self, one: Finding) -> None:
-        self.findings.append(one)
-        self._history.add(one)
-        value = f"{one.value:.4g} {one.unit}" if one.value is not None else f"not measured: {one.said}"
-        print(f"{one.measurement:10} {one.name:48} {value}", flush=True)
+    def _keep(self, finding: Finding) -> None:
+        self.findings.append(finding)
+        self._history.add(finding)
+        value = (
+            f"{finding.value:.4g} {finding.unit}" if finding.value is not None else f"not measured: {finding.reason}"
+        )
+        print(f"{finding.measurement:10} {finding.name:48} {value}", flush=True)
 
     @property
     def good(self) -> bool:
-        return all(row.good for row in self.rows) and all(one.value is not None for one in self.findings)
+        return all(row.good for row in self.rows) and all(finding.value is not None for finding in self.findings)
 
 
 def main() -> int:
-    asked = _arguments()
+    arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that started processes are ended
     signal.signal(signal.SIGALRM, _too_long)
     refuse_renamed()
@@ -89,46 +93,46 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="deployer-bench-", dir=labs.memory()))
     folder.chmod(0o755)
     print(f"everything is in {folder}", flush=True)
-    lab = Lab(folder, max(*(count for count, _ in asked.hosts), labs.SLOTS if "memory" in asked.only else 1))
+    lab = Lab(folder, max(*(count for count, _ in arguments.hosts), labs.SLOTS if "memory" in arguments.only else 1))
     try:
         for name in (RACE, *OWN):
-            if name not in asked.only:
+            if name not in arguments.only:
                 continue
             signal.alarm(RACE_TIMEOUT if name == RACE else TIMEOUT)
             if name == RACE:
-                run.race(lab, asked.contestants, asked.hosts, asked.turns)
+                run.race(lab, arguments.contestants, arguments.hosts, arguments.turns)
             else:
                 run.measure(name, lab)
     finally:
         signal.alarm(0)
         lab.close()
-        if not asked.keep:
+        if not arguments.keep:
             shutil.rmtree(folder, ignore_errors=True)
-    _tell(run, var, last_race, last_own, asked)
+    _report(run, var, last_race, last_own, arguments)
     return 0 if run.good else 1
 
 
 def _too_long(*_: object) -> None:
-    raise TimeoutError("it took too long, and was given up")
+    raise TimeoutError("the measurement took too long and was ended")
 
 
-def _tell(run: Run, var: Path, last_race: list, last_own: list[Finding], asked: argparse.Namespace) -> None:
+def _report(run: Run, var: Path, last_race: list, last_own: list[Finding], arguments: argparse.Namespace) -> None:
     """Print the tables; write var/bench.json and the document."""
-    found = figures(run.rows)
-    told = summary(found, run.findings)
+    contestants = figures(run.rows)
+    totals = summary(contestants, run.findings)
     tables = {}
-    if found:
-        tables["bench"] = report.race(found, last_race)
+    if contestants:
+        tables["bench"] = report.race(contestants, last_race)
     if run.findings:
         tables["own figures"] = report.own(run.findings, last_own)
     print("\n" + "\n".join(tables.values()))
     var.mkdir(parents=True, exist_ok=True)
-    (var / "bench.json").write_text(json.dumps(told, indent=2) + "\n")
-    if asked.write:
+    (var / "bench.json").write_text(json.dumps(totals, indent=2) + "\n")
+    if arguments.write:
         for mark, table in tables.items():
             report.write(DOCUMENT, mark, table)
         kept = report.between(DOCUMENT.read_text(), "runs")
-        report.write(DOCUMENT, "runs", report.runs(kept, f"{datetime.now(UTC):%Y-%m-%d %H:%M}", told))
+        report.write(DOCUMENT, "runs", report.runs(kept, f"{datetime.now(UTC):%Y-%m-%d %H:%M}", totals))
 
 
 def places(text: str, rtt: float = 0) -> tuple[int, float]:
@@ -158,14 +162,14 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--no-write", dest="write", action="store_false", help="leave docs/performance.md as it is")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and hosts")
-    asked = parser.parse_args()
-    if unknown := set(asked.only) - {RACE, *OWN}:
+    arguments = parser.parse_args()
+    if unknown := set(arguments.only) - {RACE, *OWN}:
         parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
     try:
-        asked.hosts = [places(text, asked.rtt) for text in asked.hosts]
+        arguments.hosts = [places(text, arguments.rtt) for text in arguments.hosts]
     except ValueError:
         parser.error("--hosts: numbers such as 50 or 50@20ms, with commas between")
-    return asked
+    return arguments
 
 
 if __name__ == "__main__":

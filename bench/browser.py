@@ -15,7 +15,7 @@ from demo.surroundings import USERNAME
 
 @dataclass(frozen=True)
 class Answer:
-    """`seconds` from the request to the last byte; `size` as it came over the line, `statements` if they are told."""
+    """A response. `seconds` from the request to the last byte; `size` on the line; `statements` if counted."""
 
     status: int
     seconds: float
@@ -59,7 +59,7 @@ class Browser:
     def ask(self, method: str, path: str, body: str | None = None, kind: str = "") -> Answer:
         headers = self._headers | ({"Content-Type": kind} if kind else {})
         if self._cookies:
-            headers["Cookie"] = "; ".join(f"{name}={one.value}" for name, one in self._cookies.items())
+            headers["Cookie"] = "; ".join(f"{name}={morsel.value}" for name, morsel in self._cookies.items())
         began = time.perf_counter()
         self._connection.request(method, path, body, headers)
         answer = self._connection.getresponse()
@@ -69,8 +69,8 @@ class Browser:
             self._cookies.load(cookie)
         statements = answer.headers.get("X-Statements")
         plain = gzip.decompress(data) if answer.headers.get("Content-Encoding") == "gzip" else data
-        told = int(statements) if statements else None
-        return Answer(answer.status, seconds, len(data), told, plain, answer.headers)
+        count = int(statements) if statements else None
+        return Answer(answer.status, seconds, len(data), count, plain, answer.headers)
 
     def close(self) -> None:
         self._connection.close()

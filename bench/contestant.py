@@ -4,7 +4,7 @@
     contestant.py HOSTS PACKAGE VERSION    publishes the version, uploads the package, upgrades the hosts, waits
     contestant.py HOSTS - VERSION          takes the hosts back to a version that was published before
 
-HOSTS is a file with one address a line. `BENCH_API` names a file that says where the API is and how to be let in.
+HOSTS is a file with one address a line. `BENCH_API` names a file with the API's address and a token.
 Ends with 0 once every host carries the version. It stands for the curl of a pipeline, whose start costs next to
 nothing, so it imports what it needs and no more: http.client alone would take longer than some of its requests.
 """
@@ -20,7 +20,7 @@ ENDED = ("succeeded", "failed", "cancelled")
 
 
 class Api:
-    """One connection, kept open. `send` answers with the decoded JSON, and ends the program where it was refused."""
+    """One connection, kept open. `send` returns the decoded JSON, and ends the program where it was refused."""
 
     def __init__(self, address: str, port: int, token: str):
         self._socket = socket.create_connection((address, port))
@@ -69,11 +69,11 @@ def go(api: Api, action: str, addresses: set[str], number: int) -> None:
             running.setdefault(row["version_id"], []).append(row["host_id"])
     if sum(map(len, running.values())) != len(addresses):
         sys.exit("the service is not installed on all of these hosts")
-    asked = [
+    deployments = [
         api.post(f"/services/{SERVICE}/versions/{old}/{action}", {"dest_version": number, "host": hosts})
         for old, hosts in running.items()
     ]
-    for deployment in asked:
+    for deployment in deployments:
         while deployment["status"] not in ENDED:
             deployment = api.get(f"/deployments/{deployment['id']}?wait=30")
         if deployment["status"] != "succeeded":

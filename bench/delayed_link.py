@@ -8,7 +8,7 @@ SOURCE = Path(__file__).with_name("delayed_link.c")
 
 
 class DelayedLink:
-    """What connects to a host's address at `port` is carried to the same address at `to_port`. `stop()` ends it."""
+    """A relay from each host's address at `port` to the same address at `to_port`. `stop()` ends it."""
 
     def __init__(self, folder: Path, port: int, to_port: int, round_trip_ms: float):
         self.port = port

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """`goal`: the value should stay below it. `value`: None if it could not be measured; `said`: why."""
+    """A figure. Its value should stay below `goal`. `value`: None if it could not be measured; `reason`: why."""
 
     name: str
     value: float | None
     unit: str = ""
     goal: float | None = None
-    said: str = ""
+    reason: str = ""

@@ -34,11 +34,11 @@ def _upgrade(product: Product, count: int) -> tuple[float, float]:
     service = f"/api/v1/services/big-{count}"
     new, old = (row["id"] for row in api.get(f"{service}/versions/").json()["data"])
     before, began = cpu_of(pids := product.pids()), time.perf_counter()
-    made = api.post(f"{service}/versions/{old}/upgrade", {"dest_version": new, "host": "all"}).json()
-    while made["status"] in ("queued", "running"):
+    deployment = api.post(f"{service}/versions/{old}/upgrade", {"dest_version": new, "host": "all"}).json()
+    while deployment["status"] in ("queued", "running"):
         if time.perf_counter() - began > LONGEST:
-            raise RuntimeError(f"{count} instances took longer than {LONGEST} s: {made['counts']}")
-        made = api.get(f"/api/v1/deployments/{made['id']}?wait=30").json()
-    if made["status"] != "succeeded":
-        raise RuntimeError(f"{made['status']}: {made['counts']}")
+            raise RuntimeError(f"{count} instances took longer than {LONGEST} s: {deployment['counts']}")
+        deployment = api.get(f"/api/v1/deployments/{deployment['id']}?wait=30").json()
+    if deployment["status"] != "succeeded":
+        raise RuntimeError(f"{deployment['status']}: {deployment['counts']}")
     return (time.perf_counter() - began) * 1000 / count, (cpu_of(pids) - before) * 1000 / count

@@ -12,23 +12,27 @@ class History:
     def __init__(self, path: Path):
         self.path = path
 
-    def add(self, one: Row | Finding) -> None:
+    def add(self, entry: Row | Finding) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
-            file.write(json.dumps(asdict(one)) + "\n")
+            file.write(json.dumps(asdict(entry)) + "\n")
 
     def runs(self) -> dict[str, list[Row]]:
         """Return the contestants' turns by the beginning of their run, oldest first."""
-        found: dict[str, list[Row]] = {}
+        rows: dict[str, list[Row]] = {}
         for line in self._lines():
             if "contestant" in line:
-                found.setdefault(line["began"], []).append(Row(**line))
-        return found
+                rows.setdefault(line["began"], []).append(Row(**line))
+        return rows
 
     def findings(self) -> list[Finding]:
         """Return the newest finding of each name that has a value."""
-        found = (Finding(**line) for line in self._lines() if "measurement" in line)
-        return list({(one.measurement, one.name): one for one in found if one.value is not None}.values())
+        newest: dict[tuple[str, str], Finding] = {}
+        for line in self._lines():
+            if line.get("measurement") and line["value"] is not None:
+                line.pop("said", None)  # what `reason` was called
+                newest[line["measurement"], line["name"]] = Finding(**line)
+        return list(newest.values())
 
     def _lines(self) -> Iterator[dict]:
         if self.path.exists():

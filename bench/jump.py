@@ -30,8 +30,8 @@ def measure(lab: Lab) -> Iterator[Figure]:
         for number, port in ((1, None), (2, choose_port(address))):
             product.client.patch(f"hosts/{jump}", {"package_port": port})
             before, began = line.passed, time.perf_counter()
-            asked = {"dest_version": versions[number], "host": "all"}
-            product.ended(product.client.post(f"{path}/{versions[number - 1]}/upgrade", asked))
+            request = {"dest_version": versions[number], "host": "all"}
+            product.ended(product.client.post(f"{path}/{versions[number - 1]}/upgrade", request))
             seconds.append(time.perf_counter() - began)
             crossed.append((line.passed - before) / SIZE)
     yield Figure(f"{len(behind)} hosts, each through the line", seconds[0], "s")

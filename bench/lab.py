@@ -75,15 +75,15 @@ class Lab:
     def _on_hosts(
         self, name: str, settings: dict[str, str], root: Path | None = None, hosts: Hosts | None = None
     ) -> Product:
-        made = self._made.get(name)
-        if made is None or made is not self._running:
-            if root is None or made is not None:
-                root = self._fresh()  # it begins anew, and hosts refuse whoever knows less of them than they do
-            made = self._make(name, Product(self.folder / name, settings))
+        product = self._made.get(name)
+        if product is None or product is not self._running:
+            if root is None or product is not None:
+                root = self._fresh()  # its rows are new, and hosts refuse lower fences than they know
+            product = self._make(name, Product(self.folder / name, settings))
             hosts = hosts or self.hosts
             ssh = {"port": hosts.port, "username": hosts.user, "host_key": hosts.host_key}
-            made.fill(hosts.addresses, root, ssh, hosts.key.read_text())
-        return made
+            product.fill(hosts.addresses, root, ssh, hosts.key.read_text())
+        return product
 
     def crowd(self, database: str) -> Product:
         """Return the product with very many rows (fill.py), no real host, and no worker that runs."""

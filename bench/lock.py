@@ -18,7 +18,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
         try:
             product = lab.crowd(database)
         except (OSError, RuntimeError) as error:  # this machine has no PostgreSQL, say
-            yield Figure(f"{COUNTS[-1]:,} instances, {database}", None, said=str(error))
+            yield Figure(f"{COUNTS[-1]:,} instances, {database}", None, reason=str(error))
             continue
         api = Browser(product.url, product.token)
         for count in COUNTS:
@@ -33,13 +33,13 @@ def _upgrade(api: Browser, web: list[int], count: int, database: str) -> Iterato
     for turn in range(TURNS + 1):
         before = cpu_of(web)
         answer = api.post(f"{service}/versions/{old}/upgrade", {"dest_version": new, "host": "all"})
-        made = answer.json()
-        if sum(made["counts"].values()) != count:
-            raise RuntimeError(f"{made['counts']} instead of {count} operations")
+        deployment = answer.json()
+        if sum(deployment["counts"].values()) != count:
+            raise RuntimeError(f"{deployment['counts']} instead of {count} operations")
         if turn:  # the first one loads what later ones find
             seconds.append(answer.seconds)
             statements, cpu = answer.statements, cpu + (cpu_of(web) - before) * 1000 / TURNS
-        cancelled.append(api.post(f"/api/v1/deployments/{made['id']}/cancel", {}).seconds)
+        cancelled.append(api.post(f"/api/v1/deployments/{deployment['id']}/cancel", {}).seconds)
     name = f"{count:,} instances, {database}"
     yield Figure(name, median(seconds), "s", GOAL_S)
     yield Figure(f"{name}: web's CPU", cpu, "ms")

@@ -56,7 +56,7 @@ def memory_of(pids: Iterable[int]) -> float:
 
 
 class Peak:
-    """`with Peak(pids) as peak:` — `peak.most` is the most memory that they had meanwhile, in MB."""
+    """`with Peak(pids) as peak:` — `peak.most` is the most memory that they had inside, in MB."""
 
     def __init__(self, pids: Callable[[], list[int]]):
         self._pids, self._over = pids, threading.Event()
@@ -92,10 +92,10 @@ def family(pid: int) -> list[int]:
                 parents[int(path.name)] = int(_fields(int(path.name))[1])
             except OSError:
                 continue
-    found = [pid]
-    for one in found:  # grows while it is read
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
+    pids = [pid]
+    for ancestor in pids:  # grows while it is read
+        pids += [child for child, parent in parents.items() if parent == ancestor]
+    return pids
 
 
 def _fields(pid: int) -> list[str]:

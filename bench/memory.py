@@ -50,20 +50,20 @@ def _publish(product: Product, package: bytes) -> int:
 
 def _in_flight(product: Product, old: int, new: int, instances: list[int]) -> int:
     """Return how many operations ran at once at most."""
-    asked = {"dest_version": new, "instances": instances}
-    made = product.client.post(f"services/{SERVICE}/versions/{old}/upgrade", asked)
+    request = {"dest_version": new, "instances": instances}
+    deployment = product.client.post(f"services/{SERVICE}/versions/{old}/upgrade", request)
     most = 0
-    while made["status"] in ("queued", "running"):
-        most = max(most, made["counts"]["running"])
+    while deployment["status"] in ("queued", "running"):
+        most = max(most, deployment["counts"]["running"])
         time.sleep(0.2)
-        made = product.client.get(f"deployments/{made['id']}")
-    product.ended(made)
+        deployment = product.client.get(f"deployments/{deployment['id']}")
+    product.ended(deployment)
     return most
 
 
 def _large(lab: Lab, product: Product, old: int, instance: int) -> Iterator[Figure]:
     if shutil.disk_usage(lab.folder).free < 4 * PACKAGE:
-        yield Figure("2 GB package", None, said=f"{lab.folder} has no room for it")
+        yield Figure("2 GB package", None, reason=f"{lab.folder} has no room for it")
         return
     version = product.client.post(f"services/{SERVICE}/versions/", {"version": "large"})["id"]
     package = lab.folder / "large.tar.gz"
@@ -83,8 +83,8 @@ def _large(lab: Lab, product: Product, old: int, instance: int) -> Iterator[Figu
     yield Figure("2 GB package in", PACKAGE / 1e6 / seconds, "MB/s")
     before, began = memory_of(product.pids("worker")), time.perf_counter()
     with Peak(lambda: product.pids("worker")) as peak:
-        asked = {"dest_version": version, "instances": [instance]}
-        product.ended(product.client.post(f"services/{SERVICE}/versions/{old}/upgrade", asked))
+        request = {"dest_version": version, "instances": [instance]}
+        product.ended(product.client.post(f"services/{SERVICE}/versions/{old}/upgrade", request))
     seconds = time.perf_counter() - began
     yield Figure("2 GB package out: growth of worker", peak.most - before, "MB", FLAT_MB)
     yield Figure("2 GB package out, the whole upgrade", PACKAGE / 1e6 / seconds, "MB/s")

@@ -34,8 +34,8 @@ def measure(lab: Lab) -> Iterator[Figure]:
     product = lab.crowd("sqlite")
     api, console = Browser(product.url, product.token), Browser(product.url)
     console.sign_in(product.password)
-    found = api.get("/api/v1/services/big-versions/versions/?limit=500").json()["data"]
-    middle = found[len(found) // 2]["id"]
+    versions = api.get("/api/v1/services/big-versions/versions/?limit=500").json()["data"]
+    middle = versions[len(versions) // 2]["id"]
     (running,) = {row["version_id"] for row in api.get("/api/v1/services/big-1000/instances/").json()["data"]}
     number = api.get("/api/v1/deployments/?service=big-1000").json()["data"][0]["id"]
     pages = PAGES | {
@@ -67,9 +67,9 @@ def _cost(browser: Browser, web: list[int], name: str, path: str, largest: int |
         before = cpu_of(web)
         answers = [browser.get(path) for _ in range(TURNS)]
     except RuntimeError as error:
-        yield Figure(name, None, said=str(error))
+        yield Figure(name, None, reason=str(error))
         return
-    yield Figure(name, median(one.seconds for one in answers) * 1000, "ms", SLOWEST_MS)
+    yield Figure(name, median(answer.seconds for answer in answers) * 1000, "ms", SLOWEST_MS)
     yield Figure(f"{name}: CPU", (cpu_of(web) - before) * 1000 / TURNS, "ms")
     yield Figure(f"{name}: statements", answers[0].statements)
     yield Figure(f"{name}: compressed", answers[0].size / 1000, "kB", largest)

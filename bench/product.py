@@ -35,10 +35,10 @@ DEFINITION = {
 
 
 class Product:
-    """All of it below `folder`. `prepare()` once for a folder, then `start()`, `fill()`, and `stop()` at the end.
+    """The product, all of it below `folder`. Call `prepare()` once for a folder, then `start()`, `fill()`, `stop()`.
 
-    `settings`: environment variables of its own, besides those of the README. `replaced`: words of the parts' commands
-    that stand for others here, such as the worker's application.
+    `settings`: additional environment variables. `replaced`: words of the parts' commands with what stands for them
+    here, such as the worker's application.
     """
 
     def __init__(self, folder: Path, settings: dict[str, str] | None = None, replaced: dict[str, str] | None = None):
@@ -49,12 +49,12 @@ class Product:
     def prepare(self) -> None:
         """Make the tables, a superuser and a token: what is there before a system starts for the first time."""
         self.prepared.mkdir(parents=True)
-        made = {
+        values = {
             "SECRET_KEY": secrets.token_urlsafe(48),
             "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "DEMO_PASSWORD": secrets.token_urlsafe(12),
         }
-        write_private(self.prepared / "secrets.json", json.dumps(made))
+        write_private(self.prepared / "secrets.json", json.dumps(values))
         write_private(self.prepared / "token", "")
         people = [sys.executable, "-m", "demo.people", str(self.prepared / "token")]
         subprocess.run(people, env=self.environment(self.prepared), cwd=ROOT, check=True)
@@ -154,8 +154,8 @@ class Product:
     def environment(self, var: Path) -> dict[str, str]:
         ours = {"DATA_DIR": str(var), "DEBUG": "0", "LOG_LEVEL": "WARNING"}
         theirs = ("BROKER_URL", "PACKAGE_ROOT", "DATABASE_URL")
-        given = {name: value for name, value in os.environ.items() if name not in theirs}
-        return given | json.loads((self.prepared / "secrets.json").read_text()) | ours | self._settings
+        inherited = {name: value for name, value in os.environ.items() if name not in theirs}
+        return inherited | json.loads((self.prepared / "secrets.json").read_text()) | ours | self._settings
 
     def wait_until_ready(self, path: str = "readyz", seconds: float = 60) -> None:
         """Wait until web, database, broker and a worker say that they are there; with `healthz`, until web does."""

@@ -14,13 +14,13 @@ from .product import FIRST
 from .results import LIMIT, PRODUCT, REVERT, Row, where
 
 PIPELINE = [sys.executable, "-IS", str(Path(__file__).with_name("contestant.py"))]
-FAR = (LIMIT, PRODUCT)  # where the hosts are far away and nobody asked for others
+FAR = (LIMIT, PRODUCT)  # where the hosts are far away and no others were requested
 USUAL = (LIMIT, PRODUCT, tools.FABRIC, tools.FABRIC_ONE, tools.CAPISTRANO, tools.PYINFRA)
 LONGEST = 300  # seconds for one turn
 
 
 class Race:
-    """`keep` takes every turn that counts. `rtt`: ms that a round trip to the hosts takes, for every contestant."""
+    """Turns on the same hosts. `keep` gets every turn that counts. `rtt`: ms of a round trip to the hosts, for all."""
 
     def __init__(self, lab: Lab, names: Iterable[str], began: str, keep: Callable[[Row], None], rtt: float = 0):
         self._began, self._keep_row, self._rtt = began, keep, rtt
@@ -89,8 +89,8 @@ class Race:
         host_cpu = self._host_cpu() - host_before
         wall, cpu, host_cpu = round(cost.wall, 4), round(cpu, 3), round(host_cpu, 3)
         row = Row(self._began, name, hosts, turn, wall, cpu, host_cpu, carrying, cost.status, self._rtt)
-        said = "" if row.good else f"  !! {cost.errors or 'not all hosts carry the version'}"
+        complaint = "" if row.good else f"  !! {cost.errors or 'not all hosts carry the version'}"
         at = f"{where(hosts, self._rtt):>7} hosts  turn {turn}  {name:10}"
-        print(f"{at} {row.wall:7.3f} s  {carrying} of {hosts}{said}", flush=True)
+        print(f"{at} {row.wall:7.3f} s  {carrying} of {hosts}{complaint}", flush=True)
         package.unlink(missing_ok=True)
         return row

@@ -26,41 +26,42 @@ RUN_HEAD = (
 )
 
 
-def race(found: list[Figure], before: list[Figure]) -> str:
+def race(contestants: list[Figure], before: list[Figure]) -> str:
     """Render the contestants beside LIMIT. `before`: the figures of the run before this one, so that a loss is seen."""
     earlier = {(figure.contestant, figure.where): f"{figure.ratio:.2f}" for figure in before}
     lines = [
         "| hosts | contestant | × LIMIT | from–to | last time | client CPU ms a host | host CPU ms | good turns |",
         "| ---: | --- | ---: | --- | ---: | ---: | ---: | ---: |",
     ]
-    for one in found:
-        last = earlier.get((one.contestant, one.where), "")
+    for figure in contestants:
+        last = earlier.get((figure.contestant, figure.where), "")
+        span = f"{figure.least:.2f}–{figure.most:.2f}"
         lines.append(
-            f"| {one.where} | {one.contestant} | {one.ratio:.2f} | {one.least:.2f}–{one.most:.2f} | {last} "
-            f"| {one.cpu_ms_per_host:.0f} | {one.host_cpu_ms:.0f} | {one.good} of {one.turns} |"
+            f"| {figure.where} | {figure.contestant} | {figure.ratio:.2f} | {span} | {last} "
+            f"| {figure.cpu_ms_per_host:.0f} | {figure.host_cpu_ms:.0f} | {figure.good} of {figure.turns} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def own(findings: list[Finding], before: Iterable[Finding] = ()) -> str:
     """Render the product's own figures, each with its goal and its last measured value."""
-    earlier = {(one.measurement, one.name): one for one in before}
+    earlier = {(finding.measurement, finding.name): finding for finding in before}
     lines = ["| what | | figure | goal | last time |", "| --- | --- | ---: | ---: | ---: |"]
-    for one in findings:
-        last = earlier.get((one.measurement, one.name))
-        goal = f"< {_number(one.goal)}" if one.goal is not None else ""
-        figure = _with_unit(one) if one.value is not None else f"not measured: {_cell(one.said)}"
-        missed = " **missed**" if one.value is not None and one.goal is not None and one.value >= one.goal else ""
-        lines.append(
-            f"| {one.measurement} | {one.name} | {figure}{missed} | {goal} | {_with_unit(last) if last else ''} |"
-        )
+    for finding in findings:
+        last = earlier.get((finding.measurement, finding.name))
+        goal = f"< {_number(finding.goal)}" if finding.goal is not None else ""
+        figure = _with_unit(finding) if finding.value is not None else f"not measured: {_cell(finding.reason)}"
+        if finding.value is not None and finding.goal is not None and finding.value >= finding.goal:
+            figure += " **missed**"
+        previous = _with_unit(last) if last else ""
+        lines.append(f"| {finding.measurement} | {finding.name} | {figure} | {goal} | {previous} |")
     return "\n".join(lines) + "\n"
 
 
-def runs(document: str, name: str, told: dict) -> str:
-    """Render the table with a line for each run, this one's after those that the document has."""
+def runs(document: str, name: str, summary: dict) -> str:
+    """Render the table with a line for each run, this one's after those in the document. `summary`: var/bench.json."""
     kept = [line for line in document.splitlines()[2:] if line.startswith("|")][-(RUNS_KEPT - 1) :]
-    cells = " | ".join(_told(told.get(key)) for key in RUN_COLUMNS)
+    cells = " | ".join(_plain(summary.get(key)) for key in RUN_COLUMNS)
     return "\n".join([RUN_HEAD, *kept, f"| {name} | {cells} |"]) + "\n"
 
 
@@ -69,22 +70,22 @@ def between(text: str, mark: str) -> str:
     return text.partition(f"<!-- {mark}: begin -->\n")[2].partition(f"<!-- {mark}: end -->")[0]
 
 
-def write(document: Path, mark: str, told: str) -> None:
+def write(document: Path, mark: str, table: str) -> None:
     """Replace the text between the two comments of that name."""
     begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->\n"
-    head, found, rest = document.read_text().partition(begin)
-    if found:
-        document.write_text(f"{head}{begin}{told}{end}{rest.partition(end)[2]}")
+    head, begins, rest = document.read_text().partition(begin)
+    if begins:
+        document.write_text(f"{head}{begin}{table}{end}{rest.partition(end)[2]}")
 
 
-def _told(value: Any) -> str:
+def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_told(one)}" for key, one in value.items())
+        return ", ".join(f"{key}: {_plain(item)}" for key, item in value.items())
     return "" if value is None else f"{value:g}"
 
 
-def _with_unit(one: Finding) -> str:
-    return "" if one.value is None else f"{_number(one.value)} {one.unit}".strip()
+def _with_unit(finding: Finding) -> str:
+    return "" if finding.value is None else f"{_number(finding.value)} {finding.unit}".strip()
 
 
 def _number(value: float) -> str:

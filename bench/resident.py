@@ -1,9 +1,9 @@
-"""`bench/resident.sh`: the product's resident part for another harness, until it is told to end.
+"""`bench/resident.sh`: the product's resident part for another harness, until a signal ends it.
 
 From the environment: BENCH_HOSTS (folder with a folder for each address), BENCH_PORT (of the hosts' sshd), BENCH_KEYS
 (folder with the client's key id_ed25519 and the hosts' hostkey.pub), BENCH_COUNT (hosts, from 127.0.1.1 on), BENCH_API
-(where contestant.py finds the way in), BENCH_VAR (the product's own folder). With the argument `prepare` it only makes
-what a system has before its first start, so that the next start is quick.
+(where contestant.py finds address and token), BENCH_VAR (the product's own folder). With the argument `prepare` it only
+makes what a system has before its first start, so that the next start is quick.
 """
 
 import os
@@ -20,8 +20,8 @@ LAB = Path("/tmp/deploy-bench")
 
 
 def main() -> None:
-    given = os.environ.get
-    product = Product(Path(given("BENCH_VAR") or LAB / "product"))
+    setting = os.environ.get
+    product = Product(Path(setting("BENCH_VAR") or LAB / "product"))
     if not product.is_prepared or sys.argv[1:] == ["prepare"]:
         shutil.rmtree(product.folder, ignore_errors=True)
         product.prepare()
@@ -30,19 +30,19 @@ def main() -> None:
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    keys = Path(given("BENCH_KEYS") or LAB / "keys")
+    keys = Path(setting("BENCH_KEYS") or LAB / "keys")
     ssh = {
-        "port": int(given("BENCH_PORT") or 2222),
+        "port": int(setting("BENCH_PORT") or 2222),
         "username": "root",
         "host_key": " ".join((keys / "hostkey.pub").read_text().split()[:2]),
     }
-    way_in = Path(given("BENCH_API") or LAB / "product.json")
+    way_in = Path(setting("BENCH_API") or LAB / "product.json")
     way_in.unlink(missing_ok=True)
     try:
         product.start()
         product.fill(
-            addresses(int(given("BENCH_COUNT") or 50)),
-            Path(given("BENCH_HOSTS") or LAB / "hosts"),
+            addresses(int(setting("BENCH_COUNT") or 50)),
+            Path(setting("BENCH_HOSTS") or LAB / "hosts"),
             ssh,
             (keys / "id_ed25519").read_text(),
         )

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The product's resident part alone, for another harness: broker, web, worker and hosts to deploy to, until TERM.
-# What it needs to know comes from the environment: see resident.py.
+# Its settings come from the environment: see resident.py.
 set -eu
 cd "$(dirname "$0")/.."
 exec .venv/bin/python -m bench.resident "$@"

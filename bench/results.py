@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 LIMIT, PRODUCT, REVERT = "LIMIT", "PRODUCT", "REVERT"
-# Everything that var/bench.json says besides `figures`; what was not measured is null.
+# Everything in var/bench.json besides `figures`; what was not measured is null.
 KEYS = (
     "vs_limit",
     "vs_fabric",
@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Finding:
-    """One of the product's own figures. `value` is None where it could not be measured; `said` tells why then."""
+    """One of the product's own figures. `value` is None where it could not be measured; `reason` then says why."""
 
     began: str
     measurement: str
@@ -54,7 +54,7 @@ class Finding:
     value: float | None
     unit: str = ""
     goal: float | None = None  # what it should stay below
-    said: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def figures(rows: Iterable[Row]) -> list[Figure]:
     groups: dict[tuple[float, int, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.rtt, row.hosts, row.contestant), []).append(row)
-    found = []
+    result = []
     for (rtt, hosts, contestant), turns in groups.items():
         good = [row for row in turns if row.good]
         limits = [row.wall for row in groups.get((rtt, hosts, LIMIT), []) if row.good]
@@ -97,7 +97,7 @@ def figures(rows: Iterable[Row]) -> list[Figure]:
         walls, limit = [row.wall for row in good], median(limits)
         cpu = median(row.cpu for row in good) * 1000 / hosts
         host_cpu = median(row.host_cpu for row in good) * 1000 / hosts
-        found.append(
+        result.append(
             Figure(
                 contestant,
                 hosts,
@@ -112,28 +112,30 @@ def figures(rows: Iterable[Row]) -> list[Figure]:
                 rtt,
             )
         )
-    return sorted(found, key=lambda figure: (figure.rtt, figure.hosts, figure.ratio))
+    return sorted(result, key=lambda figure: (figure.rtt, figure.hosts, figure.ratio))
 
 
-def summary(found: list[Figure], findings: Iterable[Finding] = ()) -> dict:
+def summary(contestants: list[Figure], findings: Iterable[Finding] = ()) -> dict:
     """Return the contents of var/bench.json: KEYS, and every finding by measurement and name below `figures`."""
-    by = {(figure.contestant, figure.hosts): figure for figure in found if not figure.rtt}
+    by = {(figure.contestant, figure.hosts): figure for figure in contestants if not figure.rtt}
     most = max((figure.hosts for figure in by.values()), default=0)
-    told: dict = dict.fromkeys(KEYS)
-    told["vs_limit"] = {one.where: round(one.ratio, 3) for one in found if one.contestant == PRODUCT} or None
+    result: dict = dict.fromkeys(KEYS)
+    result["vs_limit"] = {
+        figure.where: round(figure.ratio, 3) for figure in contestants if figure.contestant == PRODUCT
+    } or None
     if product := by.get((PRODUCT, most)):
-        told["client_cpu_ms_per_host"] = round(product.cpu_ms_per_host, 1)
+        result["client_cpu_ms_per_host"] = round(product.cpu_ms_per_host, 1)
         for key, name in OTHERS.items():
             if other := by.get((name, most)):
-                told[key] = round(other.wall / product.wall, 2)
+                result[key] = round(other.wall / product.wall, 2)
     if (REVERT, most) in by:
-        told["revert_vs_limit"] = round(by[REVERT, most].ratio, 3)
+        result["revert_vs_limit"] = round(by[REVERT, most].ratio, 3)
     own: dict[str, dict[str, float | None]] = {}
     for finding in findings:
         own.setdefault(finding.measurement, {})[finding.name] = finding.value
     lock = own.get("lock", {})
-    told["lock_10000_s"] = {name: lock.get(f"10,000 instances, {name}") for name in DATABASES} if lock else None
-    told["small_behind_big_s"] = own.get("fairness", {}).get("one behind 5,000")
-    told["idle_cpu_percent"] = own.get("idle", {}).get("CPU")
-    told["idle_mb"] = own.get("idle", {}).get("memory")
-    return told | {"figures": own}
+    result["lock_10000_s"] = {name: lock.get(f"10,000 instances, {name}") for name in DATABASES} if lock else None
+    result["small_behind_big_s"] = own.get("fairness", {}).get("one behind 5,000")
+    result["idle_cpu_percent"] = own.get("idle", {}).get("CPU")
+    result["idle_mb"] = own.get("idle", {}).get("memory")
+    return result | {"figures": own}

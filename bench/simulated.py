@@ -1,4 +1,4 @@
-"""A connection that answers as a host does on which every step goes well, after HOST_TAKES seconds."""
+"""A connection that answers like a host on which every step succeeds, after HOST_TAKES seconds."""
 
 import re
 import shlex
@@ -21,10 +21,10 @@ class Connection:
 
 
 class Channel:
-    """Takes the program and the package, then gives the journal of a run that went well, and ends."""
+    """Takes the program and the package, then gives the journal of a successful run, and ends."""
 
     def __init__(self, size: int):
-        self._size, self._program, self._said = size, b"", False
+        self._size, self._program, self._answered = size, b"", False
         self._finished = False
         self.exit_status: int | None = None
 
@@ -41,8 +41,8 @@ class Channel:
         self._finished = True
 
     def read(self, timeout: float) -> tuple[bytes, bytes]:
-        if not self._finished and not self._said and len(self._program) >= self._size:
-            self._said = True
+        if not self._finished and not self._answered and len(self._program) >= self._size:
+            self._answered = True
             return b"", b""  # the package, if any, follows in the same flight
         time.sleep(HOST_TAKES)
         self.exit_status = 0

@@ -1,4 +1,4 @@
-"""How long the product's commands take to be there."""
+"""How long the product's commands take until they are ready."""
 
 import subprocess
 import sys

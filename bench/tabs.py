@@ -1,4 +1,4 @@
-"""Tabs that watch a page as static/js/live.js does: a stream each, and the fragment whenever it tells of something."""
+"""Tabs that watch a page as static/js/live.js does: a stream each, and the fragment after each event."""
 
 import gzip
 import http.client
@@ -15,7 +15,7 @@ LAST = re.compile(r'data-last="(\d+)"')
 
 @dataclass
 class Tab:
-    """A tab of whoever has this session. `texts`: the fragments that it got, each with when; `over`: why it ended."""
+    """A browser tab with this session. `texts`: the fragments that it got, each with its time; `over`: why it ended."""
 
     url: str
     session: str
@@ -24,7 +24,7 @@ class Tab:
     over: str = ""
 
     def __post_init__(self) -> None:
-        self._end, self._ready, self._told = threading.Event(), threading.Event(), threading.Event()
+        self._end, self._ready, self._changed = threading.Event(), threading.Event(), threading.Event()
         self._seen = 0
 
     def open(self) -> None:
@@ -37,7 +37,7 @@ class Tab:
 
     def close(self) -> None:
         self._end.set()
-        self._told.set()
+        self._changed.set()
 
     def ask(self, path: str, **headers: str) -> http.client.HTTPResponse:
         """Send a request on a connection of its own."""
@@ -62,7 +62,7 @@ class Tab:
             for line in stream:
                 if line.startswith(b"id: "):
                     self._seen = int(line[4:])
-                    self._told.set()
+                    self._changed.set()
                 if self._end.is_set():
                     break
             stream.close()
@@ -73,8 +73,8 @@ class Tab:
 
     def _show(self) -> None:
         connection = self._connection()
-        while self._told.wait() and not self._end.is_set():
-            self._told.clear()
+        while self._changed.wait() and not self._end.is_set():
+            self._changed.clear()
             query = urlencode({"rows": 20, "seen": self._seen})
             answer = self._kept(f"{self.page}?{query}", connection, {"HX-Request": "true", "Accept-Encoding": "gzip"})
             body = answer.read()

@@ -1,4 +1,4 @@
-"""What pages cost that are watched: each change, shown in one tab and in 200 of as many people."""
+"""What watched pages cost: each change, shown in one tab, and in 200 tabs of as many people."""
 
 import json
 import subprocess

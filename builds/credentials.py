@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from access.secrets import Secret, reveal
 
-NOBODY = Secret("")
+NO_SECRET = Secret("")
 FOLDER = ".credential"  # in git's home
 _HELPER = """\
 [ "$1" = get ] || exit 0
@@ -29,8 +29,8 @@ class Credential:
     """`username` and `password` for https; `key`, a private key without a passphrase, for ssh."""
 
     username: str = ""
-    password: Secret = NOBODY
-    key: Secret = NOBODY
+    password: Secret = NO_SECRET
+    key: Secret = NO_SECRET
 
     @property
     def secrets(self) -> list[str]:

@@ -58,12 +58,12 @@ def _flat(value: Any, depth: int = 0) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return ", ".join(filter(None, (_flat(one, depth + 1) for one in value[:5])))
+        return ", ".join(filter(None, (_flat(item, depth + 1) for item in value[:5])))
     if not isinstance(value, dict):
         return ""
     if depth == 0:
         return next(filter(None, (_flat(value.get(key), 1) for key in _KEYS)), "")
-    parts = [(name, _flat(one, depth + 1)) for name, one in list(value.items())[:5]]
+    parts = [(name, _flat(item, depth + 1)) for name, item in list(value.items())[:5]]
     return "; ".join(text if name == "base" else f"{name} {text}" for name, text in parts if text)
 
 

@@ -30,7 +30,7 @@ from microservice.status import BuildStatus
 from runtime.database_errors import is_away
 
 from . import build_requests, checkout, polling, rebuilds, servers
-from .credentials import NOBODY, Credential
+from .credentials import NO_SECRET, Credential
 from .models import OPEN, Build
 from .providers import BuildRefused, BuildState, BuildTimedOut, Job, ProviderUnreachable
 
@@ -53,17 +53,17 @@ def work() -> int:
     """
     if not _slots.acquire(blocking=False):
         return 0
-    done = 0
+    steps = 0
     try:
         while (build := claim()) is not None:
             advance(build)
-            done += 1
+            steps += 1
         while (build := rebuilds.claim(owner())) is not None:
             _poll_ended(build)
-            done += 1
+            steps += 1
     finally:
         _slots.release()
-    return done
+    return steps
 
 
 def _poll_ended(build: Build) -> None:
@@ -148,7 +148,7 @@ def job_of(build: Build) -> Job:
         return job
     try:
         fields = service.build_credential.open()
-        credential = Credential(service.build_username, fields.get("password", NOBODY), fields.get("key", NOBODY))
+        credential = Credential(service.build_username, fields.get("password", NO_SECRET), fields.get("key", NO_SECRET))
         return replace(job, secrets=service.build_secrets.open(), credential=credential, own_keys=own_keys(service))
     except Undecryptable as error:
         raise BuildRefused("build_secrets_unreadable", words=str(error)) from error

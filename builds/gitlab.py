@@ -78,26 +78,28 @@ class GitLab:
     session: ServerSession = DIRECT
 
     def commit(self, job: Job) -> str:
-        found = self._ask(lambda: self._project(job.url).commits.get(job.ref, **ONCE).id)
-        if commit := commit_hash(found):
+        revision = self._ask(lambda: self._project(job.url).commits.get(job.ref, **ONCE).id)
+        if commit := commit_hash(revision):
             return commit
         raise ProviderUnreachable("gitlab_invalid.commit")
 
     def start(self, job: Job) -> str:
         variables = [{"key": name, "value": value} for name, value in job.variables().items()]
         project = self._project(job.url)
-        made = self._ask(lambda: project.pipelines.create({"ref": job.ref, "variables": variables}, **ONCE), sends=True)
-        return self._reference(project, self._ask(lambda: made.id, sends=True))
+        pipeline = self._ask(
+            lambda: project.pipelines.create({"ref": job.ref, "variables": variables}, **ONCE), sends=True
+        )
+        return self._reference(project, self._ask(lambda: pipeline.id, sends=True))
 
     def find(self, job: Job) -> str:
         project = self._project(job.url)
-        wanted = job.variables()
+        variables = job.variables()
         # A list, with get_all=False; python-gitlab's types do not say so where there is a **.
         recent: Any = self._ask(
             lambda: project.pipelines.list(ref=job.ref, per_page=MAX_PIPELINES, get_all=False, **ONCE)
         )
         for pipeline in recent[:MAX_PIPELINES]:  # the server may ignore per_page
-            reference = self._reference_for(project, pipeline, wanted["VERSION_ID"])
+            reference = self._reference_for(project, pipeline, variables["VERSION_ID"])
             if reference and reference not in job.others:
                 return reference
         return ""

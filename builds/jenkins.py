@@ -60,10 +60,10 @@ class Jenkins:
         except _Broken as error:
             self._refuse_unfit(path, error)
             raise
-        where = _path_of(headers.get("location"))
-        if "/queue/item/" not in where:
+        location = _path_of(headers.get("location"))
+        if "/queue/item/" not in location:
             raise ProviderUnreachable("jenkins_invalid.queue_item", sent=True)
-        return self._reference("queue", where)
+        return self._reference("queue", location)
 
     def _refuse_unfit(self, path: str, error: _Broken) -> None:
         """Raise BuildRefused if the job cannot be built with parameters: then nothing was started.
@@ -78,7 +78,7 @@ class Jenkins:
         properties = job.get("property")
         if job.get("buildable") is False:
             reason = "not_buildable"
-        elif isinstance(properties, list) and not any(one.get("parameterDefinitions") for one in _list(properties)):
+        elif isinstance(properties, list) and not any(entry.get("parameterDefinitions") for entry in _list(properties)):
             reason = "not_parameterized"
         else:
             return
@@ -99,23 +99,23 @@ class Jenkins:
         return self.find(job) or reference  # a rebuild, replay or restart gets a new number
 
     def look(self, reference: str) -> BuildState:
-        found = _REFERENCE.match(reference)
-        if not found:
+        match = _REFERENCE.match(reference)
+        if not match:
             raise BuildRefused("jenkins_invalid.reference")
-        answer = self._json(f"{found[2]}/api/json")
-        if found[1] == "build":
+        answer = self._json(f"{match[2]}/api/json")
+        if match[1] == "build":
             return _build(answer)
         if answer.get("cancelled"):
             return BuildState(BuildStatus.FAILED, Message("jenkins_queue.cancelled"))
-        there = answer.get("executable")
-        if not isinstance(there, dict):
+        executable = answer.get("executable")
+        if not isinstance(executable, dict):
             return BuildState(
                 BuildStatus.BUILDING, with_words("jenkins_queue.waiting", clean_text(answer.get("why"), 300))
             )
         return BuildState(
             BuildStatus.BUILDING,
-            url=web_url(there.get("url")),
-            reference=self._reference("build", _path_of(there.get("url"))),
+            url=web_url(executable.get("url")),
+            reference=self._reference("build", _path_of(executable.get("url"))),
         )
 
     def _reference(self, kind: str, path: str) -> str:

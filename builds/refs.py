@@ -9,14 +9,14 @@ _HEADS, _TAGS, _PEELED = "refs/heads/", "refs/tags/", "^{}"
 
 def listed(raw: bytes) -> dict[str, str]:
     """Parse the output of `git ls-remote --heads --tags`: {full name: commit}. A tag maps to its commit."""
-    found = {}
+    commits = {}
     for line in raw.decode("utf-8", "replace").splitlines():
         commit, tab, name = line.partition("\t")
         if tab and name.startswith((_HEADS, _TAGS)):  # never refs/pull/…, which anyone can create
-            found[name] = commit
-    for name in [name for name in found if name.endswith(_PEELED)]:
-        found[name.removesuffix(_PEELED)] = found.pop(name)
-    return found
+            commits[name] = commit
+    for name in [name for name in commits if name.endswith(_PEELED)]:
+        commits[name.removesuffix(_PEELED)] = commits.pop(name)
+    return commits
 
 
 def commit_of(ref: str, known: Mapping[str, str], patterns: Iterable[str]) -> str:
@@ -41,7 +41,7 @@ def is_built(name: str, patterns: Iterable[str]) -> bool:
     """
     patterns = list(patterns)
     short = name.removeprefix(_HEADS) if name.startswith(_HEADS) else name.removeprefix(_TAGS)
-    return not patterns or any(fits(name if one.startswith("refs/") else short, one) for one in patterns)
+    return not patterns or any(fits(name if pattern.startswith("refs/") else short, pattern) for pattern in patterns)
 
 
 def may_be_built(ref: str, patterns: Iterable[str]) -> bool:
@@ -66,4 +66,4 @@ def fits(text: str, pattern: str) -> bool:
             at, of = again, star + 1
         else:
             return False
-    return all(one == "*" for one in pattern[of:])
+    return all(character == "*" for character in pattern[of:])

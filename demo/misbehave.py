@@ -1,4 +1,4 @@
-"""Makes one of the demo's hosts misbehave, so that anyone can watch what happens:
+"""Makes one of the demo's hosts misbehave, so that you can watch what happens:
 
     python -m demo.misbehave node2 fail start    the next change of the service fails in this step
     python -m demo.misbehave node2 hang check    … does not come back from this step
@@ -6,7 +6,7 @@
     python -m demo.misbehave node2 full          the disk below a run's own files is full (Linux, root only)
     python -m demo.misbehave node2 heal          all of that ends
 
-Steps: pre, stop, start, check, post. What is undone on the way back behaves, so the old version runs again.
+Steps: pre, stop, start, check, post. The undo does not misbehave, so the old version runs again.
 """
 
 import json
@@ -28,11 +28,11 @@ TINY = "64k"  # of disk, once it is full
 def script(kind: str, step: str, spared: str) -> str:
     """Return the script that every command of the demo's service reads first. Pure.
 
-    The version that runs now is spared (but for `stop`, which is about nothing else): so an undo works.
+    The version that runs now, `spared`, behaves (except in `stop`, which concerns it alone): so an undo works.
     """
-    what = "echo 'told to fail' >&2; exit 7" if kind == "fail" else "echo 'told to hang' >&2; sleep 86400"
-    spare = "" if step == "stop" else f' && [ "$VERSION" != {shlex.quote(spared)} ]'
-    return f'if [ "$at" = {step} ]{spare}; then {what}; fi\n'
+    action = "echo 'told to fail' >&2; exit 7" if kind == "fail" else "echo 'told to hang' >&2; sleep 86400"
+    condition = "" if step == "stop" else f' && [ "$VERSION" != {shlex.quote(spared)} ]'
+    return f'if [ "$at" = {step} ]{condition}; then {action}; fi\n'
 
 
 def misbehave(root: Path, kind: str, step: str = "", folder: Path | None = None) -> str:
@@ -41,7 +41,7 @@ def misbehave(root: Path, kind: str, step: str = "", folder: Path | None = None)
     switch = service / "shared" / "misbehave"
     if kind in ("fail", "hang"):
         if step not in STEPS:
-            raise ValueError(f"{kind} in which step? One of {', '.join(STEPS)}")
+            raise ValueError(f"{kind}: name one of the steps {', '.join(STEPS)}")
         current = service / "current"
         switch.write_text(script(kind, step, Path(os.readlink(current)).name if current.is_symlink() else ""))
         return f"the next change {kind}s in {step}"
@@ -53,7 +53,7 @@ def misbehave(root: Path, kind: str, step: str = "", folder: Path | None = None)
         switch.unlink(missing_ok=True)
         subprocess.run(["umount", service / ".deployer" / "runs"], stderr=subprocess.DEVNULL, check=False)
         return "it behaves again"
-    raise ValueError("what? fail STEP, hang STEP, drop SECONDS, full or heal")
+    raise ValueError("name one of: fail STEP, hang STEP, drop SECONDS, full, heal")
 
 
 def _drop(folder: Path, seconds: float) -> int:
@@ -82,8 +82,8 @@ def _connections(folder: Path) -> list[int]:
                 parents[int(entry.name)] = int(stat[1])
                 if f"{folder}/" in words:
                     servers.append(int(entry.name))
-    found = [pid for pid, parent in parents.items() if parent in servers]
-    return found + [pid for pid, parent in parents.items() if parent in found]
+    children = [pid for pid, parent in parents.items() if parent in servers]
+    return children + [pid for pid, parent in parents.items() if parent in children]
 
 
 def _fill(runs: Path) -> str:
@@ -105,7 +105,7 @@ def main(words: list[str]) -> int:
         hosts = {host["hostname"]: Path(host["root"]) for host in json.loads(record.read_text())["hosts"]}
         name, kind, step = [*words, "", "", ""][:3]
         if name not in hosts:
-            raise ValueError(f"which host? One of {', '.join(hosts)}")
+            raise ValueError(f"name one of the hosts {', '.join(hosts)}")
         print(f"{name}: {misbehave(hosts[name], kind, step)}")
     except (ValueError, OSError) as error:
         print(f"{error}\n\n{__doc__}", file=sys.stderr)

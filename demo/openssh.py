@@ -44,7 +44,7 @@ def configuration(folder: Path, address: str, port: int, user: str, *, pam: bool
     """Return the text of sshd_config. `folder` holds host_key and authorized_keys; `extra` are lines that go before
     them.
 
-    A home of its own: a host is no place for the start-up files of whoever runs the demo or the tests.
+    Hosts have a home of their own: the start-up files of the person who runs the demo or the tests do not belong there.
     """
     return f"""{extra}
 ListenAddress {address}

@@ -1,6 +1,6 @@
 """A real git repository beside the demo's data, with a service that is built from it by a click.
 
-Made once and then left alone: whoever wants another build commits something to it.
+Made once and then left alone: commit something to it for another build.
 """
 
 import os
@@ -72,7 +72,7 @@ def _git(folder: Path, *words: str) -> str:
         "GIT_COMMITTER_NAME": "demo",
         "GIT_COMMITTER_EMAIL": "demo@localhost",
     }
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", *words], cwd=folder, umask=0o022, env=environment, capture_output=True, text=True, check=True
     )
-    return done.stdout.strip()
+    return result.stdout.strip()

@@ -1,7 +1,7 @@
 """`python -m demo.sshserver FOLDER ADDRESS PORT`: a small SSH server on paramiko, for machines without sshd.
 
-It does what OpenSSH does with `ssh host command`, and no more: one user, by key; each command is run by `sh -c` in a
-session of its own, its streams are carried both ways as they come, and it lives on when the connection is cut.
+It does what OpenSSH does with `ssh host command`, and no more: one user, by key. Each command is run by `sh -c` in its
+own session, its streams are copied both ways as they come, and it lives on when the connection is cut.
 FOLDER holds host_key and authorized_keys, as for OpenSSH.
 """
 
@@ -22,8 +22,8 @@ import paramiko
 CHUNK = 65536
 
 
-class Door(paramiko.ServerInterface):
-    """Who may come in, and what may be asked for: the keys in authorized_keys, and `exec`."""
+class Server(paramiko.ServerInterface):
+    """Accepts the keys in authorized_keys, and `exec` requests."""
 
     def __init__(self, keys: set[str], user: str):
         self._keys, self._user = keys, user
@@ -55,14 +55,14 @@ def serve(folder: Path, address: str, port: int) -> None:
         listener.listen(256)
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=_greet, args=(connection, key, Door(keys, user)), daemon=True).start()
+            threading.Thread(target=_start, args=(connection, key, Server(keys, user)), daemon=True).start()
 
 
-def _greet(connection: socket.socket, key: paramiko.PKey, door: Door) -> None:
+def _start(connection: socket.socket, key: paramiko.PKey, server: Server) -> None:
     transport = paramiko.Transport(connection)
     transport.add_server_key(key)
     try:
-        transport.start_server(server=door)
+        transport.start_server(server=server)
     except (paramiko.SSHException, EOFError, OSError):
         transport.close()
 
@@ -84,7 +84,7 @@ def _run(channel: paramiko.Channel, command: bytes) -> None:
         channel.send_exit_status(status if status >= 0 else 128 - status)
         channel.close()
     except (paramiko.SSHException, EOFError, OSError):
-        pass  # nobody is there any more
+        pass  # the client is gone
 
 
 def _carry_out(pipe: IO[bytes], send: Callable[[bytes], object]) -> None:
@@ -113,5 +113,5 @@ def _carry_in(channel: paramiko.Channel, pipe: IO[bytes]) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # somebody who only looks whether the port is open
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # a check that the port is open is not an error
     serve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

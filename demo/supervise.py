@@ -85,7 +85,7 @@ class Supervisor:
 
     def pids(self) -> dict[str, int]:
         with self._lock:
-            return {one.part.name: one.process.pid for one in self._parts if one.process}
+            return {running.part.name: running.process.pid for running in self._parts if running.process}
 
     def watch(self) -> None:
         """Reap and restart until `stopping` is set."""

@@ -90,7 +90,7 @@ def issue(
 def revoke(caller: Caller, number: int) -> Token:
     """Revoke a token at once, with all tokens that were created with it. Raises 404 where the caller does not see it.
 
-    Every token may revoke itself: whoever finds a lost one can end it.
+    Every token may revoke itself: the finder of a lost one can end it.
     """
     row = find(caller, number)
     if row.pk != caller.token_id:

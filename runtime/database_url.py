@@ -57,7 +57,7 @@ def _postgresql(name: str, value: str, pool_size: int) -> dict:
     parts, own = _read(name, value)
     _check_hosts(name, parts)
     _check_tls(name, parts, own)
-    given = _session_settings(name, parts)
+    session = _session_settings(name, parts)
     pooler = own.get("pooler", "auto")
     if pooler not in POOLERS:
         raise env.InvalidSetting(name, f"has a pooler that is not one of {', '.join(POOLERS)}")
@@ -78,7 +78,7 @@ def _postgresql(name: str, value: str, pool_size: int) -> dict:
         **entry,
         "CONN_MAX_AGE": 0,  # the pool keeps the connections
         "DISABLE_SERVER_SIDE_CURSORS": True,  # a pooler may run the next statement in another session
-        "OPTIONS": {**usual, **parts, "given": given, "pooler": pooler, "pool": {"max_size": pool_size}},
+        "OPTIONS": {**usual, **parts, "given": session, "pooler": pooler, "pool": {"max_size": pool_size}},
     }
 
 
@@ -150,8 +150,8 @@ def _check_readable(name: str, option: str, path: str) -> None:
         with Path(path).open("rb"):
             pass
     except (OSError, ValueError) as error:
-        told = f"{env.quoted(path)} ({getattr(error, 'strerror', None) or 'not a valid path'})"
-        raise env.InvalidSetting(name, f"names a file in {option} that cannot be read: {told}") from None
+        problem = f"{env.quoted(path)} ({getattr(error, 'strerror', None) or 'not a valid path'})"
+        raise env.InvalidSetting(name, f"names a file in {option} that cannot be read: {problem}") from None
 
 
 def _authorities(name: str) -> str:
@@ -169,19 +169,19 @@ def _session_settings(name: str, parts: dict[str, str]) -> dict[str, str]:
         words = shlex.split(parts.pop("options", ""))
     except ValueError:
         raise env.InvalidSetting(name, "has options that cannot be read") from None
-    text, given = " ".join(words), {}
-    for found in _SETTING.finditer(text):
-        setting = (found[1] or found[3]).replace("-", "_")
-        given[setting] = found[2] or found[4] or ""
+    text, options = " ".join(words), {}
+    for match in _SETTING.finditer(text):
+        setting = (match[1] or match[3]).replace("-", "_")
+        options[setting] = match[2] or match[4] or ""
     if _SETTING.sub("", text).strip():
         raise env.InvalidSetting(name, "has options that are not -c name=value")
-    return {setting: _milliseconds(name, setting, word) for setting, word in given.items()}
+    return {setting: _milliseconds(name, setting, word) for setting, word in options.items()}
 
 
 def _milliseconds(name: str, setting: str, word: str) -> str:
     if setting not in limits.of_transactions(limits.WEB, limits.LATEST_VERSION):
         return word
-    found = re.fullmatch(r"(\d{1,9})\s*([a-z]*)", word)
-    if not found or found[2] not in _UNITS:
+    match = re.fullmatch(r"(\d{1,9})\s*([a-z]*)", word)
+    if not match or match[2] not in _UNITS:
         raise env.InvalidSetting(name, f"has a {setting} that is not a number of ms, s or min")
-    return str(int(found[1]) * _UNITS[found[2]])
+    return str(int(match[1]) * _UNITS[match[2]])

@@ -51,7 +51,7 @@ class Sender:
         producer, self._producer = self._producer, None
         try:
             if producer is not None:
-                producer.connection.collect()  # closes without a handshake, which nobody may answer
+                producer.connection.collect()  # closes without a handshake: the broker may not answer one
         except Exception as error:  # noqa: BLE001 - it is dropped either way
             log.debug("a connection to the broker could not be closed: %s", type(error).__name__)
 

@@ -1,4 +1,4 @@
-"""Small pictures of pages: a screenshot in the 256 colours that it uses most, which nobody tells from the original."""
+"""Small pictures of pages: a screenshot in its 256 most frequent colours, which looks like the original."""
 
 import base64
 import struct

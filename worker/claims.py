@@ -77,19 +77,19 @@ def claim(
     due_ids = _due(mine, wanted, free, around) if due and not expired_ids else []
     if around:
         expired_ids, due_ids = _unlocked(expired_ids), _unlocked(due_ids)
-    told: list[Event] = []
+    new_events: list[Event] = []
     if teams and due_ids:
-        due_ids, told = _drop_closed(due_ids)
+        due_ids, new_events = _drop_closed(due_ids)
     numbers = expired_ids + due_ids
     if not numbers:
-        return [], told
+        return [], new_events
     _mark_running(owner, expired_ids, due_ids, task_id)
     rows = _loaded(numbers, owner)
-    told += _set_running({row.deployment_id: row.deployment for row in rows}.values())
-    told += [events.of_operation(row) for row in rows]
+    new_events += _set_running({row.deployment_id: row.deployment for row in rows}.values())
+    new_events += [events.of_operation(row) for row in rows]
     began = set(due_ids)
     # _loaded annotates sent_before.
-    return [Claim(row, row.pk in began, row.sent_before) for row in rows], told  # type: ignore[attr-defined]
+    return [Claim(row, row.pk in began, row.sent_before) for row in rows], new_events  # type: ignore[attr-defined]
 
 
 def _has_work() -> tuple[bool, bool, bool]:
@@ -162,10 +162,10 @@ def _drop_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
     if not closed:
         return numbers, []
     rows = Operation.objects.filter(pk__in=closed).select_related("host", "deployment").defer("deployment__spec")
-    why = error(Code.DEFINITION, reason=reason("host_given_away"), state=reason("nothing_changed"))
-    told = record_results([OperationResult(row, OperationStatus.NOT_STARTED, error=why) for row in rows])
+    message = error(Code.DEFINITION, reason=reason("host_given_away"), state=reason("nothing_changed"))
+    new_events = record_results([OperationResult(row, OperationStatus.NOT_STARTED, error=message) for row in rows])
     wake.workers(len(closed))  # their slots are free for what was not chosen
-    return [number for number in numbers if number not in closed], told
+    return [number for number in numbers if number not in closed], new_events
 
 
 def _in_flight() -> InFlight:
@@ -208,8 +208,8 @@ def _loaded(numbers: list[int], owner: str) -> list[Operation]:
         bytes_sent__gt=0,
     )
     rows: list[Operation] = list(mine.select_related("instance").annotate(sent_before=Exists(sent)))
-    told = Deployment.objects.annotate(encoding=F("microservice__encoding"))
-    deployments = told.in_bulk({row.deployment_id for row in rows})
+    with_encoding = Deployment.objects.annotate(encoding=F("microservice__encoding"))
+    deployments = with_encoding.in_bulk({row.deployment_id for row in rows})
     versions = MicroServiceVersion.every.in_bulk(
         {number for row in rows for number in (row.from_version_id, row.dest_version_id) if number}
     )

@@ -83,7 +83,7 @@ class StepState:
             self.undo_start,
         )
 
-    def told(self) -> dict:
+    def as_event(self) -> dict:
         return {
             "position": self.position,
             "name": self.name,
@@ -215,7 +215,7 @@ def _masked(value: Any, mask: Mask) -> Any:
     if isinstance(value, Message):
         return masked(value, mask)
     if isinstance(value, (list, tuple)):
-        return [_masked(one, mask) for one in value]
+        return [_masked(item, mask) for item in value]
     return mask.text(value) if isinstance(value, str) else value
 
 
@@ -241,13 +241,13 @@ _STEP_AGAIN = bulk_insert.update_on_conflict(("operation_id", "position"), _STEP
 
 def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
     """Write what was taken, in a fixed number of statements; return the events that announce it."""
-    steps, output, told, grown = [], [], [], []
+    steps, output, new_events, grown = [], [], [], []
     for progress, piece in written:
         number, deployment = progress.operation.pk, progress.operation.deployment_id
         steps += [(number, step.position, *step.row()) for step in piece.steps]
         if piece.steps:
-            data = {"operation_id": number, "steps": [step.told() for step in piece.steps]}
-            told.append(Event(deployment_id=deployment, operation_id=number, kind="step", data=data))
+            data = {"operation_id": number, "steps": [step.as_event() for step in piece.steps]}
+            new_events.append(Event(deployment_id=deployment, operation_id=number, kind="step", data=data))
         line = piece.line
         for at in range(0, len(piece.output), OUTPUT_ROW_SIZE):
             part = piece.output[at : at + OUTPUT_ROW_SIZE]
@@ -256,7 +256,7 @@ def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
         if piece.output:
             size = piece.start + len(piece.output)
             data = {"operation_id": number, "start": piece.start, "size": size}
-            told.append(Event(deployment_id=deployment, operation_id=number, kind="output", data=data))
+            new_events.append(Event(deployment_id=deployment, operation_id=number, kind="output", data=data))
         if piece.output or piece.sent:
             progress.operation.output_size = piece.start + len(piece.output)
             progress.operation.output_lines = line
@@ -265,7 +265,7 @@ def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
     # A commit whose answer was lost is tried again: the same bytes at the same place are no second output.
     bulk_insert.insert(Output, ("operation", "start", "line", "data"), output, "DO NOTHING")
     _grow(grown)
-    return told
+    return new_events
 
 
 _GROW = """

@@ -51,10 +51,10 @@ class Sweeper:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _sweep(self) -> None:
-        found = count_due()
-        if found:
+        due = count_due()
+        if due:
             failpoint(Failpoint.SWEPT)
-        for _ in range(found):
+        for _ in range(due):
             self._pool.submit(_run_claimed)
         tidy()
 
@@ -75,9 +75,9 @@ def _run_claimed() -> None:
 
 def sweep() -> int:
     """Run one sweep, all of it."""
-    found = count_due()
+    due = count_due()
     tidy()
-    return found
+    return due
 
 
 def count_due() -> int:
@@ -117,9 +117,9 @@ def update_heartbeat() -> None:
     """Write what /readyz reads. Delete rows of workers that are long gone."""
     writer, now = execution.process_writer(), timezone.now()
     deaf = None if broker_connection else now - timedelta(seconds=broker_connection.seconds)
-    told = {"seen": now, "slots": writer.slots, "without_broker": deaf}
-    if not Heartbeat.objects.filter(worker=writer.owner).update(**told):
-        Heartbeat.objects.create(worker=writer.owner, **told)
+    values = {"seen": now, "slots": writer.slots, "without_broker": deaf}
+    if not Heartbeat.objects.filter(worker=writer.owner).update(**values):
+        Heartbeat.objects.create(worker=writer.owner, **values)
         Heartbeat.objects.filter(seen__lt=now - timedelta(days=1)).delete()
 
 

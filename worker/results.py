@@ -56,9 +56,11 @@ def record_results(results: list[OperationResult]) -> list[Event]:
     ended = [operation for operation in operations if operation.status in OPERATION_ENDED]
     _release_instances(ended)
     _write(operations)
-    told = _record_contact(results)
-    told += [events.of_operation(operation) for operation in operations if operation.status != OperationStatus.RUNNING]
-    return told + advance.advance({operation.deployment_id for operation in operations})
+    new_events = _record_contact(results)
+    new_events += [
+        events.of_operation(operation) for operation in operations if operation.status != OperationStatus.RUNNING
+    ]
+    return new_events + advance.advance({operation.deployment_id for operation in operations})
 
 
 _FIELDS = (
@@ -84,7 +86,7 @@ def _write(operations: list[Operation]) -> None:
         alike.setdefault(repr([getattr(operation, name) for name in _FIELDS]), []).append(operation)
     most = max(alike.values(), key=len)
     values = {name: getattr(most[0], name) for name in _FIELDS}
-    Operation.objects.filter(pk__in=[one.pk for one in most]).update(**values)
+    Operation.objects.filter(pk__in=[operation.pk for operation in most]).update(**values)
     rest = [operation for operation in operations if operation not in most]
     if rest:
         Operation.objects.bulk_update(rest, _FIELDS)
@@ -160,7 +162,9 @@ def _record_contact(results: Iterable[OperationResult]) -> list[Event]:
     if well:
         reachability.note_well(well)
     for reachable in (True, False):
-        troubles = {pk: one.trouble or "" for pk, one in learnt.items() if one.reached is reachable and pk not in well}
+        troubles = {
+            pk: result.trouble or "" for pk, result in learnt.items() if result.reached is reachable and pk not in well
+        }
         if troubles:
             reachability.note_each(reachable, troubles)
     reachability.note_keys({pk: result.offered_key for pk, result in learnt.items() if result.offered_key})

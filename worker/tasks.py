@@ -1,5 +1,5 @@
-"""Celery's door: no logic. A worker opens its shop before it looks for its broker, and claims nothing more once told to
-stop."""
+"""The worker's side of Celery: no logic. A worker carries out operations before it has found its broker, and claims
+nothing more once it is stopped."""
 
 import logging
 
@@ -26,12 +26,12 @@ def work(self: Task) -> int:
 
 
 @worker_init.connect
-def look_around(**_: object) -> None:
+def check_package_folders(**_: object) -> None:
     check_folders()
 
 
-class Shop(bootsteps.StartStopStep):
-    """What carries out the rows. Celery's consumer, which comes after it, is one way to wake it."""
+class OperationThreads(bootsteps.StartStopStep):
+    """The threads that carry out operations. Celery's consumer, which starts after them, is one way to wake them."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -44,14 +44,14 @@ class Shop(bootsteps.StartStopStep):
         log.info("this worker carries out what is due")
 
     def stop(self, worker: Worker) -> None:
-        """Do nothing: the signal has stopped it, before Celery began to wait for its own threads."""
+        """Do nothing: the signal has stopped them, before Celery began to wait for its own threads."""
 
 
-app.steps["worker"].add(Shop)
+app.steps["worker"].add(OperationThreads)
 
 
 @worker_shutting_down.connect
-def close_shop(**_: object) -> None:
+def stop_claiming(**_: object) -> None:
     execution.process_writer().stop()
     for sweeper in _sweepers:
         sweeper.stop()

@@ -180,10 +180,10 @@ class BatchWriter:
             self._write_together(held, [], [], renew, around=True)
             self._write_together(held, awaiting, [], False, around=True)
             while rest:
-                one = rest.pop(0)
-                mine = {key: progress for key, progress in held.items() if key == one[0].operation.pk}
+                result = rest.pop(0)
+                mine = {key: progress for key, progress in held.items() if key == result[0].operation.pk}
                 try:
-                    self._write_together(mine, list(mine.values()), [one], False, around=True)
+                    self._write_together(mine, list(mine.values()), [result], False, around=True)
                 except RowsHeld:
                     sleep(MIN_INTERVAL)
         except BaseException:
@@ -208,16 +208,16 @@ class BatchWriter:
     ) -> tuple[set[Name], list[tuple[Progress, Piece]]]:
         """Return whose rows this process still owns, and what was written of them. Raises RowsHeld."""
         with transaction.atomic():
-            # Deployments are locked before operations, by everybody; see claims.py.
+            # Deployments are always locked before operations; see claims.py.
             above = {result.operation.deployment_id for result, _ in results}
             locked = advance.lock(above, around)
             kept = owned(self.owner, held, renew, around)
             if len(locked) < len(above) or (results and any(not p.lost and p.name not in kept for p in held.values())):
                 raise RowsHeld
             written = [(progress, progress.take()) for progress in awaiting if progress.name in kept]
-            told = write_progress(written)
-            told += record_results([result for result, _ in results if result.name in kept])
-            notify.publish(told)
+            new_events = write_progress(written)
+            new_events += record_results([result for result, _ in results if result.name in kept])
+            notify.publish(new_events)
             failpoint(Failpoint.ENDING if results else Failpoint.WRITTEN)
         if renew:
             self._renewed = monotonic()
@@ -242,7 +242,7 @@ class BatchWriter:
             failpoint(Failpoint.CLAIMED if taken[0].fresh else Failpoint.TAKEN_OVER)
         if not held:
             self._renewed = monotonic()
-        self._mailbox.add(Progress(one.operation) for one in taken)
+        self._mailbox.add(Progress(claimed.operation) for claimed in taken)
         for (_, future), share in zip(requests, deal(taken, wanted), strict=True):
             future.set_result(share)
 
@@ -252,8 +252,8 @@ class BatchWriter:
             around = self._skips_locked
             try:
                 with transaction.atomic():
-                    taken, told = claim(self.owner, mine, held, wanted, free, task_id, around)
-                    notify.publish(told)
+                    taken, new_events = claim(self.owner, mine, held, wanted, free, task_id, around)
+                    notify.publish(new_events)
                     if taken:
                         failpoint(Failpoint.CLAIMING)
                     return taken

@@ -84,11 +84,9 @@ def start_build(
 
     `again` builds a version once more whose build failed, under the same name; a successful build is never repeated.
     """
-    found = catalog.find_service(caller(request), service, "publish")
-    build = build_requests.start(
-        caller(request), catalog.find_version(found, id), **(body.model_dump() if body else {})
-    )
-    response["Location"] = f"/api/v1/services/{found.pk}/versions/{id}/build"
+    row = catalog.find_service(caller(request), service, "publish")
+    build = build_requests.start(caller(request), catalog.find_version(row, id), **(body.model_dump() if body else {}))
+    response["Location"] = f"/api/v1/services/{row.pk}/versions/{id}/build"
     return Status(202, _newest(build.version))
 
 
@@ -169,7 +167,7 @@ def serialize(build: Build, attempt: int) -> BuildOut:
 
 
 def _newest(version: MicroServiceVersion) -> BuildOut:
-    found = build_requests.newest(version)
-    if found is None:
+    build = build_requests.newest(version)
+    if build is None:
         raise not_found("build")
-    return serialize(found, build_requests.attempts(version).count())
+    return serialize(build, build_requests.attempts(version).count())

@@ -93,9 +93,9 @@ def list_credentials(request: HttpRequest, query: paging.Page) -> CredentialList
 @needs("admin")
 def create_credential(request: HttpRequest, body: CredentialCreate, response: HttpResponse) -> Status[CredentialOut]:
     """Create a credential. A private key is opened with its passphrase at once, so an invalid one is refused."""
-    made = credentials.create(caller(request), body.given())
-    response["Location"] = f"/api/v1/credentials/{made.pk}"
-    return Status(201, serialize(_find(made.pk)))
+    credential = credentials.create(caller(request), body.given())
+    response["Location"] = f"/api/v1/credentials/{credential.pk}"
+    return Status(201, serialize(_find(credential.pk)))
 
 
 @router.get("/credentials/{id}", response=CredentialOut, summary="Get a credential")
@@ -165,7 +165,7 @@ def _counted() -> QuerySet[Credential]:
 
 
 def _find(number: int) -> Credential:
-    found = _counted().filter(pk=number).first()
-    if found is None:
+    credential = _counted().filter(pk=number).first()
+    if credential is None:
         raise not_found("credential")
-    return found
+    return credential

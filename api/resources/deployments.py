@@ -65,13 +65,13 @@ def get_deployment(
 
     A caller who already waits for as many deployments as allowed gets the answer at once, with `Retry-After`.
     """
-    found = lookup.find_deployment(caller(request), id)
-    if wait and found.status not in DEPLOYMENT_ENDED:
+    deployment = lookup.find_deployment(caller(request), id)
+    if wait and deployment.status not in DEPLOYMENT_ENDED:
         if not _wait_for_end(id, wait, caller(request)):
             response["Retry-After"] = "2"
         who = caller_of(request)  # again: a caller who lost the right meanwhile must not see the result
-        found = lookup.find_deployment(who or caller(request), id)
-    return serialize(found)
+        deployment = lookup.find_deployment(who or caller(request), id)
+    return serialize(deployment)
 
 
 @router.get(
@@ -117,8 +117,8 @@ def retry(
     request: HttpRequest, id: base.PathId, response: HttpResponse, body: RetryRequest | None = None
 ) -> Status[shapes.DeploymentOut]:
     """Repeat the operations that are undone, failed, not_started or unknown, each toward its own version."""
-    found = lookup.find_deployment(caller(request), id, "deploy")
-    return accepted(actions.retry(caller(request), found, allow_bad=bool(body and body.allow_bad)), response)
+    deployment = lookup.find_deployment(caller(request), id, "deploy")
+    return accepted(actions.retry(caller(request), deployment, allow_bad=bool(body and body.allow_bad)), response)
 
 
 @router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut}, summary="Revert a deployment")
@@ -127,9 +127,9 @@ def revert(
     request: HttpRequest, id: base.PathId, response: HttpResponse, body: RevertRequest | None = None
 ) -> Status[shapes.DeploymentOut]:
     """Revert each instance that this deployment changed to its previous version."""
-    found = lookup.find_deployment(caller(request), id, "deploy")
+    deployment = lookup.find_deployment(caller(request), id, "deploy")
     options = body.model_dump() if body else {}
-    return accepted(actions.revert(caller(request), found, **options), response)
+    return accepted(actions.revert(caller(request), deployment, **options), response)
 
 
 def accepted(deployment: Deployment, response: HttpResponse) -> Status[shapes.DeploymentOut]:

@@ -49,9 +49,9 @@ def deployment_events(request: HttpRequest, id: base.PathId, last_event_id: int 
 
     204 where it has ended and there is no event after that id: a browser then stops reconnecting.
     """
-    found = lookup.find_deployment(caller(request), id)
+    deployment = lookup.find_deployment(caller(request), id)
     last_id = _last_id(request, last_event_id) or 0
-    ended = found.status in DEPLOYMENT_ENDED
+    ended = deployment.status in DEPLOYMENT_ENDED
     if ended and not stream_events.read(last_id, id):
         return HttpResponse(status=204)
     return _stream(request, last_id, id, ended)

@@ -266,10 +266,10 @@ def _answer(request: HttpRequest, host: Asset) -> HostOut:
 
 
 def _find(who: Caller, number: int) -> Asset:
-    found = Asset.every.select_related("jump_host").filter(tenancy.visible(who), pk=number).first()
-    if found is None:
+    host = Asset.every.select_related("jump_host").filter(tenancy.visible(who), pk=number).first()
+    if host is None:
         raise not_found("host")
-    return found
+    return host
 
 
 def _rows(request: HttpRequest) -> list[Any]:

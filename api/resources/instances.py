@@ -49,8 +49,8 @@ def list_instances(
     host: str = Query("", description="A host's id (digits alone), name or address"),
 ) -> shapes.InstanceList:
     """List the instances of a service, oldest first."""
-    found = catalog.find_service(caller(request), service)
-    rows = MicroServiceInstance.objects.filter(microservice=found)
+    row = catalog.find_service(caller(request), service)
+    rows = MicroServiceInstance.objects.filter(microservice=row)
     if version_id is not None:
         rows = rows.filter(version=version_id)
     if locked:

@@ -50,9 +50,9 @@ caller started another one."""
 @needs("read")
 def get_operation(request: HttpRequest, id: base.PathId) -> deployments.OperationOut:
     """Return an operation, with its steps."""
-    found = lookup.find_operation(caller(request), id)
+    operation = lookup.find_operation(caller(request), id)
     whole = Operation.objects.select_related("host", "from_version", "dest_version").prefetch_related("steps")
-    return deployments.operation(whole.get(pk=found.pk))
+    return deployments.operation(whole.get(pk=operation.pk))
 
 
 @router.get(
@@ -117,11 +117,11 @@ def _search(operation: Operation, text: str, start: int, end: int, enough: Calla
     if any(ord(character) < 32 and character != "\t" for character in text):
         raise invalid("/query/search", "search_term")
     encoding = encodings.of_all(operation)
-    found = logs.search(operation.pk, logs.SearchTerm(text, encoding), start, end, enough=enough)
-    response = _plain(HttpResponse(b"".join(map(_line, found.lines, found.places))), encoding)
-    response["X-Hits"] = str(found.hits)
-    response["X-Lines"] = str(len(found.lines))
-    return response if found.next_offset is None else _next(response, operation.pk, found.next_offset)
+    result = logs.search(operation.pk, logs.SearchTerm(text, encoding), start, end, enough=enough)
+    response = _plain(HttpResponse(b"".join(map(_line, result.lines, result.places))), encoding)
+    response["X-Hits"] = str(result.hits)
+    response["X-Lines"] = str(len(result.lines))
+    return response if result.next_offset is None else _next(response, operation.pk, result.next_offset)
 
 
 def _line(line: tuple[int, bytes], place: tuple[int, int, bool, bool]) -> bytes:

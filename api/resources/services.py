@@ -50,8 +50,8 @@ def change_service(request: HttpRequest, service: str, body: base.ServiceUpdate)
 
     Fields that decide what builds run need the right `build` too.
     """
-    found = catalog.find_service(caller(request), service, "admin")
-    return serialize(caller(request), catalog.change_service(caller(request), found, _fields(body)))
+    row = catalog.find_service(caller(request), service, "admin")
+    return serialize(caller(request), catalog.change_service(caller(request), row, _fields(body)))
 
 
 @router.delete("/services/{service}", response={204: None}, summary="Delete a service")

@@ -117,27 +117,27 @@ def delete_team(request: HttpRequest, id: base.PathId) -> Status[None]:
 @needs("read", bound=NEVER)
 def list_members(request: HttpRequest, id: base.PathId, query: paging.Page) -> MemberList:
     """List the members of a team with their roles."""
-    found = serialize(teams.find_team(caller(request), id))
-    return paging.page_of(query, found.members).answer(MemberList, lambda member: member)
+    team = serialize(teams.find_team(caller(request), id))
+    return paging.page_of(query, team.members).answer(MemberList, lambda member: member)
 
 
 @router.post("/teams/{id}/members/", response={201: MemberOut}, summary="Add a member")
 @needs("admin", owners=True, bound=NEVER)
 def add_member(request: HttpRequest, id: base.PathId, body: MemberCreate, response: HttpResponse) -> Status[MemberOut]:
     """Add a member, or change the role of one."""
-    made = _set(request, id, body.user, body.role)
-    response["Location"] = f"/api/v1/teams/{id}/members/{made.user_id}"
-    return Status(201, made)
+    member = _set(request, id, body.user, body.role)
+    response["Location"] = f"/api/v1/teams/{id}/members/{member.user_id}"
+    return Status(201, member)
 
 
 @router.get("/teams/{id}/members/{user}", response=MemberOut, summary="Get a member")
 @needs("read", bound=NEVER)
 def get_member(request: HttpRequest, id: base.PathId, user: base.PathId) -> MemberOut:
     """Return the role of a member."""
-    found = next((one for one in serialize(teams.find_team(caller(request), id)).members if one.user_id == user), None)
-    if found is None:
+    member = next((one for one in serialize(teams.find_team(caller(request), id)).members if one.user_id == user), None)
+    if member is None:
         raise not_found("member")
-    return found
+    return member
 
 
 @router.patch("/teams/{id}/members/{user}", response=MemberOut, summary="Update a member")
@@ -175,9 +175,11 @@ def serialize(team: Team) -> TeamOut:
 def _set(request: HttpRequest, number: int, user: int | str, role: str) -> MemberOut:
     who = caller(request)
     team = teams.find_team(who, number)
-    made = teams.set_member(who, team, user, role)
-    record(who, "change", "team", team, after={"member": made.user.get_username(), "role": role})
-    return MemberOut.model_construct(user_id=made.user_id, username=made.user.get_username(), role=made.role)
+    membership = teams.set_member(who, team, user, role)
+    record(who, "change", "team", team, after={"member": membership.user.get_username(), "role": role})
+    return MemberOut.model_construct(
+        user_id=membership.user_id, username=membership.user.get_username(), role=membership.role
+    )
 
 
 def _member(team: Team, user: int) -> None:
@@ -186,7 +188,7 @@ def _member(team: Team, user: int) -> None:
 
 
 def _as_named(before: TeamOut, body: TeamUpdate) -> dict:
-    told = {name: getattr(before, name) for name in body.given()}
-    if "members" in told:
-        told["members"] = [{"user": one.username, "role": one.role} for one in told["members"]]
-    return told
+    fields = {name: getattr(before, name) for name in body.given()}
+    if "members" in fields:
+        fields["members"] = [{"user": member.username, "role": member.role} for member in fields["members"]]
+    return fields

@@ -126,8 +126,8 @@ def end_sessions(request: HttpRequest, id: base.PathId, body: EndSessionsRequest
     who = caller(request)
     require_may_end(who, id)
     keep = session_of(request).digest if who.is_person else ""
-    what = end_access(who, accounts.find_user(id), "asked for", keep=keep, with_tokens=body.tokens)
-    return EndedSessionsOut.model_construct(sessions=what.sessions, tokens=len(what.tokens))
+    ended = end_access(who, accounts.find_user(id), "asked for", keep=keep, with_tokens=body.tokens)
+    return EndedSessionsOut.model_construct(sessions=ended.sessions, tokens=len(ended.tokens))
 
 
 def serialize(user: User) -> UserOut:
@@ -138,8 +138,8 @@ def serialize(user: User) -> UserOut:
         created=user.date_joined,
         service=service_accounts.is_service(user),
         teams=[
-            TeamMembership.model_construct(id=one.team_id, name=one.team.name, role=one.role)
-            for one in user.memberships.all()
+            TeamMembership.model_construct(id=membership.team_id, name=membership.team.name, role=membership.role)
+            for membership in user.memberships.all()
         ],
     )
 

@@ -38,9 +38,9 @@ def list_versions(
         rows = rows.filter(status=_build_status(status))
     if ref:
         rows = rows.filter(ref=ref)
-    found = paging.page(query, rows)
-    running = count_instances(found.rows)
-    return found.answer(base.VersionList, lambda version: serialize(version, running.get(version.pk, 0)))
+    page = paging.page(query, rows)
+    running = count_instances(page.rows)
+    return page.answer(base.VersionList, lambda version: serialize(version, running.get(version.pk, 0)))
 
 
 @router.post(
@@ -76,19 +76,19 @@ def create_version(
 
     Send JSON (the package follows with PUT), or multipart/form-data with the package: both are saved, or neither.
     """
-    found = catalog.find_service(caller(request), service, "publish")
+    row = catalog.find_service(caller(request), service, "publish")
     package = uploads.file(request, "package")
     if package is None:
-        version, is_new = catalog.create_version(caller(request), found, body.named())
+        version, is_new = catalog.create_version(caller(request), row, body.named())
     else:
         version, is_new = upload.publish(
             caller(request),
-            found,
+            row,
             body.named(),
-            upload.Body(package, package.size, _again(request, found)),
+            upload.Body(package, package.size, _again(request, row)),
             request.headers.get("Content-Digest", ""),
         )
-    response["Location"] = f"/api/v1/services/{found.pk}/versions/{version.pk}"
+    response["Location"] = f"/api/v1/services/{row.pk}/versions/{version.pk}"
     return Status(201 if is_new else 200, _serialize_one(version))
 
 
@@ -103,8 +103,8 @@ def get_version(request: HttpRequest, service: str, id: base.PathId) -> base.Ver
 @needs("publish")
 def change_version(request: HttpRequest, service: str, id: base.PathId, body: base.VersionUpdate) -> base.VersionOut:
     """Advance the build status, mark as bad, or change the description; a built package never changes."""
-    found = catalog.find_service(caller(request), service, "publish")
-    return _serialize_one(versions.change(caller(request), catalog.find_version(found, id), body.given()))
+    row = catalog.find_service(caller(request), service, "publish")
+    return _serialize_one(versions.change(caller(request), catalog.find_version(row, id), body.given()))
 
 
 @router.delete("/services/{service}/versions/{id}", response={204: None}, summary="Delete a version")
@@ -116,8 +116,8 @@ def delete_version(
 
     409 names where it runs, may be reverted to, is to be retried or is being deployed. Its name can be used again.
     """
-    found = catalog.find_service(caller(request), service, "admin")
-    catalog.delete_version(caller(request), catalog.find_version(found, id), reason)
+    row = catalog.find_service(caller(request), service, "admin")
+    catalog.delete_version(caller(request), catalog.find_version(row, id), reason)
     return Status(204, None)
 
 

@@ -1,6 +1,6 @@
-"""The tools that a user would pick instead: got where they are missing, and the command of each.
+"""The tools that a user would pick instead: installed where they are missing, and the command of each.
 
-Nothing here is needed by the product. A tool that cannot be had is left out, and it is said why.
+The product needs nothing here. A tool that cannot be installed is left out, and the bench says why.
 """
 
 import json
@@ -18,11 +18,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 ENVIRONMENT = ROOT / ".venv-bench"
 FABRIC, FABRIC_ONE, CAPISTRANO, PYINFRA, ANSIBLE = "FABRIC", "FABRIC-ONE", "CAPISTRANO", "PYINFRA", "ANSIBLE"
-PATIENCE = 300  # seconds for getting one
+PATIENCE = 300  # seconds to install one
 
 
 class CannotBeHad(Exception):
-    """A tool is not there and could not be got. The text says why, in one line."""
+    """A tool is missing and could not be installed. The text says why, in one line."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ Contestant = Callable[[Path, Path, str], Call]
 def describe(folder: Path, hosts: Hosts) -> Path:
     """Write a file that tells the tools where the hosts are and which steps to run."""
     path = folder / "lab.json"
-    told = {
+    description = {
         "root": str(hosts.root),
         "port": hosts.port,
         "user": hosts.user,
@@ -50,7 +50,7 @@ def describe(folder: Path, hosts: Hosts) -> Path:
         "before": work.BEFORE,
         "steps": work.STEPS,
     }
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(description))
     return path
 
 
@@ -75,14 +75,14 @@ def _pyinfra(name: str, folder: Path, lab: Path) -> Contestant:
     files = [str(HERE / "pyinfra_hosts.py"), str(HERE / "with_pyinfra.py")]
 
     def call(hosts: Path, package: Path, version: str) -> Call:
-        given = {
+        variables = {
             "BENCH_LAB": str(lab),
             "BENCH_HOSTS": str(hosts),
             "BENCH_PACKAGE": str(package),
             "BENCH_VERSION": version,
             "PYTHONPATH": str(HERE),
         }
-        return Call([*program, "--parallel", str(len(hosts.read_text().split())), *files], given)
+        return Call([*program, "--parallel", str(len(hosts.read_text().split())), *files], variables)
 
     return call
 
@@ -96,7 +96,7 @@ def _sshkit(name: str, folder: Path, lab: Path) -> Contestant:
 
 def _ansible(name: str, folder: Path, lab: Path) -> Contestant:
     _packages("requirements-ansible.txt", "ansible")
-    told = json.loads(lab.read_text())
+    description = json.loads(lab.read_text())
     settings = folder / "ansible.cfg"
     settings.write_text(
         "[defaults]\nforks = 50\nhost_key_checking = True\nstdout_callback = minimal\n"
@@ -108,9 +108,11 @@ def _ansible(name: str, folder: Path, lab: Path) -> Contestant:
 
     def call(hosts: Path, package: Path, version: str) -> Call:
         inventory = folder / "inventory"
-        inventory.write_text("[all]\n" + "".join(f"{one} {python}\n" for one in hosts.read_text().split()))
-        given = {"package": str(package), "version": version} | {key: told[key] for key in ("root", "before", "steps")}
-        return Call([*program, str(inventory), "-e", json.dumps(given)], {"ANSIBLE_CONFIG": str(settings)})
+        inventory.write_text("[all]\n" + "".join(f"{address} {python}\n" for address in hosts.read_text().split()))
+        variables = {"package": str(package), "version": version} | {
+            key: description[key] for key in ("root", "before", "steps")
+        }
+        return Call([*program, str(inventory), "-e", json.dumps(variables)], {"ANSIBLE_CONFIG": str(settings)})
 
     return call
 
@@ -118,16 +120,16 @@ def _ansible(name: str, folder: Path, lab: Path) -> Contestant:
 def _packages(requirements: str, module: str) -> None:
     """Install what bench/<requirements> names into the contestants' own environment."""
     python = ENVIRONMENT / "bin" / "python"
-    wanted = HERE.parent / requirements
-    stamp = ENVIRONMENT / wanted.name
-    if stamp.exists() and stamp.read_text() == wanted.read_text() and _works([str(python), "-c", f"import {module}"]):
+    listed = HERE.parent / requirements
+    stamp = ENVIRONMENT / listed.name
+    if stamp.exists() and stamp.read_text() == listed.read_text() and _works([str(python), "-c", f"import {module}"]):
         return
-    print(f"getting what bench/{requirements} names", flush=True)
+    print(f"installing what bench/{requirements} names", flush=True)
     if not python.exists():
         shutil.rmtree(ENVIRONMENT, ignore_errors=True)
         _run([sys._base_executable, "-m", "venv", str(ENVIRONMENT)])  # type: ignore[attr-defined]
-    _run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input", "-r", str(wanted)])
-    stamp.write_text(wanted.read_text())
+    _run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input", "-r", str(listed)])
+    stamp.write_text(listed.read_text())
 
 
 def _works(command: list[str]) -> bool:

@@ -130,18 +130,18 @@ def _first(root: Path, proc: Path) -> Base | None:
 
 def _paths(proc: Path) -> dict[str, str]:
     """Return {controller: path}; version 2 has the empty name."""
-    found = {}
+    paths = {}
     for line in (proc / "cgroup").read_text().splitlines():
         _, names, path = line.split(":", 2)
-        found.update(dict.fromkeys(names.split(","), path))
-    return found
+        paths.update(dict.fromkeys(names.split(","), path))
+    return paths
 
 
 def _all_ours(pids: list[str]) -> bool:
     """Return whether all are this process or its descendants: no other process is moved."""
     from .processes import below
 
-    ours = {str(one.pid) for one in below(os.getpid())}
+    ours = {str(process.pid) for process in below(os.getpid())}
     return bool(pids) and set(pids) <= ours
 
 

@@ -72,12 +72,15 @@ class Finder:
 
     def __call__(self, wanted: str, network: str) -> SandboxSupport:
         with self._lock:
-            until, found = self._known.get((wanted, network), (0.0, None))
-            if found is None or time.monotonic() > until:
-                found = self._look(wanted, network)
-                good = found.means != NONE and not found.missing
-                self._known[wanted, network] = (time.monotonic() + (_CACHE_SECONDS if good else _RETRY_SECONDS), found)
-            return found
+            until, support = self._known.get((wanted, network), (0.0, None))
+            if support is None or time.monotonic() > until:
+                support = self._look(wanted, network)
+                good = support.means != NONE and not support.missing
+                self._known[wanted, network] = (
+                    time.monotonic() + (_CACHE_SECONDS if good else _RETRY_SECONDS),
+                    support,
+                )
+            return support
 
     def forget(self) -> None:
         self._known.clear()

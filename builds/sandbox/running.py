@@ -243,25 +243,25 @@ def _has_ended(process: subprocess.Popen) -> bool:
 
 def own_addresses(proc: Path = Path("/proc/net")) -> tuple[str, ...]:
     """Return every address of this machine except loopback."""
-    found = set()
+    addresses = set()
     try:
         lines = (proc / "fib_trie").read_text().splitlines()
-        found = {before.split()[-1] for before, line in itertools.pairwise(lines) if "/32 host LOCAL" in line}
+        addresses = {before.split()[-1] for before, line in itertools.pairwise(lines) if "/32 host LOCAL" in line}
     except OSError:  # no IPv4
         pass
     try:
         words = [line.split()[0] for line in (proc / "if_inet6").read_text().splitlines()]
-        found |= {str(ipaddress.IPv6Address(int(word, 16))) for word in words}
+        addresses |= {str(ipaddress.IPv6Address(int(word, 16))) for word in words}
     except OSError:  # no IPv6
         pass
-    return tuple(sorted(one for one in found if not ipaddress.ip_address(one).is_loopback))
+    return tuple(sorted(address for address in addresses if not ipaddress.ip_address(address).is_loopback))
 
 
 def last_line(text: str) -> str:
     """Return the last nonblank line, printable and without the userinfo of URLs; "" if there is none."""
     line = next((line for line in reversed(text.splitlines()) if line.strip()), "")
     words = [word if "@" not in word or "//" not in word else _without_user(word) for word in line[:4000].split(" ")]
-    return "".join(one if one.isprintable() else " " for one in " ".join(words))[:200]
+    return "".join(character if character.isprintable() else " " for character in " ".join(words))[:200]
 
 
 def _without_user(word: str) -> str:
@@ -291,4 +291,4 @@ def _stage(seen: Layout) -> None:
 
 def _kernel() -> tuple[int, int]:
     numbers = os.uname().release.split(".")
-    return int(numbers[0]), int("".join(one for one in numbers[1] if one.isdigit()) or 0)
+    return int(numbers[0]), int("".join(character for character in numbers[1] if character.isdigit()) or 0)

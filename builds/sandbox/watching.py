@@ -50,8 +50,8 @@ class ResourceMonitor:
 
     def disk(self, top: int = 0) -> Message | None:
         """Check the build's folder and its unlinked files."""
-        there = processes.below(top) if top else []
-        on_disk, self._elsewhere = processes.unlinked(there, Path(self.folder).stat().st_dev)
+        tree = processes.below(top) if top else []
+        on_disk, self._elsewhere = processes.unlinked(tree, Path(self.folder).stat().st_dev)
         if used(self.folder) + on_disk > self.limits.disk:
             return self._exceeded("disk", mib=self.limits.disk // 1024**2)
         about = os.statvfs(self.folder)
@@ -60,11 +60,11 @@ class ResourceMonitor:
         return None
 
     def _processes(self, top: int) -> Message | None:
-        there = processes.below(top)
-        if sum(one.threads for one in there) >= self.limits.processes:
+        tree = processes.below(top)
+        if sum(process.threads for process in tree) >= self.limits.processes:
             return self._exceeded("processes", max=self.limits.processes)
         limit = self.limits.memory - self._elsewhere
-        if self.counts_memory and sum(one.resident for one in there) > limit and processes.memory(there) > limit:
+        if self.counts_memory and sum(process.resident for process in tree) > limit and processes.memory(tree) > limit:
             return self.over_memory()
         return None
 

@@ -188,8 +188,8 @@ class Changed:
 
 def changed(caller: Caller, of: Deployment, count: int) -> Changed:
     """Return the hosts on which the deployment succeeded, `count` of them. One query."""
-    done = of.operations.filter(tenancy.visible(caller, "host"), status=OperationStatus.SUCCEEDED)
-    names = list(done.order_by("host__hostname").values_list("host__hostname", flat=True)[:MAX_NAMES])
+    succeeded = of.operations.filter(tenancy.visible(caller, "host"), status=OperationStatus.SUCCEEDED)
+    names = list(succeeded.order_by("host__hostname").values_list("host__hostname", flat=True)[:MAX_NAMES])
     return Changed(names, max(0, count - len(names)))
 
 
@@ -255,14 +255,14 @@ class ComparedStep:
 
 def side_by_side(of: Operation, others: list[Operation]) -> Attempts:
     """Return `of` beside the newest of `others` with the same action and destination. One query."""
-    same = [one for one in others if (one.action, one.dest_version_id) == (of.action, of.dest_version_id)]
-    same = sorted({one.pk: one for one in [*same[: MAX_COMPARED - 1], of]}.values(), key=lambda one: one.pk)
+    same = [row for row in others if (row.action, row.dest_version_id) == (of.action, of.dest_version_id)]
+    same = sorted({row.pk: row for row in [*same[: MAX_COMPARED - 1], of]}.values(), key=lambda row: row.pk)
     if len(same) < 2:
         return Attempts(same)
     by_name: dict[str, dict[int, Step]] = defaultdict(dict)
     for step in _cells(same):
         by_name[step.name][step.operation_id] = step
-    return Attempts(same, [ComparedStep(name, [cells.get(one.pk) for one in same]) for name, cells in by_name.items()])
+    return Attempts(same, [ComparedStep(name, [cells.get(row.pk) for row in same]) for name, cells in by_name.items()])
 
 
 def output(of: Operation, start: int, limit: int) -> tuple[bytes, int]:

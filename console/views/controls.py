@@ -80,7 +80,7 @@ def controls(deployment: Deployment, retryable: int, may_deploy: bool) -> list[C
     ]
     if may_deploy:
         return buttons
-    return [Control(one.what, one.word, _("requires the “deploy” scope"), look=one.look) for one in buttons]
+    return [Control(button.what, button.word, _("requires the “deploy” scope"), look=button.look) for button in buttons]
 
 
 def _it_is(status: DeploymentStatus) -> str:

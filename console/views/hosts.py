@@ -177,7 +177,7 @@ def credential_detail(request: HttpRequest, caller: Caller, number: int) -> Http
                 trials = credential_check.trial(caller, saved_credential, form.secrets())
                 credential_check.refuse_unaccepted(trials)
             credentials.change(caller, saved_credential, form.values())
-            accepted = sum(bool(one["accepted"]) for one in trials)
+            accepted = sum(bool(trial["accepted"]) for trial in trials)
             flash(
                 request,
                 _("%(name)s was saved.") % {"name": saved_credential.name}
@@ -191,7 +191,7 @@ def credential_detail(request: HttpRequest, caller: Caller, number: int) -> Http
     context = {
         "form": form,
         "credential": saved_credential,
-        "tried": [one | {"error": with_hint(one["error"]) if one["error"] else ""} for one in trials],
+        "tried": [trial | {"error": with_hint(trial["error"]) if trial["error"] else ""} for trial in trials],
         "users": hosts.uses_of(caller, saved_credential),
     }
     return render(request, "host/credential.html", context, status=422 if form.errors else 200)

@@ -210,27 +210,27 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
     """Apply the chosen action to the selected instances."""
     service = services.service(caller, name)
     require_scope(caller, "deploy", service)
-    selected, what = posted_ids(request, "instance"), request.POST.get("what", "")
+    selected, action = posted_ids(request, "instance"), request.POST.get("what", "")
     try:
         if not selected:
             raise invalid("/instance", "no_instance_selected")
-        if what in ("retry", "delete"):
-            start = actions.retry_instances if what == "retry" else actions.delete
-            fingerprint = f"{service.pk} {what} {sorted(selected)}"
+        if action in ("retry", "delete"):
+            start = actions.retry_instances if action == "retry" else actions.delete
+            fingerprint = f"{service.pk} {action} {sorted(selected)}"
             started = once(
                 caller, request.POST.get("key", ""), fingerprint, lambda: start(caller, service, tuple(selected))
             )
             return redirect_to("deployment", started)
-        if what == "forget":
+        if action == "forget":
             reason = ForgetInstancesForm(request.POST).posted("reason")
             n = len(actions.forget(caller, service, tuple(selected), reason))
             text = ngettext("%(n)s instance was forgotten.", "%(n)s instances were forgotten.", n)
             flash(request, text % {"n": n})
             return redirect_to("instances", service.name)
-        if what not in ("maintain", "end_maintenance"):
+        if action not in ("maintain", "end_maintenance"):
             raise invalid("/what", "not_one_of", choices=INSTANCE_ACTIONS)
-        instances.set_maintenance(caller, service, selected, what == "maintain")
-        flash(request, _maintenance_text(len(selected), what == "maintain"))
+        instances.set_maintenance(caller, service, selected, action == "maintain")
+        flash(request, _maintenance_text(len(selected), action == "maintain"))
     except Problem as problem:
         flash_problem(request, problem)
     return redirect_to("instances", service.name)

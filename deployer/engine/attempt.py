@@ -121,7 +121,7 @@ class Attempt:
         """Return the attempt's result. Pure, once `follow` is over."""
         status = self._channel.exit_status if self._channel is not None and not self._left else None
         # What our own program answers comes after whatever a login shell has printed.
-        said = self._reader.noise if self._reader.signed else self._shown.noise + b"\n" + self._reader.noise
+        noise = self._reader.noise if self._reader.signed else self._shown.noise + b"\n" + self._reader.noise
         end = self._end
         return AttemptResult(
             mode=self._mode,
@@ -136,7 +136,7 @@ class Attempt:
             output_missing=end is not None and self._delivered.position < (end.output_size or 0),
             failed=self._delivered.failed,
             problem=self._feed.problem,
-            noise=clean(decode(said)),
+            noise=clean(decode(noise)),
             about=clean(self._reader.about),
         )
 

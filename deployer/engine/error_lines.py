@@ -80,13 +80,13 @@ def bare(line: str) -> str:
 
 def cause(lines: Sequence[str]) -> str:
     """Return the line that names the cause, as `bare` gives it; "" where nothing was printed."""
-    said = [(text, _indented(line)) for line in lines[-LOOKED_AT:] if (text := bare(line))]
+    printed = [(text, _indented(line)) for line in lines[-LOOKED_AT:] if (text := bare(line))]
     # Go's message stands above all goroutines.
-    panics = any(text.startswith("goroutine ") for text, _ in said)
-    if panics and (panic := next((text for text, _ in said if _GO_PANIC.match(text)), "")):
+    panics = any(text.startswith("goroutine ") for text, _ in printed)
+    if panics and (panic := next((text for text, _ in printed if _GO_PANIC.match(text)), "")):
         return panic
-    told = [text for text, raw in said if not (_FRAME.match(raw) or _is(text, _NO_CAUSE))]
-    causes = [text for text in told if not _is(text, _SUMMARY)] or told or [text for text, _ in said]
+    candidates = [text for text, raw in printed if not (_FRAME.match(raw) or _is(text, _NO_CAUSE))]
+    causes = [text for text in candidates if not _is(text, _SUMMARY)] or candidates or [text for text, _ in printed]
     return causes[-1] if causes else ""
 
 

@@ -75,7 +75,7 @@ def _die_or_stop(point: Failpoint) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     while taken.exists():
         os.kill(os.getpid(), signal.SIGSTOP)
-        time.sleep(0.2)  # a breath for the process's other threads: one of them may hold a lock that everybody needs
+        time.sleep(0.2)  # a breath for the process's other threads: one of them may hold a lock that all need
 
 
 failpoint = _die_or_stop if ARMED else _pass  # bound once: an unarmed point is one empty call

@@ -186,10 +186,10 @@ class OutputReader:
         if self.begun:
             return data
         # The mark may be cut in two; a greeting may end without a line's end, so it is looked for anywhere.
-        said = self.noise + data
-        at = said.find(self._mark)
+        unread = self.noise + data
+        at = unread.find(self._mark)
         self.begun = at >= 0
-        before, rest = (said[:at], said[at + len(self._mark) :]) if self.begun else (said, b"")
+        before, rest = (unread[:at], unread[at + len(self._mark) :]) if self.begun else (unread, b"")
         self.noise_size += len(before) - len(self.noise)
         self.noise = before[-2000:]
         return rest
@@ -215,16 +215,16 @@ def _failure(detail: bytes, encoding: str) -> tuple[str, Message | None, bytes]:
     if not rest:
         return "", None, detail
     known = decode(code)
-    said = _CONTROL.sub(" ", cause(decode(b"\n".join(rest[1:]), encoding).split("\n")))[:MAX_TEXT].strip()
-    why = step_reasons.with_output(_reason(rest[0]) or decode(rest[0]), said)
+    printed = _CONTROL.sub(" ", cause(decode(b"\n".join(rest[1:]), encoding).split("\n")))[:MAX_TEXT].strip()
+    why = step_reasons.with_output(_reason(rest[0]) or decode(rest[0]), printed)
     code_ = known if re.fullmatch(r"[a-z_]{1,32}", known) else ""
     return (code_, why, b"") if isinstance(why, Message) else (code_, None, why.encode())
 
 
 def _reasons(detail: bytes, encoding: str) -> Message | None:
     """Return the reasons of a step that did not fail: one, or all of them."""
-    found = [one for one in map(_reason, detail.split(b"\x1f")) if one]
-    return Message("reason.several", {"reasons": found}) if len(found) > 1 else next(iter(found), None)
+    reasons = [part for part in map(_reason, detail.split(b"\x1f")) if part]
+    return Message("reason.several", {"reasons": reasons}) if len(reasons) > 1 else next(iter(reasons), None)
 
 
 def _reason(text: bytes) -> Message | None:

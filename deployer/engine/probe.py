@@ -96,8 +96,8 @@ def probe(
             finding = Finding(True, offered_key=endpoint.host_key, trusted=True, authenticated=True)
             _judge_algorithms(finding, connection.legacy_in_use, endpoint)
             text = script(base_path, sudo, nonce, users, mark, instead_of)
-            answered, told = _ask(connection, text, nonce, end)
-            judge(finding, told, base_path, sudo, answered)
+            answered, answers = _ask(connection, text, nonce, end)
+            judge(finding, answers, base_path, sudo, answered)
             if finding.ready:
                 _try_copies(finding, connection, endpoint, limits, end)
             return finding
@@ -170,18 +170,18 @@ def _judge_algorithms(finding: Finding, old: list[str], endpoint: Endpoint) -> N
 
 
 def judge(
-    finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: bool, answered: Answered | None = None
+    finding: Finding, answers: list[tuple[str, str]], base_path: str, sudo: bool, answered: Answered | None = None
 ) -> Finding:
     """Put the host's answers into the finding, with the first hindrance in words. Pure but for `finding` itself."""
-    words = dict(told)
+    words = dict(answers)
     finding.user = words.get("user", "")[:64]
     finding.uid = _number(words.get("uid"))
-    missing = {value for word, value in told if word == "missing"}
+    missing = {value for word, value in answers if word == "missing"}
     finding.tools_missing = [tool for tool in (*TOOLS, "/proc") if tool in missing]  # each once
     finding.sudo_works = words.get("sudo") == "yes" if sudo else None
     finding.base_path_writable = words["place"] == "yes" if "place" in words else None
     finding.mark = "".join(char for char in words.get("mark", "")[:400] if char.isprintable())
-    for user in (value for word, value in told if word == "cannot"):
+    for user in (value for word, value in answers if word == "cannot"):
         finding.warnings.append(_check("run_as_unusable", user=user[:32]))
     kilobytes = _number(words.get("free"))
     finding.free_bytes = None if kilobytes is None else kilobytes * 1024
@@ -239,12 +239,12 @@ def _problem(finding: Finding, whole: bool, base_path: str, sudo: bool, answered
 def _not_run(answered: Answered) -> Message:
     """Return why our program did not run. An end says that something else did; silence may be a slow login shell."""
     said = clean(answered.noise or answered.greeting)
-    words = {"said": said} if said else {}
+    quoted = {"said": said} if said else {}
     if code := host_refusals.meaning(f"{answered.greeting} {answered.noise}"):
-        return error(code, **words)
+        return error(code, **quoted)
     if answered.exit_status is None:
-        return _check("shell_not_ready", **words)
-    return error(Code.NOT_RUN, status=answered.exit_status, **words)
+        return _check("shell_not_ready", **quoted)
+    return error(Code.NOT_RUN, status=answered.exit_status, **quoted)
 
 
 def _check(name: str, /, **params: Any) -> Message:

@@ -14,7 +14,7 @@ class ProgramInput:
         self, program: bytes, package: Package | None, at_once: bool, waits: bool, copy: CacheRequest | None = None
     ):
         self._package, self._copy = package, copy
-        self._asks = self._told = False  # the host waits for that line; it has it
+        self._asks = self._was_directed = False  # the host waits for that line; it has it
         self._piece = memoryview(program)
         self._of_package = False
         self._file: BinaryIO | None = None
@@ -27,7 +27,7 @@ class ProgramInput:
     def piece(self) -> memoryview:
         """Return the next bytes; empty where there are none at the moment, see `over`."""
         if not self._piece and self._asks:
-            self._piece = memoryview(self._where())
+            self._piece = memoryview(self._direction())
         elif not self._piece and self._wanted:
             self._piece = memoryview(self._read())
             self._of_package = True
@@ -50,7 +50,7 @@ class ProgramInput:
         """Note that the host asks for the package."""
         if not self._waits:
             return
-        if self._copy is None or self._told:
+        if self._copy is None or self._was_directed:
             self._waits, self._wanted = False, True
         elif not self._asks:
             self._asks = True
@@ -70,12 +70,12 @@ class ProgramInput:
         if self._copy is not None:
             self._copy.close()
 
-    def _where(self) -> bytes:
+    def _direction(self) -> bytes:
         """Return the line for a host that asked. One that was told where to fetch may ask again, for the bytes."""
         assert self._copy is not None, "else it is not asked for"
         line = self._copy.line()
         if line and line != WAIT:
-            self._asks, self._told = False, True
+            self._asks, self._was_directed = False, True
         if line.startswith(BYTES):
             self._waits, self._wanted = False, True
         return line

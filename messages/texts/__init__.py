@@ -1,7 +1,7 @@
 """The one table of texts: every code that a message can carry, with its sentence and what to do next.
 
 One module for each layer; a code stands once. tests/messages fails where a code that the product uses is not here, and
-where one here is used by nobody.
+where nothing uses one of these.
 """
 
 from collections.abc import Mapping

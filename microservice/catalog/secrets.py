@@ -164,7 +164,7 @@ def _normalised(name: str, text: str) -> str:
 
 
 def _server_errors(stored: MicroService, fields: Mapping[str, Any]) -> list[FieldError]:
-    """Return an error where a stored password would go to another server: whoever sets the address could read it."""
+    """Return an error where a stored password would go to another server: who sets the address could read it."""
     url = fields.get("build_url", stored.build_url)
     if "password" not in stored.build_credential or "build_password" in fields or not isinstance(url, str):
         return []

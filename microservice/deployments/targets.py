@@ -160,8 +160,8 @@ def lock_holder(row: MicroServiceInstance) -> Message:
     if row.lock_deployment is None:
         return Message("lock_holder.unknown")
     since = f"{row.locked_since:%Y-%m-%d %H:%M:%S} UTC" if row.locked_since else "?"
-    who = row.lock_deployment.requested_by or "?"
-    return Message("lock_holder", {"who": who, "deployment": row.lock_deployment_id, "since": since})
+    holder = row.lock_deployment.requested_by or "?"
+    return Message("lock_holder", {"who": holder, "deployment": row.lock_deployment_id, "since": since})
 
 
 def refuse_unavailable(selection: TargetSelection, targets: int, skipped: Sequence[SkippedTarget]) -> None:
@@ -170,7 +170,9 @@ def refuse_unavailable(selection: TargetSelection, targets: int, skipped: Sequen
     A target that a request names is never skipped silently; a locked one is, if the request asks for that.
     """
     if selection.is_named:
-        refused_rows = [one for one in skipped if not (selection.skip_locked and one.reason.code == "instance_locked")]
+        refused_rows = [
+            target for target in skipped if not (selection.skip_locked and target.reason.code == "instance_locked")
+        ]
         if refused_rows:
             raise refused_targets(as_errors(refused_rows, selection.pointer))
     if not targets:
@@ -182,13 +184,13 @@ def as_errors(skipped: Iterable[SkippedTarget], pointer: str) -> list[FieldError
     return [
         FieldError(
             pointer,
-            one.reason,
+            target.reason,
             {
-                "instance_id": one.instance_id,
-                "host_id": one.host_id,
-                "host": one.host,
-                "code": family(one.reason),
+                "instance_id": target.instance_id,
+                "host_id": target.host_id,
+                "host": target.host,
+                "code": family(target.reason),
             },
         )
-        for one in skipped
+        for target in skipped
     ]

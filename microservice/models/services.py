@@ -95,7 +95,7 @@ class MicroServiceVersion(Archivable, Created):
     description = models.CharField(max_length=256, blank=True)
     ref = models.CharField(max_length=250, default="master")
     status = models.IntegerField(choices=BuildStatus.choices, default=BuildStatus.PENDING)
-    # Set by `packages` only, always in the service's own folder: whoever sets it can read and remove the object.
+    # Set by `packages` only, always in the service's own folder: code that sets it can read and remove the object.
     file_path = models.CharField(max_length=255, blank=True)
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of the package as it is stored and sent to hosts")
     source_sha256 = models.CharField(

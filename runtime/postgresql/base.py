@@ -27,8 +27,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.alias not in self._connection_pools:
             ours = {name: options[name] for name in _OURS if name in options}
             kwargs = {**self.get_connection_params(), **ours, "autocommit": True}
-            made = Pool(kwargs=kwargs, configure=self._configure_connection, **options["pool"])
-            self._connection_pools.setdefault(self.alias, made)  # of threads that race, the first one wins
+            new_pool = Pool(kwargs=kwargs, configure=self._configure_connection, **options["pool"])
+            self._connection_pools.setdefault(self.alias, new_pool)  # of threads that race, the first one wins
         return self._connection_pools[self.alias]
 
     def _set_autocommit(self, autocommit: bool) -> None:

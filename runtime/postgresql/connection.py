@@ -36,18 +36,18 @@ class Connection(psycopg.Connection):
         **kwargs: Any,
     ) -> Self:
         try:
-            made = super().connect(conninfo, autocommit=True, **kwargs)
+            new_connection = super().connect(conninfo, autocommit=True, **kwargs)
             try:
-                made._set_limits(given, pooler)
-                made.autocommit = autocommit
+                new_connection._set_limits(given, pooler)
+                new_connection.autocommit = autocommit
             except BaseException:
-                made.close()
+                new_connection.close()
                 raise
         except errors.Error:
             cls.failing = True
             raise
         cls.failing = False
-        return made
+        return new_connection
 
     def _set_limits(self, given: Mapping[str, str], pooler: str) -> None:
         """Set the limits in one round trip. Behind a pooler the session is shared, so nothing is set in it.
@@ -59,9 +59,9 @@ class Connection(psycopg.Connection):
             "auto": sql.SQL("pg_backend_pid() = {}").format(self.info.backend_pid),
             "transaction": sql.SQL("false"),
         }.get(pooler, sql.SQL("true"))
-        one = sql.SQL("CASE WHEN direct THEN set_config({}, {}, false) END")
-        asked = [one.format(*pair) for pair in settings.items()]
-        query = sql.SQL("SELECT direct, {} FROM (SELECT {} AS direct) d").format(sql.SQL(", ").join(asked), direct)
+        set_one = sql.SQL("CASE WHEN direct THEN set_config({}, {}, false) END")
+        columns = [set_one.format(*pair) for pair in settings.items()]
+        query = sql.SQL("SELECT direct, {} FROM (SELECT {} AS direct) d").format(sql.SQL(", ").join(columns), direct)
         row = self.execute(query).fetchone()
         if row is not None and not row[0]:
             parts = [sql.SQL("set_config({}, {}, true)").format(*pair) for pair in bounds.items()]
@@ -72,7 +72,7 @@ class Connection(psycopg.Connection):
         """Wait like psycopg, but give up a server that does not answer: nothing else would detect a frozen one."""
         limit = self.answer_within if timeout is None else timeout
         try:
-            found = super().wait(gen, interval, limit)
+            result = super().wait(gen, interval, limit)
         except errors._WaitTimeout:
             if timeout is not None:
                 raise
@@ -82,7 +82,7 @@ class Connection(psycopg.Connection):
             self.is_spent = True
             raise
         self.heard = monotonic()
-        return found
+        return result
 
     def begin_within_limits(self) -> None:
         """Set the limits of a transaction. Call it before each one."""

@@ -123,8 +123,8 @@ class Network:
 def network(tmp_path, request):
     with Network(tmp_path, getattr(request, "param", 1)) as found:
         yield found
-    assert not copies._shelves or all(not shelf.users for shelf in copies._shelves.values())
-    copies._shelves.clear()  # what was refused counts for a while
+    assert not copies._caches or all(not cache.users for cache in copies._caches.values())
+    copies._caches.clear()  # what was refused counts for a while
 
 
 def note(watch) -> str:
@@ -275,7 +275,7 @@ def test_full_disk_of_jump_host_is_reported(network, disk):
     disk.fill(1 << 20)
     assert re.search("its disk has only . MiB left", told(network))
     disk.empty()
-    copies._shelves.clear()
+    copies._caches.clear()
     network.forget()
 
     class Filling(io.BytesIO):
@@ -301,7 +301,7 @@ def test_wrong_fetched_package_falls_back_to_upload(network, damage):
         path.unlink()
         if damage in noise:
             path.write_bytes(noise[damage])
-        copies._shelves[network.endpoint(0).jump] = copy._shelf
+        copies._caches[network.endpoint(0).jump] = copy._cache
         assert "not fetched from the jump host" in told(network)
 
 
@@ -317,7 +317,7 @@ def test_stalled_server_falls_back_to_upload(network, monkeypatch):
     monkeypatch.setattr(copies, "STALLED", 2)
     with held(network) as (copy, answer):
         assert answer()
-        copies._shelves[network.endpoint(0).jump] = copy._shelf
+        copies._caches[network.endpoint(0).jump] = copy._cache
         (server,) = network.servers()
         os.kill(server, signal.SIGSTOP)
         try:
@@ -337,7 +337,7 @@ def test_dead_server_is_replaced(network, monkeypatch):
     with held(network) as (copy, answer):
         assert answer()
         os.kill(network.servers()[0], signal.SIGKILL)
-        wait_until(lambda: not copy._shelf.answer(network.package().sha256), what="an answer that no longer counts")
+        wait_until(lambda: not copy._cache.answer(network.package().sha256), what="an answer that no longer counts")
     assert note(network.deploy()[1]) == "fetched from the jump host"
 
 
@@ -420,7 +420,7 @@ def test_host_check_reports_failed_fetch(tmp_path):
 def test_token_is_not_disclosed(network, tmp_path):
     with held(network) as (copy, answer):
         token = answer().split()[-1]
-        copies._shelves[network.endpoint(0).jump] = copy._shelf
+        copies._caches[network.endpoint(0).jump] = copy._cache
         (server,) = network.servers()
         os.kill(server, signal.SIGSTOP)  # the host's tool waits for it, so that there is time to look
         host, watch, found = network.hosts[0], Watching(), []

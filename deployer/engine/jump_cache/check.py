@@ -73,8 +73,8 @@ exit 0
 def _try(connection: ssh.Connection, jump: Endpoint, token: str, end: float) -> str:
     nonce = secrets.token_hex(8)
     text = script(jump, token, nonce)
-    said = ask(connection, text, end).text
-    words = next((line.split() for line in said.splitlines() if line.startswith(nonce)), [])
+    printed = ask(connection, text, end).text
+    words = next((line.split() for line in printed.splitlines() if line.startswith(nonce)), [])
     if len(words) < 2 or not words[-1].isdigit():
         return "the host did not answer in time"
     status = int(words[-1])

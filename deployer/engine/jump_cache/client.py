@@ -25,29 +25,29 @@ IDLE = 5.0  # seconds between two looks at an idle server
 class CacheRequest:
     """One operation's wish for the copy of its package on its host's jump host. Used by one thread, closed once."""
 
-    def __init__(self, shelf: "JumpCache", package: Package):
-        self._shelf, self._package = shelf, package
-        self._open, self._told = True, 0.0
-        shelf.users += 1
+    def __init__(self, cache: "JumpCache", package: Package):
+        self._cache, self._package = cache, package
+        self._open, self._answered_at = True, 0.0
+        cache.users += 1
 
     def want(self) -> None:
-        self._told = time.monotonic()
-        self._shelf.want(self._package)
+        self._answered_at = time.monotonic()
+        self._cache.want(self._package)
 
     def line(self) -> bytes:
         """Return the next line for the host: `fetch ADDRESS PORT TOKEN`; `bytes REASON`, and they follow; `wait`, now
         and then, while neither is known; empty for nothing."""
-        if answer := self._shelf.answer(self._package.sha256):
+        if answer := self._cache.answer(self._package.sha256):
             return answer
-        if time.monotonic() - self._told < ALIVE:
+        if time.monotonic() - self._answered_at < ALIVE:
             return b""
-        self._told = time.monotonic()
+        self._answered_at = time.monotonic()
         return WAIT
 
     def close(self) -> None:
         if self._open:
             self._open = False
-            _give_back(self._shelf)
+            _give_back(self._cache)
 
 
 class JumpCache:
@@ -159,12 +159,12 @@ class JumpCache:
 
 
 def _refusal(reason: str) -> tuple[bytes, float]:
-    said = plain(reason)
-    return b"%s %s\n" % (BYTES, said.encode()), time.monotonic() + AGAIN
+    words = plain(reason)
+    return b"%s %s\n" % (BYTES, words.encode()), time.monotonic() + AGAIN
 
 
 _lock = threading.Lock()
-_shelves: dict[Endpoint, JumpCache] = {}
+_caches: dict[Endpoint, JumpCache] = {}
 
 
 def has_jump_cache(endpoint: Endpoint) -> bool:
@@ -177,13 +177,13 @@ def cache_request(endpoint: Endpoint, package: Package, limits: Limits) -> Cache
     jump = endpoint.jump
     assert jump is not None, "see `has_jump_cache`"
     with _lock:
-        for known in [shelf for shelf in _shelves.values() if not shelf.users and not shelf.refuses]:
-            del _shelves[known.jump]
-        return CacheRequest(_shelves.setdefault(jump, JumpCache(jump, limits)), package)
+        for unused in [cache for cache in _caches.values() if not cache.users and not cache.refuses]:
+            del _caches[unused.jump]
+        return CacheRequest(_caches.setdefault(jump, JumpCache(jump, limits)), package)
 
 
-def _give_back(shelf: JumpCache) -> None:
+def _give_back(cache: JumpCache) -> None:
     with _lock:
-        shelf.users -= 1
-        if not shelf.users:
-            shelf.wake()
+        cache.users -= 1
+        if not cache.users:
+            cache.wake()

@@ -214,8 +214,8 @@ class Connection:
             # apart. PAM's refusal ends the connection too, and says so before.
             if ("saw EOF" in str(error) or "timeout" in str(error)) and not self._said():
                 raise self.lost(error if "timeout" not in str(error) else TimeoutError()) from None
-            told = self._refused(reason("login_ended")) if self._said() else None
-            raise told or disagreements.not_accepted(transport, self.endpoint, key) from None
+            refusal = self._refused(reason("login_ended")) if self._said() else None
+            raise refusal or disagreements.not_accepted(transport, self.endpoint, key) from None
         except (EOFError, OSError, paramiko.SSHException) as error:
             raise self._refused(reason("login_ended")) if self._said() else self.lost(error) from None
         if more:

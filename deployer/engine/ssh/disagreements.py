@@ -53,8 +53,8 @@ def not_accepted(transport: Transport, endpoint: Endpoint, key: paramiko.PKey | 
     """Tell a credential that is not known from one whose signatures are not taken."""
     why = reason("not_accepted")
     if key is not None:
-        said = transport.server_extensions.get("server-sig-algs", b"").decode("ascii", "replace")
-        there = tuple(name for name in algorithms.names(said.split(",")) if "-cert-" not in name)
+        extension = transport.server_extensions.get("server-sig-algs", b"").decode("ascii", "replace")
+        there = tuple(name for name in algorithms.names(extension.split(",")) if "-cert-" not in name)
         here = tuple(name for name in algorithms.of_type(key.get_name(), transport.ours) if name in transport.ours.keys)
         if there and not set(there) & set(here):
             return _nothing_common(endpoint, [algorithms.Gap("logins", there, here)])

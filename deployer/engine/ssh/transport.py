@@ -48,11 +48,11 @@ def _window_opened(channel: paramiko.Channel, message: paramiko.Message) -> None
         bell.set()
 
 
-def _fed(channel: paramiko.Channel, message: paramiko.Message) -> None:
+def _data(channel: paramiko.Channel, message: paramiko.Message) -> None:
     _feed(channel, message, paramiko.Channel._feed)
 
 
-def _fed_extended(channel: paramiko.Channel, message: paramiko.Message) -> None:
+def _extended_data(channel: paramiko.Channel, message: paramiko.Message) -> None:
     _feed(channel, message, paramiko.Channel._feed_extended)
 
 
@@ -72,7 +72,7 @@ def _unread(channel: paramiko.Channel) -> int:
     return len(channel.in_buffer) + len(channel.in_stderr_buffer)
 
 
-def _told(channel: paramiko.Channel, message: paramiko.Message) -> None:
+def _request(channel: paramiko.Channel, message: paramiko.Message) -> None:
     """Give a command that a signal ended a status too, 128 and more as in the shell; paramiko drops it."""
     start = message.packet.tell()
     if message.get_text() != "exit-signal":
@@ -124,9 +124,9 @@ class Transport(paramiko.Transport):
     }
     _channel_handler_table = paramiko.Transport._channel_handler_table | {
         MSG_CHANNEL_WINDOW_ADJUST: _window_opened,
-        MSG_CHANNEL_REQUEST: _told,
-        MSG_CHANNEL_DATA: _fed,
-        MSG_CHANNEL_EXTENDED_DATA: _fed_extended,
+        MSG_CHANNEL_REQUEST: _request,
+        MSG_CHANNEL_DATA: _data,
+        MSG_CHANNEL_EXTENDED_DATA: _extended_data,
     }
 
     def __init__(self, line: TimedSocket, pinned: bytes | None, limits: Limits, legacy: bool = False):
