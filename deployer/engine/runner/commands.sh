@@ -1,5 +1,5 @@
-# Carries out a command of the service's administrator: $1 the version it acts on, $2 its text, $3 "service" if what it
-# leaves running is none of ours.
+# Run a command of the service: $1 the version it acts on, $2 its text, $3 "service" if the processes it leaves running
+# do not belong to the run.
 _command() {
 	_say
 	(
@@ -19,7 +19,7 @@ _command() {
 	) </dev/null >&6 2>&6 3<&- 4>&- 5>&- 6>&- 7>&- 8>&-
 }
 
-# Until the check $2 passes for the version $1, at most $3 seconds long: at once, and after growing pauses.
+# Repeat the check $2 for the version $1 until it passes, at most $3 seconds long: at once, and after growing pauses.
 _wait_for() {
 	_uptime
 	_deadline=$((_up + $3 * 100)) _passes=0 _pause=0.1

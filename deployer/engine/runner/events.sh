@@ -27,8 +27,8 @@ _reason() {
 	done
 }
 
-# $1 kind, $2 position, $3 exit status, $4 old state, $5 new state, $6 detail. Fails only if the journal cannot be written:
-# whether anybody reads along must make no difference.
+# Write an event: $1 kind, $2 position, $3 exit status, $4 old state, $5 new state, $6 detail. Fails only if the journal
+# cannot be written: whether a reader is connected must make no difference.
 _event() {
 	_uptime
 	_seq=$((_seq + 1)) _label=-
@@ -51,19 +51,19 @@ _event() {
 	return "$_written"
 } 2>/dev/null
 
-# _at: how many bytes were printed so far, so that it is known which step printed what. Starts no process.
+# _at: how many bytes were printed so far, which tells what each step printed. Starts no process.
 _printed() {
 	read -r _ _at </proc/self/fdinfo/6 || _at=''
 } 2>/dev/null
 
-# Shows the events that were not shown yet. Each packet costs both sides more than a small step does, so those that come
-# at once go together: they are said before anything that may take long, and at the end.
+# Show the events that were not shown yet. Each packet costs both sides more than a small step does, so those that come
+# at once go together: they are shown before anything that may take long, and at the end.
 _say() {
 	[ -z "$_unsaid" ] || printf %s "$_unsaid" >&5
 	_unsaid=''
 } 2>/dev/null
 
-# What the journal says: _seq, _ended (the result, or nothing), and for each step _s (its last event), _o (its old state)
+# Read the journal: _seq, _ended (the result, or nothing), and for each step _s (its last event), _o (its old state)
 # and _f (why its failure is believed or not).
 _load() {
 	_seq=0 _ended='' _reached=-1

@@ -1,7 +1,7 @@
 # Only in the program for a host whose jump host keeps copies of packages (jump_cache/client.py): the package is fetched from there.
 # The address, which holds a secret, comes on standard input and goes to the tool's, and nowhere else.
 
-# Answers `need`. Descriptor 3 becomes what was fetched, if it is the package; else it stays, and the bytes come there.
+# Answer `need`. Descriptor 3 becomes what was fetched, if it is the package; else it stays, and the bytes come there.
 _fetch() {
 	_ask_where
 	if [ -e "$_RUN/why" ]; then return 1; fi
@@ -33,7 +33,7 @@ _fetch() {
 	[ "$_got" = "$_SHA" ] || _event need "$1" - '' '' "$_detail"
 }
 
-# _offer: what the worker says. It may take long, while the jump host gets the package; `wait` is a sign of life.
+# _offer: the worker's line. It may take long, while the jump host gets the package; `wait` says that the worker lives.
 _ask_where() {
 	_say
 	_uptime
@@ -47,7 +47,7 @@ _ask_where() {
 	)
 }
 
-# Fetched and unpacked it lies here twice for a while.
+# The fetched package and the unpacked one are here at the same time for a while.
 _room_for_both() {
 	[ "$_SIZE" -gt 8388608 ] || return 0
 	_free_space
@@ -57,7 +57,7 @@ _room_for_both() {
 	}
 }
 
-# Sets _fetcher and _tool. A background pipeline's number is that of its last process.
+# Set _fetcher and _tool. A background pipeline's number is that of its last process.
 _begin_fetch() {
 	case $1 in *:*) _url="http://[$1]:$2/$3/$_SHA" ;; *) _url="http://$1:$2/$3/$_SHA" ;; esac
 	if command -v curl >/dev/null; then
@@ -88,12 +88,12 @@ _begin_fetch() {
 	_uptime
 }
 
-# busybox has a wget that takes addresses as arguments only, where everybody may read them.
+# busybox has a wget that takes addresses as arguments only, where every user may read them.
 _wget_takes_lists() {
 	command -v wget >/dev/null && case $(wget --version 2>&1 8>&- 9>&-) in *'GNU Wget'*) ;; *) false ;; esac
 }
 
-# No longer than the package, whatever answers. A block is 512 or 1024 bytes, depending on the shell.
+# Read no more than the package's size, whatever answers. A block is 512 or 1024 bytes, depending on the shell.
 _into_file() {
 	exec 3<&- 4>&- 5>&- 8>&- 2>/dev/null
 	[ "$_SIZE" = 0 ] || ulimit -f $((_SIZE / 512 + 1))

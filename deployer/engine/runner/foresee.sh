@@ -1,4 +1,4 @@
-# What would make a later step fail is asked before the stop, as far as it shows: nothing here starts a process, but for
+# Look before the stop for what would make a later step fail, as far as it shows: nothing here starts a process, but for
 # the port of an install and a folder with a sticky bit.
 
 # Part of `prepare`: whether current can be changed, and room on the disk for the end of the run, kept until it comes.
@@ -24,7 +24,7 @@ _can_end() {
 	}
 }
 
-# Whether the link is ours to replace. root may replace any.
+# Whether we may replace the link. root may replace any.
 _own_link() {
 	_uid=$(id -u 8>&- 9>&-)
 	[ "$_uid" = 0 ] || [ -n "$(find "$_DIR/current" -prune -user "$_uid" 8>&- 9>&-)" ]
@@ -62,7 +62,7 @@ _is_filled() {
 	return 1
 }
 
-# What need not prevent anything: a remark of `prepare`, for the search of a cause later.
+# A remark of `prepare` that prevents nothing, for the search of a cause later.
 _notes() {
 	[ -z "$_OLD" ] || [ -d "$_DIR/releases/$_OLD" ] || _note release_gone "releases/$_OLD"
 	[ -n "${_AS-}" ] || [ -w "$_DIR/shared" ] || _note shared_unwritable "$_DIR/shared"
@@ -82,8 +82,8 @@ _note() {
 	_detail=${_noted:+$_noted$_US}$_detail
 }
 
-# Reads the commands without running them. $1: the step from which on; $2: "syntax" where that was not looked at yet. In a
-# subshell, because a syntax error ends it; the last thing that it says is what is wrong.
+# Read the commands without running them. $1: the first step; $2: "syntax" where that was not looked at yet. In a
+# subshell, because a syntax error ends it; the last line that it prints says what is wrong.
 _foresee() {
 	_said=$(
 		exec 2>&1 8>&- 9>&- </dev/null
@@ -116,8 +116,8 @@ _readable() {
 	done
 }
 
-# Whether the program of the command $1 is there, where it is one program by name and nothing more. What is written in any
-# other way is left to the shell.
+# Whether the program of the command $1 is there, where it is one program by name and nothing more. Any other form is
+# left to the shell.
 _can_run() {
 	case $1 in *[\;\|\&\`]* | *"$_NL"*) return 0 ;; esac
 	_word=${1#"${1%%[! ]*}"}

@@ -1,12 +1,12 @@
-# One run at a time, and no late worker: the lock is held by the runner alone, for as long as it lives.
+# Let one run at a time go on, and no late worker: the runner alone holds the lock, for as long as it lives.
 
 _make_folders() {
 	[ -d "$_BASE/runs" ] && [ -d "$_DIR/releases" ] && [ -d "$_DIR/shared" ] && return 0
 	(umask 022 && mkdir -p "$_DIR/releases" "$_DIR/shared") && mkdir -p "$_BASE/runs"
 }
 
-# Two rows for one machine and folder would each take what runs here for theirs: the first one's mark stays, and the other
-# one is refused. Where no mark can be left there is none.
+# Two rows for one machine and folder would each treat what runs here as their own: the first one's mark stays, and the
+# other one is refused. Where no mark can be left there is none.
 _own_folder() {
 	_mark=${_DIR%/*}/.deployer-host
 	[ -n "${_MARK-}" ] || return 0
@@ -26,7 +26,7 @@ _lock() {
 	flock -n 8
 }
 
-# Adds the fence first and looks then: of two who come at the same time, at most the higher one goes on.
+# Add the fence first and look then: of two runs that come at the same time, at most the one with the higher fence goes on.
 _raise_fence() {
 	# On a line of its own, also after one that was torn.
 	printf '\n%s\n' "$_FENCE" >>"$_BASE/fence" || return 1
@@ -53,7 +53,7 @@ _read_fences() {
 	done
 }
 
-# Everything the body needs; commands bring what they need themselves.
+# Every tool that the body needs; commands bring what they need themselves.
 _need_tools() {
 	for _each in flock dd mkdir mkfifo mv ln rm cat tail wc sleep tar gzip sha256sum tee find ls chmod; do
 		command -v "$_each" >/dev/null || _answer no_tool "$_each"

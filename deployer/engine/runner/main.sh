@@ -1,4 +1,4 @@
-# Nothing above does anything yet: a program that was cut short on its way is without this last line.
+# Nothing above does anything by itself: a program that was cut short on its way lacks its last line.
 
 _start() {
 	umask 077
@@ -50,14 +50,14 @@ _make_run() {
 	[ -z "$_again" ] || echo '[started again]' >&6
 }
 
-# The lock is held and every other run has its end: no stage is anybody's any more.
+# The lock is held and every other run has its end: no stage is in use any more.
 _clear_stages() {
 	for _each in "$_DIR/releases/.stage-"*; do
 		[ ! -d "$_each" ] || _remove_tree "$_each"
 	done
 }
 
-# The one who sends learns at once whether to. Not a byte is read where the release is there.
+# The sender learns at once whether to send. Not a byte is read where the release is there.
 _announce() {
 	_i=0
 	while [ "$_i" -lt "$_STEPS" ]; do
@@ -95,7 +95,7 @@ _attach() {
 		_copy "$_OUTPUT_HEAD" || exit
 		if [ "$_lives" = 0 ]; then _press; elif _lock; then _take_up; fi
 		sleep 0.2 8>&-
-		# Without a word now and then, one whose reader is gone would not notice, and stay for as long as the run.
+		# Without a line now and then, a program whose reader is gone would not notice, and stay as long as the run.
 		_polls=$(((_polls + 1) % 50))
 		[ "$_polls" != 0 ] || echo >&5
 	done
@@ -103,7 +103,7 @@ _attach() {
 	exit 0
 }
 
-# Prints the journal's new lines.
+# Print the journal's new lines.
 _follow() {
 	while IFS= read -r _line || { _partial=$_partial$_line && false; }; do
 		_line=$_partial$_line _partial=''
@@ -126,7 +126,7 @@ _notice() {
 	esac
 }
 
-# A package that is awaited comes over a connection that is gone: the run is cut, to be started again.
+# The awaited package would come over a connection that is gone: cut the run, to be started again.
 _press() {
 	if [ "$_CANCEL" = 1 ]; then
 		[ -s "$_RUN/cancel" ] || printf 'cancelled\n' >"$_RUN/cancel"
@@ -144,7 +144,7 @@ _press() {
 	: >"$_RUN/killed"
 }
 
-# The lock is free, so the run is dead: its own program brings it to its end, in this very process.
+# The lock is free, so the run is dead: its own program recovers it, in this very process.
 _take_up() {
 	_follow
 	if [ -n "$_ended" ] || _alive; then
@@ -180,7 +180,7 @@ _main() {
 	esac
 }
 
-# All of a run has one session, so that all of it can be found. Under sshd it is so; under sudo it may not be.
+# Give all processes of a run one session, so that all can be found. sshd does that; sudo may not.
 _own_session() {
 	_look $$
 	_mine=$_born

@@ -1,7 +1,7 @@
-# The output file grows only at its end, for whoever reads it by offset: the first bytes as they come, and once the run
-# is over a line that says how much was left out, and the last bytes.
+# The output file grows only at its end, for readers by offset: the first bytes as they come, and once the run is over a
+# line that says how much was left out, and the last bytes.
 
-# Copies from where descriptor 3 stands up to the byte $1, or to the end of what is there.
+# Copy from the position of descriptor 3 up to the byte $1, or to the end of what is there.
 _copy() {
 	read -r _ _pos </proc/self/fdinfo/3
 	while _rest=$(($1 - _pos)) && [ "$_rest" -gt 0 ]; do
@@ -16,14 +16,14 @@ _copy() {
 	done
 }
 
-# Opens the output for reading at the byte _FROM. What was shown before the mark came from a login shell (journal.OutputReader).
+# Open the output for reading at the byte _FROM. What was shown before the mark came from a login shell (journal.OutputReader).
 _open_output() {
 	printf '@%s output\n' "$_NONCE" >&4 || :
 	exec 3<"$_RUN/output"
 	[ "$_FROM" = 0 ] || dd bs=1 skip="$_FROM" count=0 <&3 >/dev/null 2>&1 8>&- 9>&-
 } 2>/dev/null
 
-# Shows the output while the run goes on, until TERM says that it is over and `size` how far to go.
+# Show the output while the run goes on, until TERM says that it is over and `size` how far to go.
 _copier() {
 	exec 5>&- 7>&- 8>&- 9>&-
 	_over='' _nap=''
@@ -41,8 +41,8 @@ _copier() {
 	[ "$_over" = lost ] || read -r _size <"$_RUN/size" && _copy "$_size"
 }
 
-# Keeps the disk from being filled: what lies between head and tail is given back while the file grows on, so nothing
-# that is written meanwhile is lost. Where the file system cannot do that, the file is cut off, and the loss counted.
+# Keep the disk from being filled: free the space between head and tail while the file grows on, so nothing that is
+# written meanwhile is lost. Where the file system cannot do that, cut the file off, and count the loss.
 _spare_disk() {
 	[ "$1" -gt $((_given_back + 67108864)) ] || return 0
 	_until=$(($1 - _OUTPUT_TAIL))
@@ -63,7 +63,7 @@ _cut_output() {
 	dd if=/dev/null of="$_RUN/output" bs=1 seek="$_OUTPUT_HEAD" count=0 2>/dev/null
 }
 
-# Sets _size, the size of the whole output, after putting marker and tail where the head is full.
+# Set _size, the size of the whole output, after putting marker and tail where the head is full.
 _close_output() {
 	read -r _ _size </proc/self/fdinfo/6
 	if [ "$_size" -le "$_OUTPUT_HEAD" ] && [ ! -e "$_RUN/left" ]; then return 0; fi

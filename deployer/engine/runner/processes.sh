@@ -1,5 +1,5 @@
 # The processes of a run: those of its session, and those that hold its marker as descriptor 9. A process that a start
-# command left in a session of its own holds no marker: it is the service, and nothing here touches it.
+# command left in its own session holds no marker: it is the service, and nothing here touches it.
 
 # _state, _parent, _session and _born (in clock ticks since boot) of the process $1; fails if there is none.
 _look() {
@@ -17,7 +17,7 @@ _fields() {
 	_born=$1
 }
 
-# Writes down who carries the run out. Descriptor 9 is on that very file: it is the marker.
+# Write down which process carries the run out. Descriptor 9 is on that very file: it is the marker.
 _sign() {
 	exec 9>"$_RUN/alive"
 	read -r _boot </proc/sys/kernel/random/boot_id
@@ -25,8 +25,8 @@ _sign() {
 	printf '%s %s %s\n' $$ "$_mine" "$_boot" >&9
 }
 
-# Whether the one who signed still lives. Sets _runner to its process id, or to nothing where the host was booted since
-# or the id is another's by now: then its session's number says nothing either.
+# Whether the process that wrote it still lives. Set _runner to its process id, or to nothing where the host was booted
+# since or another process has the id by now: then its session's number says nothing either.
 _alive() {
 	_runner='' _since='' _where=''
 	read -r _runner _since _where <"$_RUN/alive" || return 1
@@ -60,7 +60,7 @@ _holders() {
 	[ -n "$_found" ]
 } 2>/dev/null
 
-# TERM to all of them, 2 s later KILL, again and again: what is forked while it is being killed must go as well.
+# Send TERM to all of them, 2 s later KILL, again and again: what is forked during the killing must end as well.
 _end_all() {
 	_signal=TERM
 	_uptime

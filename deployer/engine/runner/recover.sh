@@ -1,6 +1,6 @@
-# How a run is brought to its end: by its runner, or by the program that recovers it.
+# Bring a run to its end: by its runner, or by the program that recovers it.
 
-# The steps that did not all succeed are undone, from the journal alone.
+# Undo the steps where not all succeeded, from the journal alone.
 _go_back() {
 	_release_reserve
 	_load
@@ -49,8 +49,8 @@ _finish() {
 	exit 0
 }
 
-# The program goes only when the run has ended. Where it is gone and the journal has no end, the end was lost: it is
-# written again. Without a result nothing is concluded: something else removed the program.
+# The program is removed only when the run has ended. Where it is gone and the journal has no end, the end was lost: write
+# it again. Without a result conclude nothing: something else removed the program.
 _conclude() {
 	[ -s "$_RUN/result" ] || _answer unsettled "$_OP"
 	{
@@ -63,7 +63,7 @@ _conclude() {
 	_unsaid=''
 }
 
-# Removes what is no longer needed. Best effort: the run is over.
+# Remove what is no longer needed. Best effort: the run is over.
 _tidy() {
 	for _each in "$_BASE/trash/"*; do
 		[ ! -e "$_each" ] || _remove_tree "$_BASE/trash"
@@ -85,14 +85,14 @@ _tidy() {
 	done
 } 2>/dev/null
 
-# Opens what a run writes to. A line that was torn is ended first, so that the next one stands alone.
+# Open what a run writes to. End a torn line first, so that the next one stands alone.
 _open_run() {
 	exec 6>>"$_RUN/output" 7>>"$_RUN/journal"
 	exec 2>&6
 	[ ! -s "$_RUN/journal" ] || [ -z "$(tail -c 1 "$_RUN/journal")" ] || echo >&7
 }
 
-# Brings a dead run to its end. The caller holds the lock, so no other program carries it out.
+# Bring a dead run to its end. The caller holds the lock, so no other program carries it out.
 _recover() {
 	_alive
 	_let_services_be
@@ -127,7 +127,7 @@ _judge() {
 	_go_back
 }
 
-# Another operation's run without an end comes first. The lock is held, so it is dead.
+# Recover another operation's run without an end first. The lock is held, so it is dead.
 _recover_other() {
 	_other=''
 	[ -s "$_BASE/open" ] && read -r _other <"$_BASE/open"

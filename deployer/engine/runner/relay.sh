@@ -1,15 +1,15 @@
 # What a start command prints goes through a pipe into the run's output, so that a service which it leaves in the background
 # inherits the pipe and not the file. While the run lasts, what the service prints is shown too; then it is read and
-# thrown away for as long as anybody writes: nothing grows, and no service waits for a reader or ends for want of one.
+# thrown away as long as the pipe has a writer: nothing grows, and no service waits for a reader or ends for lack of one.
 
-# Carries out $2 for the version $1, as _command does. The pipe is kept for the next run, unless a service has it. Where
-# no pipe can be made, what it prints is lost.
+# Run $2 for the version $1, as _command does. The pipe is kept for the next run, unless a service has it. Where no pipe
+# can be made, what it prints is lost.
 _launch() {
 	if [ ! -p "$_BASE/relay" ] && ! mkfifo "$_BASE/relay" 2>/dev/null 8>&- 9>&-; then
 		_command "$1" "$2" service 6>/dev/null
 		return
 	fi
-	# For reading and writing, as then nobody waits for the other end; whoever holds it has a reader in himself.
+	# For reading and writing: then opening does not wait for the other end, as each holder is a reader itself.
 	{
 		_relay
 		_command "$1" "$2" service 6>&0
@@ -32,8 +32,8 @@ _relay() {
 	printf '%s\n' "$_relay" >>"$_RUN/relays"
 }
 
-# Waits until what the command said is in the output, for its last words count: the relay has ended, or waits for more.
-# Nearly always it ends at once: that costs neither a process nor a look into its state.
+# Wait until all that the command printed is in the output, for its last lines count: the relay has ended, or waits for
+# more. Nearly always it ends at once: that costs neither a process nor a look into its state.
 _drained() {
 	_tries=0 _seen=''
 	while [ -e "/proc/$1/fd/0" ]; do
@@ -49,8 +49,8 @@ _drained() {
 	if [ -e "/proc/$1/fd/0" ]; then _serves=yes; else wait "$1"; fi
 } 2>/dev/null
 
-# Before a run is ended, whoever does it, and before a dead one's processes are. The new reader comes first, so that there
-# is always one; it is in a session of its own, which is never ended, and of its two processes each brings the other back.
+# Call before a run is ended by any program, and before a dead one's processes are. The new reader comes first, so that
+# there is always one; it is in its own session, which is never ended, and each of its two processes restarts the other.
 _let_services_be() {
 	[ -p "$_BASE/relay" ] || return 0
 	# Where it has no holder, the next run takes the same pipe.

@@ -1,6 +1,6 @@
-# The release: it comes in, is put in its place by rename, and `current` follows by rename.
+# The release: received, put in its place by rename, and linked by `current`, by rename too.
 
-# Hashes and unpacks what comes in, in one pass. Every stage's status counts: a pipeline would show the last one's only.
+# Hash and unpack what comes in, in one pass. Every part's status counts: a pipeline would show the last one's only.
 _take_in() {
 	_say
 	# They stay for the next run: processes that held them were ended with their run.
@@ -44,7 +44,7 @@ _take_in() {
 	_tar=$?
 }
 
-# One more look before the stage gets its name, by one process (two where there are links): whatever tar read out of the
+# Check the stage before it gets its name, by one process (two where there are links): whatever tar read out of the
 # package, a release holds files, folders and links that stay inside, and no file with a set-uid or set-gid bit. A folder
 # may have a set-gid bit from the one above. The stage's own mode is ours, whatever the package says of its root.
 _look_through() {
@@ -112,7 +112,7 @@ _linked() {
 	_where=$(readlink "$_DIR/current")
 }
 
-# Points current at $1, or takes it away if that is nothing. Never missing in between.
+# Point current at $1, or remove it if that is nothing. Never missing in between.
 _link() {
 	if [ -z "$1" ]; then
 		rm -f "$_DIR/current"

@@ -1,5 +1,5 @@
-# What goes from a host for good. A folder that was made read-only resists `rm` and `mv`, unless root runs them: it is
-# opened first. What another user's folder holds cannot be removed, and is told.
+# Remove from a host for good. A read-only folder resists `rm` and `mv`, unless root runs them: it is made writable first.
+# What another user's folder holds cannot be removed, and is reported.
 
 # Whether the release is there and of this package: a version that was deleted may have left another one of its name. One
 # without a sum is from before there were any; a version without a package has nothing to compare.
@@ -10,7 +10,7 @@ _is_there() {
 	case $_SHA in *[!0]*) [ "$_sum" = "$_SHA" ] ;; esac
 }
 
-# Puts the stage in the release's place. The sum comes last: without it the release is sent once more, and no harm done.
+# Put the stage in the release's place. The sum comes last: without it the release is sent once more, which is harmless.
 _put_in_place() {
 	if [ -d "$_DIR/releases/$_NEW" ]; then
 		rm -f "$_BASE/sum.$_NEW" && mkdir -p "$_TRASH" && _move_release "$_DIR/releases/$_NEW" "$_TRASH" || return 1
@@ -19,7 +19,7 @@ _put_in_place() {
 	printf '%s\n' "$_SHA" >"$_BASE/sum.$_NEW"
 }
 
-# Sums of releases that are gone. Best effort, in one process where there are any.
+# Remove sums of releases that are gone. Best effort, in one process where there are any.
 _forget_sums() {
 	set --
 	for _each in "$_BASE/sum."*; do
@@ -28,12 +28,12 @@ _forget_sums() {
 	[ $# = 0 ] || rm -f "$@"
 }
 
-# Moves the release $1 into $2. A folder gets another parent only from whoever may write in the folder itself.
+# Move the release $1 into $2. A folder gets another parent only from a user who may write in the folder itself.
 _move_release() {
 	mv "$1" "$2/" 2>/dev/null 8>&- 9>&- || { chmod u+rwx "$1" 8>&- 9>&- && mv "$1" "$2/" 8>&- 9>&-; }
 }
 
-# `find` is told of a folder before it enters it, so each is opened in time: by one process each, which are rare.
+# `find` reports a folder before it enters it, so each is made writable in time: by one process each, which are rare.
 _remove_tree() {
 	rm -rf "$1" 2>/dev/null 8>&- 9>&- && return
 	find "$1" -type d ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null 8>&- 9>&-
@@ -62,7 +62,7 @@ _cannot_remove() {
 	_reason owned_by_another "${1#"$_DIR/"}"
 }
 
-# Part of `prepare` of a delete: what could not be removed is known before anything is stopped.
+# Part of `prepare` of a delete: find what could not be removed before anything is stopped.
 _may_remove() {
 	for _each in "$_DIR/releases" "$_BASE/trash"; do
 		if _held_below "$_each"; then
@@ -73,8 +73,8 @@ _may_remove() {
 	done
 }
 
-# The last thing a delete does, before it says that it is done: from here on there is no way back, also for whoever takes
-# it up. _left: what stays all the same.
+# The last thing a delete does, before it says that it is done: from here on there is no way back, also for a recovery.
+# _left: what stays all the same.
 _remove_for_good() {
 	: >"$_RUN/removing"
 	# crash: removing

@@ -1,9 +1,9 @@
-# Only in the program of a service that has a user of its own on the host: _AS. Its commands run through `sudo -n -u`,
-# also where the runner is root. Environment and command go through the file `text`, which only the runner's user may
-# open: argument lists are readable by everybody, and sudo resets the environment.
+# Only in the program of a service that has its own user on the host: _AS. Its commands run through `sudo -n -u`, also
+# where the runner is root. Environment and command go through the file `text`, which only the runner's user may open:
+# argument lists are readable by every user, and sudo resets the environment.
 
-# Replaces the command's shell. sudo closes every descriptor from 3 on, so `text` itself, as descriptor 9, is the marker
-# that the command's processes hold; a service ($1) holds none. A command that is cut short by a full disk is not run.
+# Replace the command's shell. sudo closes every descriptor from 3 on, so `text` itself, as descriptor 9, is the marker
+# that the command's processes hold; a service ($1) holds none. A command that a full disk cut short is not run.
 _become() {
 	umask 077
 	printf '%s\n' 'unset _T' 'umask 022' \
@@ -37,7 +37,7 @@ _theirs() {
 		exit $_left' sh "$1" "$2" <"$_RUN/text" 2>/dev/null 3<&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 }
 
-# Part of `prepare`, before anything is stopped: the user is there, may be used, and reaches its releases.
+# Part of `prepare`, before anything is stopped: check that the user exists, may be used, and reaches its releases.
 _may_become() {
 	command -v sudo >/dev/null || {
 		_fault=run_as && _reason no_sudo "$_AS"
@@ -58,7 +58,7 @@ _may_become() {
 	return 1
 }
 
-# The folder around the releases decides who reads them: what is unpacked in it needs no change of its own.
+# The folder around the releases decides who reads them: what is unpacked in it needs no change itself.
 _close_releases() {
 	[ -n "$_CLOSED" ] || {
 		chmod 755 "$_DIR/releases" 8>&- 9>&-

@@ -39,7 +39,7 @@ _step() {
 	return 1
 }
 
-# What commands before the stop have made, or have not, is looked at before it too.
+# Check before the stop also what earlier commands have made, or have not.
 _still_fits() {
 	case $_hooked$_kind in yesstop | yeslink) _hooked='' ;; *) return 0 ;; esac
 	_foresee "$1" ''
@@ -58,7 +58,7 @@ _state_before() {
 	esac
 }
 
-# Why a step failed; what was ended half way may have done something: its failure is not `sure`.
+# Why a step failed. What was ended half way may have had an effect: its failure is not `sure`.
 _explain() {
 	_stop_watchdog
 	_why=''
@@ -73,8 +73,8 @@ _explain() {
 	esac
 }
 
-# What the step printed last goes with its failure, line by line: error_lines.py finds the one that names the cause. Nothing
-# of an earlier step does.
+# Attach what the step printed last to its failure, line by line: error_lines.py finds the line that names the cause.
+# Nothing of an earlier step is attached.
 _last_words() {
 	_reason exit_status "$_status"
 	_lines=''
@@ -92,7 +92,7 @@ _last_words() {
 	[ -z "$_said" ] || _lines=$_lines$_US$_said
 } 2>/dev/null
 
-# Runs the step's command; a failure is believed only after one more look, if the step says how to look.
+# Run the step's command; believe a failure only after one more check, if the step says how to check.
 _do_hook() {
 	_command "$_acts" "$_cmd" ''
 	_status=$?
@@ -189,7 +189,7 @@ _do_upload() {
 		_fault=other_package
 		_reason other_sha256 "$_got" "$_SHA"
 	else
-		# A full disk takes tar's own words as little as its files.
+		# On a full disk tar cannot write its error text either.
 		_last_words
 		_free_space
 		[ "${_free:-64}" -ge 64 ] || _fault=disk

@@ -1,4 +1,4 @@
-# Undoes what the journal says was done, in reverse order, and nothing from memory: a run that died is undone the same way.
+# Undo what the journal says was done, in reverse order, and nothing from memory: a run that died is undone the same way.
 # An undo that fails does not stop the others.
 
 _undo_all() {
@@ -17,7 +17,7 @@ _undo_all() {
 	done
 }
 
-# Whether there is anything to undo: a command that said it failed is taken at its word.
+# Whether there is anything to undo: a command that reported failure is believed.
 _has_effect() {
 	case $_kind in
 	prepare | upload | unpack | check) return 1 ;;
@@ -62,7 +62,7 @@ _undo_hook() {
 	return "$_status"
 }
 
-# The old version is brought back and waited for; where the stop, or an undo before, was ended half way, it may be there.
+# Start the old version and wait for it; where the stop, or an undo before, was ended half way, it may be running already.
 _undo_stop() {
 	_is="$_back runs"
 	if [ "$_s" != 'done' ] && [ -n "$_look_for" ] && _command "$_back" "$_look_for" ''; then return 0; fi
@@ -85,7 +85,7 @@ _bring_back() {
 	return "$_status"
 }
 
-# A stop that fails is no harm where nothing runs: the start had not succeeded, or the check finds nothing.
+# A failed stop is harmless where nothing runs: the start had not succeeded, or the check finds nothing.
 _undo_start() {
 	_is='nothing runs'
 	_command "$_acts" "$_cmd" ''

@@ -1,6 +1,6 @@
-# Every name of the program starts with _, so that none stands in the way of a command's own.
+# Every name of the program starts with _, so that none collides with a command's own.
 # Descriptors: 3 standard input, later the output to be read; 4 what is shown; 5 events; 6 the output, appended to;
-# 7 the journal; 8 the lock, held by the runner alone; 9 the marker, held by whatever belongs to the run but by no service.
+# 7 the journal; 8 the lock, held by the runner alone; 9 the marker, held by all processes of the run but by no service.
 _TAB='	'
 _NL='
 '
@@ -16,7 +16,7 @@ _paths() {
 	_TRASH=$_BASE/trash/$_OP
 }
 
-# Answers before anything is done: program.Answer.
+# Exit statuses before anything is done: program.Answer.
 _answer() {
 	case $1 in
 	cannot_write) _code=40 ;;
@@ -28,7 +28,7 @@ _answer() {
 	other_host) _code=47 ;;
 	*) _code=46 ;;
 	esac
-	# Without it, the status could be that of a forced command, which ran in the place of this program.
+	# Without this line, the status could be that of a forced command, which ran in the place of this program.
 	_one_line "${2-}"
 	printf '%s\n' "@$_NONCE answer $_text" >&5
 	exit "$_code"

@@ -5,7 +5,7 @@ _start_watchdog() {
 	_watchdog=$!
 }
 
-# Waits for a kill that is under way: nothing of it may reach what comes next.
+# Wait for a kill that is under way: nothing of it may reach what comes next.
 _stop_watchdog() {
 	[ -n "$_watchdog" ] || return 0
 	kill -s TERM "$_watchdog"
@@ -55,12 +55,12 @@ _tick() {
 	if [ "$_pos" != "$_last" ]; then _last=$_pos _idle=$_up; fi
 	[ "$_since" -lt "$_idle" ] || _idle=$_since
 	if [ -n "$_how" ]; then
-		# One who fetches writes; he may be kept waiting without a word as well.
+		# A fetching run writes; its source may be silent as well.
 		[ $((_up - _idle)) -lt $((_FETCHING * 100)) ] || kill -s TERM "$_tee"
 		return 0
 	fi
 	if [ -n "$_tee" ]; then
-		# The sender may be gone without a word: the next attempt sends again.
+		# The sender may be gone silently: the next attempt sends again.
 		[ $((_up - _idle)) -lt 6000 ] || _give_up cut
 		return 0
 	fi
