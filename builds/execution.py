@@ -7,7 +7,6 @@ import socket
 import threading
 import traceback
 import uuid
-from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -21,7 +20,6 @@ from django.utils import timezone
 from access import url_userinfo
 from access.callers import SYSTEM, Caller
 from access.problems import Problem
-from access.secrets import Undecryptable
 from messages import Message
 from messages.rendering import stored
 from microservice.models import MicroService
@@ -30,9 +28,9 @@ from microservice.status import BuildStatus
 from runtime.database_errors import is_away
 
 from . import build_requests, checkout, polling, rebuilds, servers
-from .credentials import NO_SECRET, Credential
+from .jobs import job_of
 from .models import OPEN, Build
-from .providers import BuildRefused, BuildState, BuildTimedOut, Job, ProviderUnreachable
+from .providers import BuildRefused, BuildState, BuildTimedOut, ProviderUnreachable
 
 log = logging.getLogger(__name__)
 MAX_TAKEOVERS = 3
@@ -124,44 +122,6 @@ def _unexpected(error: Exception) -> Message:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Message("build_disk_full")
     return Message("build_worker_error", {"error": type(error).__name__, "words": url_userinfo.hidden(str(error))})
-
-
-def job_of(build: Build) -> Job:
-    """Return the job of a build. Raises BuildRefused if the service's secrets cannot be decrypted."""
-    version, service = build.version, build.version.microservice
-    earlier = Build.objects.filter(version=version).exclude(pk=build.pk).exclude(reference="")
-    job = Job(
-        build.pk,
-        service.pk,
-        service.name,
-        version.pk,
-        version.version,
-        version.ref,
-        service.build_url,
-        service.build_command,
-        build.requested_by,
-        tuple(service.build_refs),
-        depth=service.build_depth,
-        others=frozenset(earlier.values_list("reference", flat=True)),
-    )
-    if build.origin != MicroService.Origin.GIT:
-        return job
-    try:
-        fields = service.build_credential.open()
-        credential = Credential(service.build_username, fields.get("password", NO_SECRET), fields.get("key", NO_SECRET))
-        return replace(job, secrets=service.build_secrets.open(), credential=credential, own_keys=own_keys(service))
-    except Undecryptable as error:
-        raise BuildRefused("build_secrets_unreadable", words=str(error)) from error
-
-
-def own_keys(service: MicroService) -> bool:
-    """Return whether git may use the ssh keys of the worker's user for this service.
-
-    They open repositories of several teams, and an owner chooses the URL: services without a team belong to the
-    administrators.
-    """
-    allowed = {"all": True, "none": False, "unowned": service.team_id is None}[settings.BUILD_SSH_KEYS]
-    return allowed and "key" not in service.build_credential
 
 
 def _advance_remote(build: Build) -> None:

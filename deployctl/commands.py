@@ -3,38 +3,15 @@
 import base64
 import hashlib
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 from click.shell_completion import get_completion_class
 
-from . import building, removal, waiting
-from .client import printable
+from . import building, output, removal, waiting
 from .context import Context, may_wait, quoted
 from .exits import Ended, Exit
-from .targets import Targets
-
-
-def with_targets(command: Callable) -> Callable:
-    """Add --host and --instance to a command."""
-    for option in (
-        click.option(
-            "--instance",
-            "instances",
-            multiple=True,
-            help="Instances by id, instead of --host: 1,2,3. Repeatable.",
-        ),
-        click.option(
-            "--host",
-            "hosts",
-            multiple=True,
-            help="Hosts by name or id: web1,web2. Repeatable. Default: all.",
-        ),
-    ):
-        command = option(command)
-    return command
+from .targets import Targets, with_targets
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -250,50 +227,7 @@ def status(context: Context, what: str) -> None:
     )
 
 
-@main.command()
-@click.argument("deployment", type=click.IntRange(1))
-@click.option("-f", "--follow", is_flag=True, help="Follow until the deployment has ended.")
-@click.pass_obj
-def logs(context: Context, deployment: int, follow: bool) -> None:
-    """Print the output of DEPLOYMENT's commands on its hosts."""
-    read: dict[int, int] = {}
-    context.patience.waits = follow
-    begun: dict[int, bytes] = {}  # incomplete lines
-    while True:
-        ended = context.client.get(f"/deployments/{deployment}")["status"] in waiting.ENDED
-        for row in context.client.all(f"/deployments/{deployment}/operations/"):
-            _print_new(context, row, read, begun, last=ended or not follow)
-        if ended or not follow:
-            return
-        time.sleep(0.5)
-
-
-def _print_new(context: Context, row: dict, read: dict[int, int], begun: dict[int, bytes], last: bool) -> None:
-    """Print complete lines, and with `last` the rest; of a rewritten line, its final content."""
-    while True:
-        start = read.get(row["id"], 0)
-        answer = context.client.ask("GET", f"/operations/{row['id']}/log", query={"offset": str(start)}, text=True)
-        read[row["id"]] = int(answer.headers.get("X-Next-Offset", start + len(answer.raw)))
-        *lines, rest = (begun.pop(row["id"], b"") + answer.raw).split(b"\n")
-        if answer.raw or not last:
-            begun[row["id"]] = rest
-        elif rest:
-            lines.append(rest)
-        charset = answer.headers.get("Content-Type", "").partition("charset=")[2] or "utf-8"
-        for line in lines:
-            frames = [frame for frame in _text(line, charset).split("\r") if frame.strip()]
-            click.echo(f"{printable(row['host'])} | {printable(frames[-1] if frames else '')}")
-        if not answer.raw:
-            return
-
-
-def _text(line: bytes, charset: str) -> str:
-    for name in ("utf-8", charset) if charset == "utf-8" else (charset, "utf-8"):
-        try:
-            return line.decode(name)
-        except (UnicodeDecodeError, LookupError):
-            continue
-    return line.decode("utf-8", "replace")
+main.add_command(output.logs)
 
 
 @main.group()

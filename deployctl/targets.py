@@ -1,10 +1,32 @@
 """The targets of a command: hosts by name or id, instances by id, as in the API (docs/api.md)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+import click
 
 from .exits import Ended, Exit
 
 ALL = "all"
+
+
+def with_targets(command: Callable) -> Callable:
+    """Add --host and --instance to a command."""
+    for option in (
+        click.option(
+            "--instance",
+            "instances",
+            multiple=True,
+            help="Instances by id, instead of --host: 1,2,3. Repeatable.",
+        ),
+        click.option(
+            "--host",
+            "hosts",
+            multiple=True,
+            help="Hosts by name or id: web1,web2. Repeatable. Default: all.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 class Targets:

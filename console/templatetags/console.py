@@ -1,7 +1,7 @@
 """Tags and filters of all templates: statuses, glyphs, times, form controls. A status looks the same everywhere."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
@@ -18,15 +18,16 @@ from django.utils.translation import get_language, gettext
 
 from access import url_userinfo
 from audit.models import History
-from callbacks.models import DeliveryState
 from integrations import registry
 from messages import rendering
 from microservice.models import Step
 from microservice.operation_errors import error_of, reason_of
 from microservice.output import terminal
-from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus, StepStatus, UndoStatus
+from microservice.status import StepStatus
 
 from .. import language
+from ..durations import age, lasted
+from ..looks import LOOKS
 
 _UNDO = (StepStatus.UNDOING, StepStatus.UNDONE, StepStatus.UNDO_FAILED)
 
@@ -38,92 +39,6 @@ register.filter("operation_error", lambda row: rendering.render(error) if (error
 register.filter("step_reason", lambda row: rendering.render(reason) if (reason := reason_of(row)) else "")
 register.filter("terms", lambda words: [rendering.term(one) for one in words])
 WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API
-
-# For each kind of status: member → (tone, glyph). Tones are classes in console.css, glyphs symbols in glyphs.svg.
-_WAITING, _GOING, _GOOD, _WRONG = ("idle", "wait"), ("run", "run"), ("ok", "ok"), ("bad", "bad")
-_UNDOING, _UNDONE, _LEFT_OUT, _BROKEN = ("undo", "run"), ("undo", "undo"), ("idle", "none"), ("bad", "warn")
-LOOKS: dict[str, tuple[type, dict]] = {
-    "build": (
-        BuildStatus,
-        {
-            BuildStatus.PENDING: _WAITING,
-            BuildStatus.BUILDING: _GOING,
-            BuildStatus.SUCCESS: _GOOD,
-            BuildStatus.TIMEOUT: _WRONG,
-            BuildStatus.FAILED: _WRONG,
-            BuildStatus.DUPLICATE: ("idle", "copy"),
-        },
-    ),
-    "instance": (
-        InstanceStatus,
-        {
-            InstanceStatus.RUNNING: _GOOD,
-            InstanceStatus.INSTALLING: _GOING,
-            InstanceStatus.UPGRADING: _GOING,
-            InstanceStatus.REVERTING: _GOING,
-            InstanceStatus.DELETING: _GOING,
-            InstanceStatus.INSTALL_FAILED: _WRONG,
-            InstanceStatus.UPGRADE_FAILED: _WRONG,
-            InstanceStatus.REVERT_FAILED: _WRONG,
-            InstanceStatus.DELETE_FAILED: _WRONG,
-        },
-    ),
-    "deployment": (
-        DeploymentStatus,
-        {
-            DeploymentStatus.QUEUED: _WAITING,
-            DeploymentStatus.RUNNING: _GOING,
-            DeploymentStatus.PAUSED: ("warn", "pause"),
-            DeploymentStatus.CANCELLING: _UNDOING,
-            DeploymentStatus.SUCCEEDED: _GOOD,
-            DeploymentStatus.FAILED: _WRONG,
-            DeploymentStatus.CANCELLED: ("idle", "stop"),
-        },
-    ),
-    "operation": (
-        OperationStatus,
-        {
-            OperationStatus.PENDING: _WAITING,
-            OperationStatus.QUEUED: _WAITING,
-            OperationStatus.RUNNING: _GOING,
-            OperationStatus.UNKNOWN: ("warn", "ask"),
-            OperationStatus.SUCCEEDED: _GOOD,
-            OperationStatus.UNDONE: _UNDONE,
-            OperationStatus.FAILED: _BROKEN,
-            OperationStatus.CANCELLED: ("idle", "stop"),
-            OperationStatus.NOT_STARTED: _LEFT_OUT,
-        },
-    ),
-    "step": (
-        StepStatus,
-        {
-            StepStatus.PENDING: _WAITING,
-            StepStatus.RUNNING: _GOING,
-            StepStatus.DONE: _GOOD,
-            StepStatus.FAILED: _WRONG,
-            StepStatus.UNDOING: _UNDOING,
-            StepStatus.UNDONE: _UNDONE,
-            StepStatus.UNDO_FAILED: _BROKEN,
-        },
-    ),
-    "undo": (
-        UndoStatus,
-        {
-            UndoStatus.NONE: _LEFT_OUT,
-            UndoStatus.UNDOING: _UNDOING,
-            UndoStatus.UNDONE: _UNDONE,
-            UndoStatus.FAILED: _BROKEN,
-        },
-    ),
-    "delivery": (
-        DeliveryState,
-        {
-            DeliveryState.PENDING: ("run", "wait"),
-            DeliveryState.DELIVERED: _GOOD,
-            DeliveryState.FAILED: _WRONG,
-        },
-    ),
-}
 
 
 @register.simple_tag
@@ -204,35 +119,6 @@ def _clock(moment: datetime) -> str:
 def zone() -> str:
     """Return the zone of the page's clock times."""
     return timezone.get_current_timezone_name()
-
-
-def age(passed: timedelta) -> str:
-    """Format an age in one unit, with the same words as static/js/page.js."""
-    seconds = max(0, int(passed.total_seconds()))
-    for size, words in (
-        (86400, gettext("%(n)s d ago")),
-        (3600, gettext("%(n)s h ago")),
-        (60, gettext("%(n)s min ago")),
-        (1, gettext("%(n)s s ago")),
-    ):
-        if seconds >= max(size, 5):
-            return words % {"n": seconds // size}
-    return gettext("just now")
-
-
-def lasted(seconds: float | None) -> str:
-    """Format a duration: 340 ms, 12.4 s, 3 min 20 s, 2 h 5 min. Hosts measure in hundredths of a second."""
-    if seconds is None:
-        return ""
-    if seconds < 0.01:
-        return gettext("under 10 ms")
-    if seconds < 1:
-        return gettext("%(n)s ms") % {"n": round(seconds * 1000)}
-    if seconds < 60:
-        return gettext("%(n)s s") % {"n": f"{seconds:.1f}"}
-    if seconds < 3600:
-        return gettext("%(minutes)s min %(seconds)s s") % {"minutes": int(seconds) // 60, "seconds": int(seconds) % 60}
-    return gettext("%(hours)s h %(minutes)s min") % {"hours": int(seconds) // 3600, "minutes": int(seconds) // 60 % 60}
 
 
 @register.filter

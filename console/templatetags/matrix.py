@@ -9,9 +9,11 @@ from django.utils.translation import get_language, gettext, ngettext
 
 from microservice.status import StepStatus
 
-from ..queries.deployments import ComparedStep, Row
+from ..durations import lasted
+from ..queries.deployments import Row
+from ..queries.operations import ComparedStep
 from ..queries.timeline import QUEUED, RUNNING, UNDOING, TimelineRow
-from .console import lasted, own_time, status
+from .console import own_time, status
 
 register = template.Library()
 TONES = {QUEUED: "wait", RUNNING: "run", UNDOING: "undo"}

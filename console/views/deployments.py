@@ -27,7 +27,7 @@ from runtime.ids import parse_id, parse_number
 from ..forms.confirmations import RevertDeploymentForm
 from ..forms.filters import DeploymentFilters
 from ..once import once
-from ..queries import deployments, progress
+from ..queries import deployments, operations, progress
 from ..queries.advice import advice
 from .controls import controls, segments
 from .decorators import flash_problem, page, page_size, query, redirect_to, render_list, wants_next_rows
@@ -79,7 +79,7 @@ def _matrix(request: HttpRequest, caller: Caller, deployment: Deployment) -> dic
 def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) -> dict[str, Any]:
     by_status = deployments.counts(deployment)
     failed = deployments.first_error(caller, deployment)
-    line, output_tail = deployments.error_lines(failed) if failed else (0, "")
+    line, output_tail = operations.error_lines(failed) if failed else (0, "")
     context = _matrix(request, caller, deployment)
     may_deploy = caller.may("deploy", deployment.microservice_id)
     return {
@@ -148,11 +148,11 @@ def _revert(request: HttpRequest, caller: Caller, deployment: Deployment) -> Dep
 
 @page(live=True)
 def operation_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    operation = deployments.operation(caller, number)
+    operation = operations.operation(caller, number)
     context = {
         "operation": operation,
         "deployment": operation.deployment,
-        "steps": deployments.steps(operation),
+        "steps": operations.steps(operation),
         **_attempts(operation),
         "advice": advice(operation),
         "by_hand": _ssh_command(caller, operation.host),
@@ -161,7 +161,7 @@ def operation_detail(request: HttpRequest, caller: Caller, number: int) -> HttpR
         "may_admin": caller.may("admin"),
         "deployment_ended": operation.deployment.status in DEPLOYMENT_ENDED,
         "output": _output(operation),
-        "has_ended": deployments.has_ended(operation),
+        "has_ended": operations.has_ended(operation),
     }
     template = "deployment/operation_live.html" if request.headers.get("HX-Request") else "deployment/operation.html"
     return render(request, template, context)
@@ -174,19 +174,19 @@ def _ssh_command(caller: Caller, host: Asset) -> str:
 
 def _attempts(operation: Operation) -> dict[str, Any]:
     """Return all operations on the instance, and those that tried the same side by side, oldest first."""
-    attempts = deployments.attempts(operation)
-    return {"attempts": attempts, "side_by_side": deployments.side_by_side(operation, attempts)}
+    attempts = operations.attempts(operation)
+    return {"attempts": attempts, "side_by_side": operations.side_by_side(operation, attempts)}
 
 
 @page(live=True)
 def output(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Return output from `offset` as safe HTML. Headers name the next offset and the terminal style there."""
-    operation = deployments.operation(caller, number)
+    operation = operations.operation(caller, number)
     params = query(request, "offset", "style")
     offset = parse_number(params["offset"]) or 0
-    data, end = deployments.output(operation, offset, CHUNK_SIZE)
+    data, end = operations.output(operation, offset, CHUNK_SIZE)
     rendered, unfinished = _render_output(operation, data, end, params["style"])
-    ended = deployments.has_ended(operation) and not data
+    ended = operations.has_ended(operation) and not data
     return HttpResponse(
         rendered.html + unfinished, headers={"X-Next": end, "X-Style": rendered.style, "X-Ended": int(ended)}
     )
@@ -196,7 +196,7 @@ def _render_output(
     operation: Operation, data: bytes, end: int, style: str = ""
 ) -> tuple[terminal.Rendered, SafeString]:
     """Return whole lines, and the unfinished line after them as it is by now; the page's script replaces it."""
-    rest = deployments.unfinished(operation, end)
+    rest = operations.unfinished(operation, end)
     encoding = encodings.of_data(operation, data + rest)
     rendered = terminal.render(data, style, encoding)
     line = terminal.render(rest, rendered.style, encoding).html if rest else ""
@@ -206,6 +206,6 @@ def _render_output(
 def _output(operation: Operation) -> dict[str, Any]:
     """Return the end of an operation's output for the first view; the page's script fetches the rest."""
     start = max(0, logs.size(operation.pk) - CHUNK_SIZE)
-    data, end = deployments.output(operation, start, CHUNK_SIZE)
+    data, end = operations.output(operation, start, CHUNK_SIZE)
     rendered, unfinished = _render_output(operation, data, end)
     return {"html": rendered.html + unfinished, "start": start, "next": end, "style": rendered.style}

@@ -17,7 +17,7 @@ from microservice.output import encodings, error_lines, expiry, lines, logs, sea
 from runtime.ids import parse_number
 
 from ..forms.filters import LogSearch
-from ..queries import deployments
+from ..queries import operations
 from .decorators import page, query
 
 LINES_BEFORE = 20  # above the line that a link names
@@ -28,14 +28,14 @@ BYTES_AROUND = 1800  # of a long line, on either side of an offset; both fit in 
 @page(live=True)
 def log_page(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Show the page; for its script only the header, or only lines (`part`, with `from`, `before` or `line`)."""
-    operation = deployments.operation(caller, number)
+    operation = operations.operation(caller, number)
     if at := _number(request, "at"):  # an offset in bytes, as steps record theirs
         line = lines.number_at(operation.pk, at)
         return redirect(f"{request.path}?line={line}#L{line}")
     if request.GET.get("part") == "lines":
         return render(request, "log/lines.html", _lines(request, operation))
     context = {"operation": operation, "deployment": operation.deployment, **_size(operation)}
-    context["has_ended"] = deployments.has_ended(operation)
+    context["has_ended"] = operations.has_ended(operation)
     if request.headers.get("HX-Request"):
         return render(request, "log/head.html", context)
     params = query(request, "q", "errors")
@@ -47,7 +47,7 @@ def log_page(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 @page()
 def log_search(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Count a text's occurrences and show their lines; with `errors`, the lines that look like errors."""
-    operation = deployments.operation(caller, number)
+    operation = operations.operation(caller, number)
     params = query(request, "q", "errors")
     text = params["q"]
     if not LogSearch(params).is_valid():
@@ -108,7 +108,7 @@ def _size(operation: Operation) -> dict[str, Any]:
 
 def _lines(request: HttpRequest, operation: Operation) -> dict[str, Any]:
     """Return the requested window: around a line, from a line on, or before one; by default the end of the log."""
-    ended = deployments.has_ended(operation)
+    ended = operations.has_ended(operation)
     line, start, before, near = (_number(request, name) for name in ("line", "from", "before", "near"))
     limit = lines.MAX_LINES
     if before:

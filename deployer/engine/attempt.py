@@ -6,12 +6,12 @@ from typing import Protocol
 
 from . import deadlines
 from .atom import Atom
-from .decisions import AttemptResult, Mode
 from .errors import DoesNotFit, Overdue, SlowShell, WireError
 from .failpoints import Failpoint, failpoint
 from .journal import JournalEvent, JournalReader, Kind, OutputReader
 from .limits import MAX_NOISE, Expected, max_output
 from .program_input import ProgramInput
+from .run_state import AttemptResult, Mode
 from .ssh import Channel
 from .text import decode
 

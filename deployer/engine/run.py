@@ -11,7 +11,7 @@ from dataclasses import replace
 from . import program
 from .attempt import POLL_INTERVAL, Attempt, Delivered, RunObserver
 from .codes import Code, error, reason
-from .decisions import NOTHING_CHANGED, AttemptResult, Mode, Outcome, OutcomeKind, RunState, decide
+from .decisions import NOTHING_CHANGED, Outcome, OutcomeKind, decide
 from .errors import ConnectionLost, SessionRefused, WireError
 from .failpoints import Failpoint, failpoint
 from .journal import Result
@@ -20,6 +20,7 @@ from .limits import max_seconds
 from .package import Package, damage
 from .program import Run
 from .program_input import ProgramInput
+from .run_state import AttemptResult, Mode, RunState
 from .ssh import USUAL, Connection, Endpoint, Limits, connect
 
 __all__ = ["Outcome", "OutcomeKind", "Package", "RunObserver", "carry_out"]

@@ -6,7 +6,7 @@ import pytest
 
 from access.callers import SYSTEM
 from asset.models import Asset
-from console.queries import deployments
+from console.queries import deployments, operations
 from microservice.models import MicroService, Operation, Output, Step
 from microservice.output import logs
 from microservice.status import OperationStatus
@@ -94,7 +94,7 @@ def test_deployment_summary_is_readable(operation):
     factories.output(operation, SAID.encode("gbk"))
     Step.objects.create(operation=operation, position=0, name="start", output_start=0)
     row = deployments.first_error(SYSTEM, operation.deployment)
-    assert deployments.error_lines(row)[1].split("\n") == SAID.split("\n")[:2]
+    assert operations.error_lines(row)[1].split("\n") == SAID.split("\n")[:2]
 
 
 def test_accepts_every_name_of_an_encoding(api):

@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 from django.utils import timezone
 
 from audit.models import History
-from builds import build_requests, execution
+from builds import build_requests, execution, jobs
 from builds.models import Build
 from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceVersion
@@ -256,5 +256,5 @@ def test_unreadable_build_secrets_fail_the_build(api, service, settings):  # noq
 def test_sends_no_secrets_to_build_servers(api, service, settings):  # noqa: F811
     api().patch("/services/shop", {"build_secrets": {"TOKEN": "a canary"}, "build_password": "another canary"})
     made = Build.objects.create(version=pending(service), origin="jenkins")
-    job = execution.job_of(Build.objects.select_related("version__microservice").get(pk=made.pk))
+    job = jobs.job_of(Build.objects.select_related("version__microservice").get(pk=made.pk))
     assert not job.secrets and not job.credential.password and "canary" not in repr(job)

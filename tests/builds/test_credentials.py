@@ -16,7 +16,7 @@ from access.secrets import Secret
 from builds import checkout, credentials
 from builds.checkout import Git
 from builds.credentials import Credential
-from builds.execution import own_keys
+from builds.jobs import own_keys
 from builds.providers import BuildRefused, Job, ProviderUnreachable
 from builds.sandbox import means
 from builds.sandbox.watching import Limits

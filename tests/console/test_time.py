@@ -19,8 +19,8 @@ from asset.models import Asset
 from audit.history import record
 from audit.models import History
 from console import moments
+from console.durations import age
 from console.queries.timeline import WIDTH, Span, timeline
-from console.templatetags.console import age
 from microservice.models import Deployment, MicroService, MicroServiceVersion, Operation
 from microservice.output import expiry
 from microservice.status import Action, DeploymentStatus, OperationStatus

@@ -244,7 +244,7 @@ def test_retries_lost_answer_with_same_key():
 def test_prints_lone_empty_line(capsys):
     """Followed while it is written: a piece of output may be a line's end and nothing more."""
     from deployctl.client import Answer
-    from deployctl.commands import _print_new
+    from deployctl.output import _print_new
 
     pieces = [b"one\n", b"\n", b"tw", b"o\n", b"three", b""]
 

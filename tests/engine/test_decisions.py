@@ -5,20 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.engine.codes import reason
-from deployer.engine.decisions import (
-    MAX_ATTEMPTS,
-    MAX_CUTS,
-    AttemptResult,
-    Decision,
-    Mode,
-    Outcome,
-    OutcomeKind,
-    RunState,
-    decide,
-)
+from deployer.engine.decisions import MAX_ATTEMPTS, MAX_CUTS, Decision, Outcome, OutcomeKind, decide
 from deployer.engine.errors import AuthRefused, ConnectionLost, KeyChanged, NoCommonAlgorithm, Unreachable
 from deployer.engine.journal import JournalEvent, Kind, Result, parse
 from deployer.engine.program import Answer
+from deployer.engine.run_state import AttemptResult, Mode, RunState
 from messages import Message
 from messages.rendering import english, hint
 

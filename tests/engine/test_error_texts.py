@@ -9,9 +9,10 @@ import pytest
 
 from deployer.engine import decisions, errors, step_reasons
 from deployer.engine.codes import PREFIX, Code, plain, sentence
-from deployer.engine.decisions import AttemptResult, Mode, Outcome, RunState, decide
+from deployer.engine.decisions import Outcome, decide
 from deployer.engine.journal import JournalEvent, Kind, Result
 from deployer.engine.program import Answer
+from deployer.engine.run_state import AttemptResult, Mode, RunState
 from deployer.engine.ssh import algorithms, key_text
 from messages import Message
 from messages.rendering import cause, english, hint

@@ -3,8 +3,9 @@
 import pytest
 
 from deployer.engine.codes import Code
-from deployer.engine.decisions import AttemptResult, Mode, OutcomeKind, RunState, decide
+from deployer.engine.decisions import OutcomeKind, decide
 from deployer.engine.host_refusals import PATTERNS, meaning
+from deployer.engine.run_state import AttemptResult, Mode, RunState
 from messages.texts import TEXTS
 
 from .words import said

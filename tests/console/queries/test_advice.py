@@ -12,8 +12,9 @@ from asset.models import Asset
 from asset.ssh_command import ssh_line
 from console.queries.advice import advice
 from deployer.engine.codes import Code, error
-from deployer.engine.decisions import AttemptResult, Mode, RunState, decide
+from deployer.engine.decisions import decide
 from deployer.engine.program import Answer
+from deployer.engine.run_state import AttemptResult, Mode, RunState
 from messages.rendering import render
 from microservice.models import Operation
 from microservice.operation_errors import error_fields, error_of

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from console.queries import deployments
+from console.queries import operations
 from microservice.models import Operation
 from microservice.status import OperationStatus
 from tests import factories
@@ -43,8 +43,8 @@ def test_says_where_error_line_is_cut():
     frames = b"".join(b"\rpull %3d%% %s" % (number, b"=" * 100) for number in range(200))
     factories.output(row, frames + b"\rdocker: no space left on device\n")
     row.error, row.error_step = "start failed with exit status 125: docker: no space left on device", ""
-    assert deployments.error_lines(row) == (1, "… docker: no space left on device")
+    assert operations.error_lines(row) == (1, "… docker: no space left on device")
     short = factories.running(name="blog").operations.get()
     factories.output(short, b"a\rb\n")
     short.error = "start failed: b"
-    assert deployments.error_lines(short) == (1, "a\rb")
+    assert operations.error_lines(short) == (1, "a\rb")

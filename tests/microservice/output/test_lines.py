@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from console.queries import deployments
+from console.queries import operations
 from microservice.models import Output, Step
 from microservice.output import error_lines, lines, logs
 from tests import factories
@@ -103,11 +103,11 @@ def test_finds_last_lines_of_failed_step(operation):
     found = error_lines.search(operation)
     assert [end + 1 for end in found.ends] == [2, *range(14, 64)] and found.hits == 51
     assert found.lines[-1][1] == b"half a "
-    assert deployments.error_lines(operation, 2) == (63, "x\nhalf a ")
+    assert operations.error_lines(operation, 2) == (63, "x\nhalf a ")
     operation.error = "start failed with exit status 7: half a"
-    assert deployments.error_lines(operation, 1) == (63, "half a ")
+    assert operations.error_lines(operation, 1) == (63, "half a ")
     operation.error = "start failed with exit status 7: all is well again"
-    assert deployments.error_lines(operation, 1) == (63, "half a "), "what the undo printed is nobody's error"
+    assert operations.error_lines(operation, 1) == (63, "half a "), "what the undo printed is nobody's error"
     operation.output_size = 20 << 20  # shortened on the host: what lies in its middle is not there
     Step.objects.filter(name="start").update(output_start=9 << 20)
     assert error_lines.of_failed_step(operation) is None
