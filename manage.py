@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's short_lived_process line."""
+"""Django's command line."""
 
 import os
 import sys

@@ -37,7 +37,7 @@ MAX_HELD = 64 * 1024 * 1024  # bytes of all buffered requests
 LINGER_TIMEOUT = 5.0  # seconds of reading after a refusal, so that the client gets the response and no reset
 MAX_LINGER_BYTES = 256 * 1024 * 1024
 PARK_TIMEOUT = 20.0  # seconds that a large body waits for a thread
-DEADLINE_CHECK_INTERVAL = 0.25  # seconds between two looks for what on_data too long
+DEADLINE_CHECK_INTERVAL = 0.25  # seconds between two checks for overdue connections
 OTHER_BODY_PACE = Pace(idle=10, grace=20, floor=64 * 1024)  # large bodies other than packages
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
