@@ -106,7 +106,7 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
 
 
 def _refusal_reason(token: Token | None, now: datetime) -> str:
-    """Return why a token is refused, for the log only: the client is not told. "" for a valid token."""
+    """Return why a token is refused, for the log only, not for the client. "" for a valid token."""
     if token is None:
         return "unknown"
     if token.revoked:

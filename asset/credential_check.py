@@ -1,6 +1,6 @@
 """Testing a credential before it is saved: a login on the hosts that use it, where nothing is run.
 
-paramiko is imported when a host is asked; see host_check.py.
+paramiko is imported with the first test; see host_check.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def trial(
     """Log in with the credential as it would be with `values` (kind, secret, passphrase). Change nothing.
 
     `hosts`: ids of at most MAX_HOSTS; None: those that use it, the ones that answered last first. Return for each
-    {"host_id", "hostname", "accepted", "error"}: `accepted` is None where the host could not be asked, `error` the
+    {"host_id", "hostname", "accepted", "error"}: `accepted` is None where the host could not be reached, `error` the
     reason as a Message or None.
     """
     candidate = credentials.changed(credential, values)
@@ -50,7 +50,7 @@ def trial(
 
 
 def refuse_unaccepted(results: list[dict[str, Any]]) -> None:
-    """Raise 409 `credential_refused` where a host refused it, or where hosts use it and none could be asked."""
+    """Raise 409 `credential_refused` where a host refused it, or where hosts use it and none could be reached."""
     failed = [result for result in results if result["accepted"] is False]
     if not failed and not any(result["accepted"] for result in results):
         failed = results

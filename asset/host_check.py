@@ -1,7 +1,7 @@
 """The host check, and trusting a host key that a person has compared.
 
 Both wait at most 10 s for the host; a check waits up to a minute for a host whose login shell is known to be slow.
-paramiko is imported when a host is asked: a web process that asks none saves the time and the memory.
+paramiko is imported with the first check: a web process without one saves the time and the memory.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from messages.rendering import LITERAL, english, literal
 
 from .models import Asset
 
-# Of a host that has changed since it was asked: the result was about another key, address or user.
+# Of a host that has changed since the contact: the result was about another key, address or user.
 UNKNOWN: dict[str, Any] = {
     "reachable": None,
     "reachable_since": None,

@@ -34,7 +34,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
     A broker that does not answer is reported, but does not fail the check: rows are the queue, so requests are still
     accepted and carried out, and a load balancer must not remove every web process because of it. Only this machine,
-    and callers with a token or a session, are told which part fails; others learn only whether the system is ready.
+    and callers with a token or a session, see which part fails; others learn only whether the system is ready.
     """
     parts = {"database": _check(_database), "broker": broker_check.look(BROKER_TIMEOUT)}
     parts["worker"] = _check(_worker) if parts["database"] == "ok" else "not checked: the database does not answer"
@@ -105,7 +105,7 @@ def _is_insider(request: HttpRequest) -> bool:
         return False  # through a proxy that is not configured: the client is unknown
     try:
         return ip_address(client_address(request) or "::1").is_loopback or caller_of(request) is not None
-    except Exception as error:  # noqa: BLE001 - a caller who cannot be authenticated now is told less
+    except Exception as error:  # noqa: BLE001 - a caller who cannot be authenticated now sees less
         log.debug("the caller could not be authenticated: %s", type(error).__name__)
         return False
 

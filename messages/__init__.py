@@ -1,7 +1,7 @@
 """What the system says, as values: a code and its parameters. Texts stand in tables, and are made where they are shown.
 
-`Message` is all that rules, the engine and rows know. texts.py has the table of texts; rendering.py makes a sentence of
-a message in the reader's language. This package knows nothing of the system, so that every layer may say something.
+`Message` is all that rules, the engine and rows know. texts/ has the table of texts; rendering.py makes a sentence of a
+message in the reader's language. This package imports nothing of the system, so that every layer may use it.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing to say. `code` names its text in the table; behind a dot stands which of several texts of one code.
+    """A message. `code` names its text in the table; what follows a dot names one of several texts of one code.
 
     `params`: JSON values, and messages inside this one. Whatever a person or a host said is a parameter, never a code.
     """

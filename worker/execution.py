@@ -89,7 +89,7 @@ def _run_until_idle(writer: BatchWriter, claim: Claim | None, task_id: str) -> i
 
 
 class _Observer:
-    """What the engine tells, and asks, while it carries an operation out."""
+    """Connects the engine, while it carries an operation out, to the writer."""
 
     def __init__(self, writer: BatchWriter, progress: Progress):
         self._writer, self._progress = writer, progress

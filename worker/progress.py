@@ -105,7 +105,7 @@ class Piece:
 
 
 class Progress:
-    """One operation's news. Its thread adds, the writer takes; `forget` follows the commit, so nothing is lost.
+    """One operation's unwritten progress. Its thread adds, the writer takes; `forget` follows the commit.
 
     What it takes in has the operation's secrets masked before anything else sees it: rows, and so pages, events,
     downloads and callbacks, never have them. A masked text has the same length, so offsets are the host's own. What is
@@ -118,7 +118,7 @@ class Progress:
         self.awaits_writing = False
         self.lost = False  # another worker owns it: its thread is to leave it at once
         self.cancelled = False
-        self.heard = monotonic()  # when its thread last said or asked anything
+        self.heard = monotonic()  # when its thread last called this object
         self.thread: int | None = None  # which thread that is
         self._change = threading.Condition()
         self._steps: dict[int, StepState] = {}
@@ -207,7 +207,7 @@ class Progress:
 
 
 def masked(message: Message | None, mask: Mask) -> Message | None:
-    """Return the message with the operation's secrets masked in what hosts and commands said."""
+    """Return the message with the operation's secrets masked in the words of hosts and commands."""
     return message and Message(message.code, {name: _masked(value, mask) for name, value in message.params.items()})
 
 

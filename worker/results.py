@@ -30,7 +30,7 @@ MIN_RETRY_PAUSE, MAX_RETRY_PAUSE = 5, 300  # seconds between two questions to a 
 
 @dataclass(frozen=True, slots=True)
 class OperationResult:
-    """What became of an operation in this worker's hands."""
+    """The result of an operation that this worker carried out."""
 
     operation: Operation
     status: OperationStatus  # RUNNING: this worker lets go of it, and the next one attaches
@@ -38,7 +38,7 @@ class OperationResult:
     error: Message | None = None  # `operation.CODE`
     error_step: str = ""
     error_code: str = ""  # where there is no error to show
-    reached: bool | None = None  # whether the host answered; None: it was not asked
+    reached: bool | None = None  # whether the host answered; None: it was not contacted
     trouble: Message | None = None  # what was in the way of speaking to it
     offered_key: str = ""  # that it showed, and that is not the pinned one
 

@@ -38,7 +38,7 @@ WEBHOOK = {
 
 
 class BuildRequest(Body):
-    """What may be asked along with a build."""
+    """Options of a build."""
 
     again: StrictBool = Field(False, description="Also if the last attempt failed, timed out or was a duplicate")
     even_built: StrictBool = Field(False, description="Also if the commit is already built, as another version")

@@ -1,4 +1,4 @@
-"""/callbacks/: who is told what happens, and what became of each message."""
+"""/callbacks/: URLs that receive event messages, and the deliveries of these."""
 
 import json
 from datetime import datetime

@@ -1,6 +1,6 @@
 """Why an operation failed, and what to do next. Pure: from its row alone.
 
-It depends on the code, which says what went wrong and who said so, and on the step that failed. What a command printed
+It depends on the code, which says what went wrong and where, and on the step that failed. What a command printed
 is not read: `404 Not Found` does not mean that a program is missing. The texts are in messages/texts/operations.py.
 """
 

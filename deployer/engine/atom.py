@@ -79,7 +79,7 @@ class ServiceSpec:
 
 @dataclass(frozen=True)
 class Target:
-    """One instance: the host it is on, and what its commands are told about it. `base_path` is absolute."""
+    """One instance: the host it is on, and what its commands see of it. `base_path` is absolute."""
 
     host: str
     ip: str

@@ -15,7 +15,7 @@ from .run_state import AttemptResult, Mode
 from .ssh import Channel
 from .text import decode
 
-POLL_INTERVAL = 0.25  # seconds between two looks at whether the operation is lost or cancelled
+POLL_INTERVAL = 0.25  # seconds between two checks whether the operation is lost or cancelled
 DRAIN_FOR = 2.0  # seconds to wait for more after the exit status, where something holds the stream open
 # Seconds: a host reports its steps in many small packets, and handling each alone costs more than the steps. Nothing
 # is gathered after the end.
@@ -24,7 +24,7 @@ MAX_BURST = 1 << 20  # bytes sent before the streams are looked at again
 
 
 class RunObserver(Protocol):
-    """Who is told what happens, and asked whether to go on, by the thread that carries out."""
+    """Gets what happens, and says whether to go on. The thread that carries the operation out calls it."""
 
     def events(self, seen: list[JournalEvent]) -> None: ...
 
@@ -38,8 +38,8 @@ class RunObserver(Protocol):
 
 
 class Delivered:
-    """What the observer was told, over all attempts: each event and each byte of output once, in order, and nothing
-    that the plan does not allow. `seconds`: how long all attempts together may take."""
+    """What the observer got, over all attempts: each event and each byte of output once, in order, and nothing that the
+    plan does not allow. `seconds`: how long all attempts together may take."""
 
     def __init__(self, watch: RunObserver, atom: Atom, seen: int, position: int, seconds: float):
         self.watch = watch

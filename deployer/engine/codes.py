@@ -1,4 +1,4 @@
-"""What went wrong, and who said so, as one word: advice depends on it, never on a sentence.
+"""What went wrong, and which side reported it, as one word: advice depends on it, never on a sentence.
 
 The texts are in messages/texts/operations.py. The engine knows codes and parameters only, and logs them as they are.
 """

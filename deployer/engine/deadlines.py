@@ -1,7 +1,7 @@
-"""How long login shells were seen to take until they began a command: what is waited for follows it, host by host.
+"""How long login shells were seen to take until they began a command: deadlines follow it, host by host.
 
-Learnt in this process, and bounded: a host that was given up is waited for twice as long next time, up to a limit; one
-that became fast is waited for as before.
+Learnt in this process, and bounded: the next deadline of a host that was given up is twice as long, up to a limit; that
+of a host that became fast is as before.
 """
 
 import threading
@@ -11,7 +11,7 @@ FIRST = 60.0  # seconds for a host of which nothing is known
 MOST = 300.0
 BEFORE_CANCEL = 8.0  # the same, where a cancel waits for it
 MOST_FOR_CHECK = 60.0  # seconds that a host check adds for a shell that is known to be slow
-SLOW = 3.0  # from here on people are told
+SLOW = 3.0  # seconds from which on a host check warns
 MOST_HOSTS = 20_000
 
 _needed: OrderedDict[str, float] = OrderedDict()

@@ -1,4 +1,4 @@
-"""The places where dying matters, each by its name. In production nothing failpoint does anything at all.
+"""The points at which the death of a process matters, by name. In production `failpoint` does nothing.
 
 A process is armed if it was started with CRASH_POINTS set to a folder. A thread that reaches a point takes the file of
 the point's name out of that folder (NAME becomes NAME.PID), and the process dies by SIGKILL; or, where the file says

@@ -1,4 +1,4 @@
-"""What a host's own words mean where it does not run the program: those of the login, PAM, sudo or the shell. Pure."""
+"""What a host's own sentence means where it does not run the program: from the login, PAM, sudo or the shell. Pure."""
 
 import re
 

@@ -15,7 +15,7 @@ class _Slot:
 
 
 class SharedConnections:
-    """Counts who uses a connection. The first connects, the last closes; a dead one is replaced for who comes next."""
+    """Counts a connection's users. The first connects, the last closes; a dead one is replaced for the next user."""
 
     def __init__(self, connect: Callable[[Endpoint, Limits], Any]):
         self._connect = connect

@@ -1,6 +1,6 @@
-"""What one run may say, and for how long, at most: from its plan alone. A hostile host costs what an honest one does.
+"""What one run may send, and for how long, at most: from its plan alone. A hostile host costs what an honest one does.
 
-The host's program keeps these limits itself; here is our side of them, because the host need not run our program.
+The program on the host keeps these limits itself; this is our side of them, because the host need not run our program.
 """
 
 import time
@@ -12,12 +12,12 @@ from .journal import JournalEvent, Kind
 from .package import Package
 from .program import DEFAULT_LIMITS
 
-MARKER = 4096  # bytes: the line about what was left out, and what a second start or a recovery says of itself
-SLACK = 600.0  # seconds for all that no limit of a step counts: connecting, settling, clearing away
-ENDING = 35  # seconds that the watchdog may take until everything is ended that it ends (runner/processes.sh)
+MARKER = 4096  # bytes: the line about what was left out, and the lines of a second start or a recovery
+SLACK = 600.0  # seconds for all that no limit of a step counts: connecting, recovering, cleaning up
+ENDING = 35  # seconds that the watchdog may take to end all processes of a step (runner/processes.sh)
 SLOWEST = 16 << 10  # bytes a second at which a package counts as on its way
 MAX_STARTS = 30  # how often one run is started again or recovered; each time its workers or its line died
-MAX_NOISE = 1 << 20  # bytes beside the events in one visit
+MAX_NOISE = 1 << 20  # bytes beside the events in one attempt
 PAST, FUTURE = 400 * 86_400, 86_400  # seconds around our clock in which an event may have happened: clocks differ
 _FORWARD = (Kind.STARTED, Kind.DONE, Kind.FAILED)
 _BACK = (Kind.UNDOING, Kind.UNDONE, Kind.UNDO_FAILED)

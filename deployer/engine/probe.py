@@ -1,5 +1,5 @@
-"""The host check: connects as a worker would, looks around, and says in words what is in the way. It changes nothing
-but the mark of the folder, which says whose it is."""
+"""The host check: connects as a worker would, examines the host, and says what prevents deployments. It changes nothing
+but the mark of the folder, which says which host it belongs to."""
 
 import secrets
 import time

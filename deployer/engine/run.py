@@ -1,7 +1,7 @@
 """Carry one operation out: speak to the host until it is known how the run on it ended.
 
-One connection, one channel at a time: program and package go out in one flight while both streams are read. What the
-answers mean is decided in decisions.py; here they are got. A line that breaks is made again, and the run attached to.
+One connection, one channel at a time: program and package go out in one flight while both streams are read. This module
+gets the answers; decisions.py decides what they mean. A broken connection is made again, and the run attached to.
 """
 
 import secrets

@@ -80,7 +80,7 @@ def parse(text: str) -> Message | None:
 
 
 def with_output(why: Message | str, said: str) -> Message | str:
-    """Return the reason with the line of output that names the cause; it is what a command said, so it is data."""
+    """Return the reason with the line of output that names the cause; a command printed it, so it is data."""
     if not said:
         return why
     return Message("reason.with_output", {"reason": why, "said": said}) if why else said

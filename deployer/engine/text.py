@@ -1,7 +1,7 @@
 """What hosts and commands print, as text. The bytes are kept as they came; only what people see is decoded here.
 
-UTF-8 is what most print. Where a host or a service says that it prints something else, lines that are so are taken for
-it; without a word, an encoding is recognised only where no other fits, and valid UTF-8 is never taken for another.
+Most print UTF-8. Where a host or a service has another encoding set, lines that are valid in it are read so; without a
+setting, an encoding is recognised only where no other fits, and valid UTF-8 is never taken for another.
 """
 
 import codecs

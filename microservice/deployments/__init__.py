@@ -1,6 +1,6 @@
 """Requests that change what runs, from the checked value to the queue of operations. Read in this order:
 
-`actions`: the front door, every function that the API and the console call.
+`actions`: the entry points, every function that the API and the console call.
 `version_change` with `changes`, `installs`: the values `VersionChange` and `Installation`, and what they start.
 `selection`, `destinations`, `placement`: which targets, which versions, which hosts. `preview`, `plan_token`: the plan.
 `create`, `targets`, `new_instances`, `enqueue`: the deployment's row, the locks, new instances, the operations.

@@ -1,4 +1,4 @@
-"""The front door: everything that a person, a token or automation can do to what runs.
+"""The entry points: everything that a person, a token or automation can do to what runs.
 
 Every rule of a request is enforced behind these functions and nowhere else. The API and the console call them and
 nothing deeper. Each returns what it changed, or raises a Problem, and then nothing has changed. A request checks the

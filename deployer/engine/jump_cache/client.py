@@ -16,14 +16,14 @@ from .protocol import Broken, CacheSession, Refusal, plain
 
 AGAIN = 60.0  # seconds that a refusal counts; then it is tried again
 STALLED = 15  # seconds without a byte, after which a host no longer fetches
-ALIVE = 10.0  # seconds between two signs of life to a host that waits: it gives up after 60
-BUSY = 0.5  # seconds between two looks at what another worker sends
+ALIVE = 10.0  # seconds between two `wait` lines to a host that waits: it gives up after 60
+BUSY = 0.5  # seconds between two checks of what another worker sends
 BYTES, WAIT = b"bytes", b"wait\n"  # to a host
-IDLE = 5.0  # seconds between two looks at an idle server
+IDLE = 5.0  # seconds between two checks of an idle server
 
 
 class CacheRequest:
-    """One operation's wish for the copy of its package on its host's jump host. Used by one thread, closed once."""
+    """One operation's request for the copy of its package on its host's jump host. Used by one thread, closed once."""
 
     def __init__(self, cache: "JumpCache", package: Package):
         self._cache, self._package = cache, package
@@ -99,7 +99,7 @@ class JumpCache:
             except (WireError, Refusal) as error:
                 reason = str(error)
             except Exception as error:  # noqa: BLE001 - whatever it was, hosts wait for an answer
-                reason = f"the worker met an error of its own ({type(error).__name__})"
+                reason = f"internal error of the worker ({type(error).__name__})"
             with self._lock:
                 self._channel = None
                 self._answers.clear()

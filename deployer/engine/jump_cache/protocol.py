@@ -1,4 +1,4 @@
-"""What a worker and the server on a jump host say to each other (server.py tells the words)."""
+"""The worker's side of the protocol with the server on a jump host (server.py describes it)."""
 
 import re
 import secrets
@@ -27,7 +27,7 @@ class Refusal(Exception):
 
 
 class Broken(Refusal):
-    """Why it serves none at all: the server is gone."""
+    """Why a jump host gives no package at all: its server is gone."""
 
 
 @cache
@@ -36,7 +36,7 @@ def server() -> bytes:
 
 
 class CacheSession:
-    """One server on a jump host, from its start until its input is closed. One thread uses it. All raise Broken."""
+    """One server on a jump host, from its start until its input is closed. One thread uses it. Methods raise Broken."""
 
     def __init__(self, channel: Channel, jump: Endpoint, patience: float | None = None):
         self._channel, self._heard, self._noise = channel, b"", 0

@@ -1,7 +1,8 @@
 """Runs on a jump host: keeps copies of packages, and gives them to hosts behind it while its standard input is open.
 
-Sent there as text, never imported here. Python 3.6 or newer and its standard library, nothing else. Before it come
-three lines: NONCE, PORT and ADDRESS. It prints `@NONCE output` first, for a login shell may have printed something.
+Sent there as text in one piece, never imported here. It needs Python 3.6 or newer with its standard library alone.
+Before it come three lines: NONCE, PORT and ADDRESS. It prints `@NONCE output` first, for a login shell may have printed
+something.
 Requests on standard input, one answer on standard output for each:
 
     have SHA256 SIZE    there | busy COUNT (another worker's server has that much) | no REASON | send: it follows, as
@@ -10,7 +11,7 @@ Requests on standard input, one answer on standard output for each:
 Its first answer is `ready TOKEN`, or `no REASON` and it ends. Hosts ask for `GET /TOKEN/SHA256`, with or without
 an HTTP version (without: nothing but the bytes comes back).
 
-Several workers may each have such a server here, on the same port: they share its folder, the token and who comes.
+Several workers may each have such a server here, on the same port: they share its folder, the token and the clients.
 """
 
 import errno
@@ -30,7 +31,7 @@ from typing import IO, Any, List, Optional, Set, Tuple
 MAX_AGE = 86400  # seconds that a copy stays after its last use
 MAX_BYTES = 4 << 30  # bytes of all copies together; one that is larger stays alone
 MIN_FREE_BYTES = 64 << 20  # bytes of the disk that stay free
-MAX_CLIENTS = 64  # hosts at once; others wait to be let in
+MAX_CLIENTS = 64  # hosts at once; others wait to be accepted
 CLIENT_TIMEOUT = 20.0  # seconds for a client that takes nothing
 REQUEST_TIMEOUT = 5.0  # seconds for a client to send its request
 DRAIN_TIMEOUT = 60.0  # seconds for clients that are being served when standard input ends
@@ -40,7 +41,7 @@ Address = Tuple[Any, ...]  # of a socket: two values for IPv4, four for IPv6
 
 
 class Refused(Exception):
-    """Why not, in words for people."""
+    """Why the server refuses, in words for people."""
 
 
 def why(error: OSError) -> str:
@@ -221,7 +222,7 @@ def bind(family: int, where: Address, shared: bool) -> socket.socket:
 
 
 class HttpServer:
-    """Lets hosts in and gives them what they ask for, if they know the token."""
+    """Accepts hosts and gives them what they request, if they know the token."""
 
     def __init__(self, listener: socket.socket, cache: CacheFolder) -> None:
         self.listener, self.cache = listener, cache
@@ -240,7 +241,7 @@ class HttpServer:
                     pass  # tried again in an hour
             self.accept()
         self.listener.settimeout(0)
-        while self.accept():  # who has connected already would be cut off
+        while self.accept():  # clients that have connected already would be cut off
             pass
         self.listener.close()
         self.closed.set()
@@ -261,7 +262,7 @@ class HttpServer:
             with client:
                 self.give(client)
         except OSError:
-            pass  # it left; it knows by the hash what it has
+            pass  # the client left; it knows by the hash what it has
         finally:
             self.room.release()
 
@@ -345,7 +346,7 @@ def receive(cache: CacheFolder, sha: str, size: int) -> None:
             while left:
                 data = sys.stdin.buffer.read(min(left, PIECE))
                 if not data:
-                    raise SystemExit  # its lock goes with us, and who comes next begins anew
+                    raise SystemExit  # its lock goes with us, and the next server begins anew
                 left -= len(data)
                 if failed:
                     continue

@@ -34,7 +34,6 @@ class Offer:
     compression: tuple[str, ...]
 
 
-# What people call each list, and sshd_config.
 # The option of sshd_config for each list.
 OPTIONS = {
     "kex": "KexAlgorithms",

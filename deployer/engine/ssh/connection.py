@@ -30,7 +30,7 @@ USUAL = Limits()
 
 
 class Channel:
-    """One command on the host, from `Connection.run`. One thread uses it; nothing waits longer than it is told."""
+    """One command on the host, from `Connection.run`. One thread uses it; nothing waits longer than its timeout."""
 
     def __init__(self, connection: "Connection", raw: paramiko.Channel):
         self._connection = connection
@@ -86,7 +86,7 @@ class Channel:
 
     @property
     def exit_status(self) -> int | None:
-        """None until the host has told it. Output may still follow; see `ended`."""
+        """None until the host has reported it. Output may still follow; see `ended`."""
         return self._raw.exit_status if self._raw.exit_status >= 0 else None
 
     @property

@@ -20,7 +20,7 @@ def incompatible(transport: Transport, endpoint: Endpoint) -> WireError:
     ours = transport.ours
     if transport.pinned is not None:
         kind = host_key_text(transport.pinned).split()[0]
-        # The key may be there still, and only be proved in a way that we do not take: no sign of another key.
+        # The host may still have the key, and only prove it in a way that we do not take: that is not another key.
         if set(algorithms.of_type(kind, algorithms.LEGACY)) & set(transport.theirs.keys):
             ours = replace(ours, keys=transport.preferred_keys)
     if found := algorithms.gaps(transport.theirs, ours):

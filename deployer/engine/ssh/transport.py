@@ -25,13 +25,13 @@ from .packets import BoundedDecompressor, BoundedPacketizer
 WINDOW = 1 << 21  # bytes a host may send that are not read yet; both streams share it, so it bounds our memory
 PACKET = 1 << 15
 
-# What goes wrong is raised, in our words; paramiko's log lines would repeat it, with text that the peer chose. A logger
-# of no family: whatever logging is set to elsewhere, it stays silent.
+# Errors are raised, in our words; paramiko's log lines would repeat them, with text that the peer chose. A logger
+# without a parent: however logging is configured elsewhere, it stays silent.
 _SILENT = logging.Logger("ssh", logging.CRITICAL + 1)
 
 
 class ReadEvent(threading.Event):
-    """Rung when anything arrives on either stream. paramiko clears the event of a pipe that was emptied, although the
+    """Set when anything arrives on either stream. paramiko clears the event of a pipe that was emptied, although the
     other pipe may be full; so only the reader itself silences it."""
 
     def clear(self) -> None:
@@ -113,7 +113,7 @@ class GuardedChannel(paramiko.Channel):
 
 
 class Transport(paramiko.Transport):
-    """What is offered, and what of it was agreed on, stands in algorithms.py."""
+    """One transport. algorithms.py says what is offered, and what of it was agreed on."""
 
     _active_check_timeout = 0.5
     _kex_info = algorithms.KEX
