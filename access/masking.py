@@ -42,14 +42,14 @@ class Mask:
         if not self._pieces or not text:
             return text
         raw = text.encode("utf-8", "replace")
-        places = self.found(raw)
+        places = self.find(raw)
         if (begun := self.begun(raw)) >= MIN_SECRET:
             places.append((len(raw) - begun, len(raw)))
         if (rest := _beginning(self._backward, raw[:MAX_PIECE][::-1])) >= MIN_SECRET:
             places.append((0, rest))
         return _starred(raw, places).decode("utf-8", "replace") if places else text
 
-    def found(self, raw: bytes) -> list[tuple[int, int]]:
+    def find(self, raw: bytes) -> list[tuple[int, int]]:
         """Return where each piece is: (start, end), unordered, overlaps included."""
         places = []
         for piece in self._pieces:
@@ -81,7 +81,7 @@ class Stream:
             return data
         raw = self._seen + data
         returned = len(self._seen) - self.held
-        places = self._mask.found(raw)
+        places = self._mask.find(raw)
         end = len(raw) - self._mask.begun(raw)
         # What a value covers is masked whatever follows, so it need not wait.
         end = max([returned, end, *(stop for start, stop in places if start < end)])

@@ -53,15 +53,15 @@ def upgrade(api: Api, addresses: set[str], package: str, version: str) -> None:
     number = api.post(f"/services/{SERVICE}/versions/", {"version": version, "ref": "master"})["id"]
     with open(package, "rb") as file:
         api.send("PUT", f"/services/{SERVICE}/versions/{number}/package", file.read(), "application/gzip")
-    go(api, "upgrade", addresses, number)
+    change(api, "upgrade", addresses, number)
 
 
 def revert(api: Api, addresses: set[str], version: str) -> None:
     rows = api.get(f"/services/{SERVICE}/versions/?limit=500")["data"]
-    go(api, "revert", addresses, next(row["id"] for row in rows if row["version"] == version))
+    change(api, "revert", addresses, next(row["id"] for row in rows if row["version"] == version))
 
 
-def go(api: Api, action: str, addresses: set[str], number: int) -> None:
+def change(api: Api, action: str, addresses: set[str], number: int) -> None:
     """Send one request for each version that runs there now, then wait for all of them."""
     running: dict[int, list[int]] = {}
     for row in api.get(f"/services/{SERVICE}/instances/?limit=500")["data"]:

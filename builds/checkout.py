@@ -54,20 +54,20 @@ class Git:
     tools: tuple[str, ...] = ()
     authorities: str = ""
 
-    def commit(self, job: Job, tell: Callable[[str], None] = _silently) -> str:
-        """Return the commit that the ref points at. `tell` is called now and then, and may raise.
+    def commit(self, job: Job, report: Callable[[str], None] = _silently) -> str:
+        """Return the commit that the ref points at. `report` is called now and then, and may raise.
 
         Raises BuildRefused if there is no such ref or no branch or tag that may be built contains it, and
         ProviderUnreachable without an answer.
         """
         self.check(job)
-        with self._run(job, tell, min(self.limits.seconds, LIST_REFS_TIMEOUT)) as run:
+        with self._run(job, report, min(self.limits.seconds, LIST_REFS_TIMEOUT)) as run:
             listed = self._listed(run, job)
         if not _COMMIT.match(job.ref):
             return refs.commit_of(job.ref, listed, job.refs)
         built = refs.matching(listed, job.refs)
         if job.ref not in built.values():
-            self._check_reach(job, sorted(built), tell)
+            self._check_reach(job, sorted(built), report)
         return job.ref
 
     def check(self, job: Job) -> None:
@@ -80,14 +80,14 @@ class Git:
             raise BuildRefused("ref_invalid", ref=job.ref)
 
     @contextmanager
-    def built(self, job: Job, commit: str, tell: Callable[[str], None]) -> Iterator[Path]:
-        """Build, and yield the package as a file. `tell` gets the end of the output now and then, and may raise.
+    def built(self, job: Job, commit: str, report: Callable[[str], None]) -> Iterator[Path]:
+        """Build, and yield the package as a file. `report` gets the end of the output now and then, and may raise.
 
-        Raises BuildRefused (the build failed), BuildTimedOut, ProviderUnreachable, or what `tell` raises.
+        Raises BuildRefused (the build failed), BuildTimedOut, ProviderUnreachable, or what `report` raises.
         """
-        with self._run(job, tell, self.limits.seconds) as run:
-            self._go(run, job, "fetch", scripts.FETCH, [job.url, commit, str(job.depth)], "work/source")
-            self._go(run, job, "complete", scripts.COMPLETE, [str(job.depth)], "work/source")
+        with self._run(job, report, self.limits.seconds) as run:
+            self._execute(run, job, "fetch", scripts.FETCH, [job.url, commit, str(job.depth)], "work/source")
+            self._execute(run, job, "complete", scripts.COMPLETE, [str(job.depth)], "work/source")
             out = run.inside("work/out")
             secrets = {name: secret.reveal() for name, secret in job.secrets.items()}
             environment = (
@@ -97,7 +97,7 @@ class Git:
                 | job.variables()
                 | {"VERSION": job.version, "REF": job.ref, "COMMIT": commit, "OUT": out}
             )
-            run.go(
+            run.execute(
                 Command(
                     Message("build_step.command"),
                     ["/bin/sh", "-c", job.command],
@@ -111,10 +111,12 @@ class Git:
             # The worker creates the file, and the build only fills it: a link made by the build leads nowhere.
             with package.open("xb") as file:
                 words = ["sh", "-c", scripts.PACK, "sh", run.inside("work/source"), out]
-                run.go(Command(Message("build_step.pack"), words, _clean(run, "tmp"), run.inside("tmp"), output=file))
+                run.execute(
+                    Command(Message("build_step.pack"), words, _clean(run, "tmp"), run.inside("tmp"), output=file)
+                )
             yield package
 
-    def _run(self, job: Job, tell: Callable[[str], None], seconds: float) -> Run:
+    def _run(self, job: Job, report: Callable[[str], None], seconds: float) -> Run:
         limits = Limits(
             seconds,
             self.limits.memory,
@@ -123,12 +125,12 @@ class Git:
             self.limits.file_size,
             self.limits.output,
         )
-        return Run(self.support.way, self.tools, limits, tell, self.support.base, job.mask())
+        return Run(self.support.way, self.tools, limits, report, self.support.base, job.mask())
 
     def _listed(self, run: Run, job: Job) -> dict[str, str]:
         with (run.folder / "refs").open("x+b") as file:
             try:
-                self._go(run, job, "list_refs", scripts.LIST_REFS, [job.url], "tmp", file)
+                self._execute(run, job, "list_refs", scripts.LIST_REFS, [job.url], "tmp", file)
             except BuildTimedOut as error:
                 raise ProviderUnreachable("repository_unreachable.timeout") from error
             except CommandFailed as error:
@@ -138,18 +140,18 @@ class Git:
             file.seek(0)
             return refs.listed(file.read(MAX_REFS_BYTES))
 
-    def _check_reach(self, job: Job, names: list[str], tell: Callable[[str], None]) -> None:
+    def _check_reach(self, job: Job, names: list[str], report: Callable[[str], None]) -> None:
         """Raise BuildRefused unless one of these branches and tags contains the commit."""
         refused = BuildRefused("commit_not_built", commit=job.ref[:12])
         if not names:
             raise refused
-        with self._run(job, tell, self.limits.seconds) as run:
+        with self._run(job, report, self.limits.seconds) as run:
             wanted = run.folder / "wanted"
             wanted.write_text("".join(f"+{name}:refs/reach/{number}\n" for number, name in enumerate(names)))
             wanted.chmod(0o644)
             inside = str(wanted) if self.support.means == OFF else f"{run.inside('tmp')}/wanted"
             try:
-                self._go(
+                self._execute(
                     run,
                     job,
                     "fetch",
@@ -163,7 +165,7 @@ class Git:
                     raise refused from error
                 raise
 
-    def _go(
+    def _execute(
         self,
         run: Run,
         job: Job,
@@ -178,7 +180,7 @@ class Git:
         opened = credentials.opened(job.credential, job.url, run.inside("git-home"), self._git(run))
         own = {_AUTHORITIES: self.authorities.encode()} if self.authorities else {}
         with _access(run, job, own | dict(opened.files)):
-            run.go(
+            run.execute(
                 Command(
                     Message(f"build_step.{step}"),
                     ["sh", "-c", script, "sh", *words],

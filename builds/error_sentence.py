@@ -23,14 +23,14 @@ _BEFORE = re.compile(r"(?:HTTP ERROR|Error) \d{3}\b:?\s*|[A-Za-z_$][\w$.]{0,120}
 
 def error_sentence(headers: Mapping[str, str], body: bytes, secrets: Iterable[str] = ()) -> str:
     """Return the sentence without `secrets`, or "" if there is none. `headers`: names in lower case."""
-    text = headers.get("x-error", "") or _of(body[:_MAX_BODY].decode("utf-8", "replace"))
+    text = headers.get("x-error", "") or _sentence(body[:_MAX_BODY].decode("utf-8", "replace"))
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
     return clean_text(" ".join(text.split()), MAX_LENGTH)
 
 
-def _of(text: str) -> str:
+def _sentence(text: str) -> str:
     text = text.strip()
     if text.startswith(("{", "[", '"')):
         try:

@@ -209,7 +209,7 @@ def _build_here(build: Build) -> None:
         if not ours.update(lease=_lease(), **fields):
             raise checkout.LeaseLost
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
         nonlocal output
         output = text
         renew(log=text)
@@ -219,8 +219,8 @@ def _build_here(build: Build) -> None:
         return
     _mark_started(build)
     try:
-        with git.built(job, commit, tell) as package, package.open("rb") as file:
-            tell(output)
+        with git.built(job, commit, report) as package, package.open("rb") as file:
+            report(output)
             caller = Caller(name=build.requested_by or SYSTEM.name, scopes=SYSTEM.scopes)
             # A worker that lost the build stores nothing: the transaction that stores the package checks the row.
             upload.store(caller, build.version, upload.Body(file, package.stat().st_size), claim=renew)

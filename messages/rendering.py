@@ -47,7 +47,7 @@ def cause(message: Message) -> str:
     return _sentence(text.cause, message.params) if text and text.cause else ""
 
 
-def says(text: str | Promise | Plural) -> str:
+def render_text(text: str | Promise | Plural) -> str:
     """Return a text that has no parameters, in the active language."""
     return _sentence(text, {})
 

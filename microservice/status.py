@@ -140,83 +140,81 @@ STATUS_AFTER_FAILURE = {
 # The action that brought an instance into a failed status: what a retry repeats.
 FAILED_ACTION = {status: action for action, status in STATUS_AFTER_FAILURE.items()}
 
-_B, _D, _O = BuildStatus, DeploymentStatus, OperationStatus
-
 # from → {to: why}. A pair that is not here is refused.
 BUILD_TRANSITIONS: dict[BuildStatus, dict[BuildStatus, str]] = {
-    _B.PENDING: {
-        _B.BUILDING: "its build was started",
-        _B.SUCCESS: "its package was uploaded",
-        _B.TIMEOUT: "its build never started",
-        _B.FAILED: "its build could not be started",
-        _B.DUPLICATE: "the same commit is built already",
+    BuildStatus.PENDING: {
+        BuildStatus.BUILDING: "its build was started",
+        BuildStatus.SUCCESS: "its package was uploaded",
+        BuildStatus.TIMEOUT: "its build never started",
+        BuildStatus.FAILED: "its build could not be started",
+        BuildStatus.DUPLICATE: "the same commit is built already",
     },
-    _B.BUILDING: {
-        _B.SUCCESS: "its build ended well",
-        _B.TIMEOUT: "its build took too long",
-        _B.FAILED: "its build ended badly",
-        _B.DUPLICATE: "the same commit is built already",
+    BuildStatus.BUILDING: {
+        BuildStatus.SUCCESS: "its build ended well",
+        BuildStatus.TIMEOUT: "its build took too long",
+        BuildStatus.FAILED: "its build ended badly",
+        BuildStatus.DUPLICATE: "the same commit is built already",
     },
 }
 # Ended badly. A build server may try such a build again under the same name, and then it goes on here too.
-BUILD_MAY_GO_ON = frozenset({_B.TIMEOUT, _B.FAILED})
+BUILD_MAY_GO_ON = frozenset({BuildStatus.TIMEOUT, BuildStatus.FAILED})
 # Statuses from which a requested build starts again. Nothing else leaves an end.
 BUILD_AGAIN: dict[BuildStatus, str] = {
-    _B.TIMEOUT: "its build is tried again",
-    _B.FAILED: "its build is tried again",
-    _B.DUPLICATE: "the commit is built again on purpose",
+    BuildStatus.TIMEOUT: "its build is tried again",
+    BuildStatus.FAILED: "its build is tried again",
+    BuildStatus.DUPLICATE: "the commit is built again on purpose",
 }
 OPERATION_TRANSITIONS: dict[OperationStatus, dict[OperationStatus, str]] = {
-    _O.PENDING: {
-        _O.QUEUED: "its batch is due",
-        _O.NOT_STARTED: "the deployment ended before its turn",
-        _O.CANCELLED: "the deployment was cancelled before its turn",
+    OperationStatus.PENDING: {
+        OperationStatus.QUEUED: "its batch is due",
+        OperationStatus.NOT_STARTED: "the deployment ended before its turn",
+        OperationStatus.CANCELLED: "the deployment was cancelled before its turn",
     },
-    _O.QUEUED: {
-        _O.RUNNING: "a worker claimed it",
-        _O.NOT_STARTED: "the deployment ended before its turn, or its host was given to another team",
-        _O.CANCELLED: "the deployment was cancelled before its turn",
-        _O.FAILED: "its lock was broken by hand",
+    OperationStatus.QUEUED: {
+        OperationStatus.RUNNING: "a worker claimed it",
+        OperationStatus.NOT_STARTED: "the deployment ended before its turn, or its host was given to another team",
+        OperationStatus.CANCELLED: "the deployment was cancelled before its turn",
+        OperationStatus.FAILED: "its lock was broken by hand",
     },
-    _O.RUNNING: {
-        _O.RUNNING: "taken over: its lease ran out",
-        _O.QUEUED: "its worker was stopped before anything had started on the host",
-        _O.SUCCEEDED: "every step was done",
-        _O.UNDONE: "a step failed and the finished ones were undone",
-        _O.FAILED: "a step failed and so did an undo",
-        _O.CANCELLED: "it was stopped on request and undone",
-        _O.UNKNOWN: "the host could not be reached",
+    OperationStatus.RUNNING: {
+        OperationStatus.RUNNING: "taken over: its lease ran out",
+        OperationStatus.QUEUED: "its worker was stopped before anything had started on the host",
+        OperationStatus.SUCCEEDED: "every step was done",
+        OperationStatus.UNDONE: "a step failed and the finished ones were undone",
+        OperationStatus.FAILED: "a step failed and so did an undo",
+        OperationStatus.CANCELLED: "it was stopped on request and undone",
+        OperationStatus.UNKNOWN: "the host could not be reached",
     },
-    _O.UNKNOWN: {
-        _O.RUNNING: "it is time to ask the host again",
-        _O.FAILED: "the host could not be reached until the deadline, or its lock was broken by hand",
+    OperationStatus.UNKNOWN: {
+        OperationStatus.RUNNING: "it is time to ask the host again",
+        OperationStatus.FAILED: "the host could not be reached until the deadline, or its lock was broken by hand",
     },
 }
 DEPLOYMENT_TRANSITIONS: dict[DeploymentStatus, dict[DeploymentStatus, str]] = {
-    _D.QUEUED: {
-        _D.RUNNING: "its first operation was claimed",
-        _D.PAUSED: "a user paused it",
-        _D.CANCELLING: "a user cancelled it",
-        _D.CANCELLED: "cancelled before anything had started",
-        _D.FAILED: "nothing in it could be started",
+    DeploymentStatus.QUEUED: {
+        DeploymentStatus.RUNNING: "its first operation was claimed",
+        DeploymentStatus.PAUSED: "a user paused it",
+        DeploymentStatus.CANCELLING: "a user cancelled it",
+        DeploymentStatus.CANCELLED: "cancelled before anything had started",
+        DeploymentStatus.FAILED: "nothing in it could be started",
     },
-    _D.RUNNING: {
-        _D.PAUSED: "a user paused it, or its strategy pauses between batches",
-        _D.CANCELLING: "a user cancelled it",
-        _D.SUCCEEDED: "every operation succeeded",
-        _D.FAILED: "an operation did not",
+    DeploymentStatus.RUNNING: {
+        DeploymentStatus.PAUSED: "a user paused it, or its strategy pauses between batches",
+        DeploymentStatus.CANCELLING: "a user cancelled it",
+        DeploymentStatus.SUCCEEDED: "every operation succeeded",
+        DeploymentStatus.FAILED: "an operation did not",
     },
-    _D.PAUSED: {
-        _D.RUNNING: "a user resumed it",
-        _D.QUEUED: "a user resumed it before anything had started",
-        _D.CANCELLING: "a user cancelled it",
-        _D.CANCELLED: "cancelled before anything had started",
-        _D.SUCCEEDED: "what was running was all there was",
-        _D.FAILED: "what was running was all there was, and some of it failed",
+    DeploymentStatus.PAUSED: {
+        DeploymentStatus.RUNNING: "a user resumed it",
+        DeploymentStatus.QUEUED: "a user resumed it before anything had started",
+        DeploymentStatus.CANCELLING: "a user cancelled it",
+        DeploymentStatus.CANCELLED: "cancelled before anything had started",
+        DeploymentStatus.SUCCEEDED: "what was running was all there was",
+        DeploymentStatus.FAILED: "what was running was all there was, and some of it failed",
     },
-    _D.CANCELLING: {
-        _D.CANCELLED: "nothing of it lives on any host",
-        _D.FAILED: "an undo failed while it was cancelled",
+    DeploymentStatus.CANCELLING: {
+        DeploymentStatus.CANCELLED: "nothing of it lives on any host",
+        DeploymentStatus.FAILED: "an undo failed while it was cancelled",
     },
 }
 

@@ -101,9 +101,9 @@ class _Observer:
 
     def output(self, start: int, data: bytes) -> None:
         self._progress.output(start, data)
-        self._tell_of_output()
+        self._report_output()
 
-    def _tell_of_output(self) -> None:
+    def _report_output(self) -> None:
         """Report a row for each second or each full piece: a host that sends byte by byte gets no row for each byte."""
         waiting = self._progress.unwritten
         if waiting >= OUTPUT_ROW_SIZE or (waiting and monotonic() - self._flushed >= OUTPUT_INTERVAL):
@@ -118,7 +118,7 @@ class _Observer:
 
     def lost(self) -> bool:
         self._progress.heartbeat()
-        self._tell_of_output()
+        self._report_output()
         return self._writer.stopping or self._progress.lost
 
 

@@ -118,7 +118,7 @@ class Progress:
         self.awaits_writing = False
         self.lost = False  # another worker owns it: its thread is to leave it at once
         self.cancelled = False
-        self.heard = monotonic()  # when its thread last called this object
+        self.last_call = monotonic()  # when its thread last called this object
         self.thread: int | None = None  # which thread that is
         self._change = threading.Condition()
         self._steps: dict[int, StepState] = {}
@@ -136,7 +136,7 @@ class Progress:
 
     def heartbeat(self) -> None:
         """Note that its thread is alive, and is the one that calls."""
-        self.heard, self.thread = monotonic(), threading.get_ident()
+        self.last_call, self.thread = monotonic(), threading.get_ident()
 
     def plan(self, names: Iterable[str]) -> None:
         with self._change:

@@ -196,7 +196,7 @@ class BatchWriter:
         """
         waiting = {result.name for result, _ in results}
         for progress in self._mailbox.in_flight().values():
-            if monotonic() - progress.heard > HUNG_AFTER and progress.name not in waiting:
+            if monotonic() - progress.last_call > HUNG_AFTER and progress.name not in waiting:
                 frame = sys._current_frames().get(progress.thread or 0)
                 where = "".join(traceback.format_stack(frame)) if frame else "-"
                 log.error("operation %s: its thread hangs, and the operation is left:\n%s", progress.name[0], where)

@@ -58,7 +58,7 @@ def list_instances(
     if status:
         rows = rows.filter(status=_status(status))
     if host:
-        rows = rows.filter(_on(host))
+        rows = rows.filter(_is_on(host))
     return paging.page(query, _whole(rows), "id").answer(shapes.InstanceList, shapes.instance)
 
 
@@ -196,7 +196,7 @@ def _status(text: str) -> int:
         raise invalid("/query/status", error.reason) from error
 
 
-def _on(host: str) -> Q:
+def _is_on(host: str) -> Q:
     """Return the condition for a host by its id (digits alone), its name or its address.
 
     PostgreSQL compares an address with nothing but a valid address.

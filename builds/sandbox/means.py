@@ -112,7 +112,7 @@ def try_out(way: Isolation) -> str:
     script = _HOLDS + (_NETWORK_HOLDS if way.network else "")
     try:
         with Run(way, (), Limits(seconds=20), printed.append, None) as run:
-            run.go(
+            run.execute(
                 Command(Message("build_step.probe"), ["sh", "-c", script], {}, run.inside("work"), network=way.network)
             )
             return "" if (run.folder / "work" / "written").exists() else "the sandbox test wrote nothing"

@@ -68,7 +68,7 @@ class Command:
 class Run:
     """Run a build's commands one after the other in one folder.
 
-    `tell` gets the end of the output every second and may raise. `base`: where control groups can be created. `mask`
+    `report` gets the end of the output every second and may raise. `base`: where control groups can be created. `mask`
     removes secrets from the output before it is kept.
     """
 
@@ -77,11 +77,11 @@ class Run:
         way: Isolation,
         tools: Iterable[str],
         limits: Limits,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         base: cgroups.Base | None,
         mask: Mask = NOTHING,
     ):
-        self._way, self._limits, self._tell, self._base, self._mask = way, limits, tell, base, mask
+        self._way, self._limits, self._report, self._base, self._mask = way, limits, report, base, mask
         self._layout = layout.make(tools, way.uid, way.network)
         self._held = layout.hold(self._layout.folder)
         self._watch = ResourceMonitor(self._layout.folder, limits, counts_memory=base is None)
@@ -113,8 +113,8 @@ class Run:
     def home(self, name: str) -> Mount:
         return Mount(f"{self._layout.folder}/{name}", layout.HOME, True)
 
-    def go(self, command: Command) -> None:
-        """Run the command to its end. Raises CommandFailed, BuildRefused, BuildTimedOut, or what `tell` raises."""
+    def execute(self, command: Command) -> None:
+        """Run the command to its end. Raises CommandFailed, BuildRefused, BuildTimedOut, or what `report` raises."""
         group = self._group()
         guarded = Guardian(self._mark) if self._way.means == commands.OFF else contextlib.nullcontext()
         try:
@@ -134,7 +134,7 @@ class Run:
         finally:
             self._end(process)
             reader.join(5)
-        self._tell(self.text())  # the reader has all of it now
+        self._report(self.text())  # the reader has all of it now
         reason = reason or self._starved(group) or self._watch.disk()  # exceeded after the last check
         if reason := reason or self._flooded(command.step):
             raise BuildRefused(reason)
@@ -192,7 +192,7 @@ class Run:
                 return reason
             if time.monotonic() - reported > 1:
                 reported = time.monotonic()
-                self._tell(self.text())
+                self._report(self.text())
             time.sleep(WAIT_INTERVAL)
         return None
 

@@ -12,7 +12,7 @@ from microservice.models import MicroService
 
 from .fields import Form, SecretText
 
-OF = {
+HOLDERS = {
     "secrets": _("commands on hosts"),
     "build_secrets": _("the build command"),
     "build_password": _("git: password or token"),
@@ -23,7 +23,7 @@ OF = {
 class SecretForm(Form):
     """One secret of a service or its builds, or the credential of its repository. Never rendered with a value."""
 
-    of = forms.ChoiceField(label=_("For"), choices=list(OF.items()))
+    of = forms.ChoiceField(label=_("For"), choices=list(HOLDERS.items()))
     name = forms.CharField(
         label=_("Name"),
         max_length=64,
@@ -65,4 +65,4 @@ def saved_secrets(service: MicroService) -> list[SavedSecret]:
     rows = [(of, name, moment) for of in secrets.MAPS for name, moment in getattr(service, of).changed().items()]
     credential = service.build_credential.changed()
     rows += [(of, "", credential[key]) for of, key in secrets.CREDENTIALS.items() if key in credential]
-    return [SavedSecret(of, str(OF[of]), name, moment) for of, name, moment in rows]
+    return [SavedSecret(of, str(HOLDERS[of]), name, moment) for of, name, moment in rows]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from deployer.engine.codes import PREFIX, Code
 from messages import Message
-from messages.rendering import cause, hint, says
+from messages.rendering import cause, hint, render_text
 from messages.text import Text
 from messages.texts import TEXTS
 from messages.texts.operations import ADVICE_BY_STATUS, ADVICE_BY_STEP
@@ -37,17 +37,17 @@ def advice(of: Operation) -> Advice | None:
         return None
     found_cause, next_step = _by_code(of)
     if status == OperationStatus.UNKNOWN:
-        next_step = says(ADVICE_BY_STATUS["unknown"].hint)
+        next_step = render_text(ADVICE_BY_STATUS["unknown"].hint)
     elif status == OperationStatus.FAILED and of.error_code not in _KNOWN_END:
-        found_cause = found_cause or says(ADVICE_BY_STATUS["failed"].cause)
-        next_step = says(ADVICE_BY_STATUS["failed"].hint)
+        found_cause = found_cause or render_text(ADVICE_BY_STATUS["failed"].cause)
+        next_step = render_text(ADVICE_BY_STATUS["failed"].hint)
     return Advice(found_cause, next_step)
 
 
 def _by_code(of: Operation) -> tuple[str, str]:
     by_step: Text | None = ADVICE_BY_STEP.get(of.error_step)
     if of.error_code in ("", Code.STEP_FAILED, Code.OTHER) and by_step is not None:
-        return says(by_step.cause), says(by_step.hint)
+        return render_text(by_step.cause), render_text(by_step.hint)
     code = of.error_code if f"{PREFIX}{of.error_code}" in TEXTS else Code.OTHER
     message = message_of(of) or Message(f"{PREFIX}{code}", {"remedy": Message(f"{PREFIX}see_error")})
     return cause(message), hint(message)

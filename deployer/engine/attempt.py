@@ -97,7 +97,7 @@ class Attempt:
         self._closing = 0.0  # since when its input is closed, because it says nothing of ours
         self._end: JournalEvent | None = None
         self._offset = delivered.position
-        self._started = self._heard_at = time.monotonic()
+        self._started = self._last_at = time.monotonic()
 
     def follow(self, channel: Channel, is_cancelled: Callable[[], bool]) -> None:
         """Return when the program has ended, its end was read, or it was left in order to cancel.
@@ -156,7 +156,7 @@ class Attempt:
         if self._shown.begun:
             self._begin()
         if data:
-            self._heard_at = time.monotonic()
+            self._last_at = time.monotonic()
             self._output = True
             self._delivered.output(self._offset, data)
             self._offset += len(data)
@@ -168,10 +168,10 @@ class Attempt:
         for event in events:
             self._begin()
             self._events = True
-            self._heard_at = time.monotonic()
+            self._last_at = time.monotonic()
             self._end = event if event.kind is Kind.END else None
             if self._end is not None:
-                failpoint(Failpoint.HEARD_END)
+                failpoint(Failpoint.END_READ)
             if event.kind is Kind.NEED:
                 self._feed.want()
             elif event.kind is Kind.HAVE:
@@ -193,7 +193,7 @@ class Attempt:
                 return False
             room -= taken
             failpoint(Failpoint.SENT)
-            if of_package := self._feed.taken(taken):
+            if of_package := self._feed.advance(taken):
                 self._delivered.watch.sent(of_package)
         return True
 
@@ -203,7 +203,7 @@ class Attempt:
         if channel.ended:
             return True
         self._delivered.check_time()
-        quiet = now - self._heard_at
+        quiet = now - self._last_at
         if self._end is not None:
             return self._delivered.position >= (self._end.output_size or 0) or quiet > 5 * DRAIN_FOR
         if channel.exit_status is not None:

@@ -53,7 +53,7 @@ class Outcome:
             return Code.CANCELLED if self.kind is OutcomeKind.CANCELLED else ""
         return self.message.code.removeprefix(PREFIX)
 
-    def learnt(self, result: AttemptResult) -> "Outcome":
+    def with_contact(self, result: AttemptResult) -> "Outcome":
         """Return the outcome with what the last attempt showed of the host."""
         trouble = result.error
         if trouble is None:

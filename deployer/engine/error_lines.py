@@ -85,12 +85,14 @@ def cause(lines: Sequence[str]) -> str:
     panics = any(text.startswith("goroutine ") for text, _ in printed)
     if panics and (panic := next((text for text, _ in printed if _GO_PANIC.match(text)), "")):
         return panic
-    candidates = [text for text, raw in printed if not (_FRAME.match(raw) or _is(text, _NO_CAUSE))]
-    causes = [text for text in candidates if not _is(text, _SUMMARY)] or candidates or [text for text, _ in printed]
+    candidates = [text for text, raw in printed if not (_FRAME.match(raw) or _matches(text, _NO_CAUSE))]
+    causes = (
+        [text for text in candidates if not _matches(text, _SUMMARY)] or candidates or [text for text, _ in printed]
+    )
     return causes[-1] if causes else ""
 
 
-def _is(text: str, kinds: Sequence[re.Pattern[str]]) -> bool:
+def _matches(text: str, kinds: Sequence[re.Pattern[str]]) -> bool:
     return any(kind.fullmatch(text) for kind in kinds)
 
 

@@ -33,7 +33,7 @@ class Failpoint(StrEnum):
     SENDING = "sending"  # connected; the last look at whether it is still ours is over
     SENT = "sent"  # some of the program is on its way
     PACKAGE_SENT = "package_sent"  # all of program and package is
-    HEARD_END = "heard_end"  # the host has told how it ended; only this thread knows
+    END_READ = "end_read"  # the host has reported how it ended; only this thread knows
     WRITING = "writing"  # the writer: before a transaction
     WRITTEN = "written"  # progress is written, not committed
     ENDING = "ending"  # an operation's end is written, not committed

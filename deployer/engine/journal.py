@@ -160,10 +160,10 @@ class JournalReader:
             noise.append(rest)
             rest, self._skipping = b"", True
         self._rest = rest
-        self._hear(b"".join(noise))
+        self._keep_noise(b"".join(noise))
         return events
 
-    def _hear(self, noise: bytes) -> None:
+    def _keep_noise(self, noise: bytes) -> None:
         self.noise_size += len(noise)
         self.noise = (self.noise + noise[-2000:])[-2000:]
 

@@ -33,7 +33,7 @@ class ProgramInput:
             self._of_package = True
         return self._piece
 
-    def taken(self, count: int) -> int:
+    def advance(self, count: int) -> int:
         """Note that so much of the piece is on its way. Return how much of that was package."""
         self.touched = True
         self._piece = self._piece[count:]

@@ -82,12 +82,12 @@ class RunSupervisor:
             if self._is_cancelled() and self._state.safe and not self._state.attempts:
                 return Outcome(OutcomeKind.CANCELLED, message=error(Code.CANCELLED, state=NOTHING_CHANGED))
             result = self._attempt(mode)
-            if result.says_something:
+            if result.is_about_run:
                 self._touched = time.monotonic()
             self._state = self._state.after(result, time.monotonic() - self._touched)
             decision = decide(self._state, result)
             if decision.outcome is not None:
-                return decision.outcome.learnt(result)
+                return decision.outcome.with_contact(result)
             assert decision.mode is not None, "a decision is an outcome or another attempt"
             mode = decision.mode
             self._pause(decision.pause)

@@ -46,7 +46,7 @@ class AttemptResult:
     about: str = ""
 
     @property
-    def says_something(self) -> bool:
+    def is_about_run(self) -> bool:
         """The host said something about the run."""
         return self.events or (self.signed and self.answer in (Answer.OVER, Answer.EXISTS, Answer.NO_RUN))
 
@@ -77,7 +77,7 @@ class RunState:
             begun=self.begun or result.events,
             out_of_touch=out_of_touch,
             ever_touched=self.ever_touched or result.events or result.answer is not None,
-            losses=0 if result.says_something else self.losses + 1,
+            losses=0 if result.is_about_run else self.losses + 1,
             cuts=self.cuts + cut,
             fetches=self.fetches + 1 if result.output_missing and not result.output else 0,
             no_runs=self.no_runs + (result.signed and result.answer == Answer.NO_RUN),

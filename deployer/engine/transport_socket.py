@@ -28,7 +28,7 @@ class TimedSocket:
         self._read = b""  # received and not yet asked for: paramiko asks twice for each packet, a few bytes first
         self._closed = False
         self.gave_up: OSError | None = None
-        self.heard = time.monotonic()
+        self.last_received = time.monotonic()
 
     def recv(self, size: int) -> bytes:
         data = self._read or self._receive()
@@ -41,7 +41,7 @@ class TimedSocket:
         except TimeoutError:
             self._check_silence()
             raise
-        self.heard = time.monotonic()
+        self.last_received = time.monotonic()
         if self._tcp:
             # Acknowledge at once: else the first channel waits 40 ms, the peer's Nagle for our delayed ACK.
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -54,11 +54,11 @@ class TimedSocket:
             self._check_silence()
             raise
         if sent > 1024:  # a long upload that moves is a sign of life; our own small keepalive questions are not
-            self.heard = time.monotonic()
+            self.last_received = time.monotonic()
         return sent
 
     def _check_silence(self) -> None:
-        if time.monotonic() - self.heard > self._silence:
+        if time.monotonic() - self.last_received > self._silence:
             self.gave_up = Silent(self._silence)
             raise self.gave_up
 

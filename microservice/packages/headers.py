@@ -16,7 +16,7 @@ FILE, HARD_LINK, SYMLINK, FOLDER = b"0", b"1", b"2", b"5"
 LONG_NAME, LONG_LINK, PAX, GLOBAL = b"L", b"K", b"x", b"g"
 EXTENDED = (LONG_NAME, LONG_LINK, PAX, GLOBAL)
 SPARSE = b"S"
-_USTAR, _GNU, _V7 = b"ustar\x0000", b"ustar  \0", bytes(8)
+_USTAR, _GNU, _NO_MAGIC = b"ustar\x0000", b"ustar  \0", bytes(8)
 _OCTAL = re.compile(rb"[ \0]*+([0-7]*+)[ \0]*+\Z")
 _LENGTH = re.compile(rb"([1-9][0-9]{0,5}) ")
 _DECIMAL = re.compile(rb"[0-9]{1,19}\Z")
@@ -48,7 +48,7 @@ def parse(block: bytes) -> Header:
         raise BadArchive("bad_package.truncated")
     _check_sum(block)
     magic = block[257:265]
-    if magic not in (_USTAR, _GNU, _V7):
+    if magic not in (_USTAR, _GNU, _NO_MAGIC):
         raise BadArchive("bad_package.not_tar")
     name = _text(block[0:100])
     prefix = _text(block[345:500]) if magic == _USTAR else b""  # GNU tar stores other data there
@@ -62,7 +62,7 @@ def parse(block: bytes) -> Header:
         size=size,
         mtime=_number(block[136:148]),
         link=_text(block[157:257]),
-        has_magic=magic != _V7,
+        has_magic=magic != _NO_MAGIC,
     )
 
 

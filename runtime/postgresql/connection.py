@@ -21,7 +21,7 @@ class Connection(psycopg.Connection):
 
     answer_within: float | None = limits.CONNECT_TIMEOUT  # seconds
     in_each_transaction = ""  # SQL
-    heard = 0.0  # monotonic
+    last_answer = 0.0  # monotonic
     is_spent = False  # its server accepts no writes any more
     failing = False  # the last attempt of this process to connect failed (set on the class)
 
@@ -81,7 +81,7 @@ class Connection(psycopg.Connection):
         except errors.ReadOnlySqlTransaction:
             self.is_spent = True
             raise
-        self.heard = monotonic()
+        self.last_answer = monotonic()
         return result
 
     def begin_within_limits(self) -> None:
@@ -98,7 +98,7 @@ class Connection(psycopg.Connection):
 
     def check(self) -> None:
         """Raise psycopg.Error if the server does not answer. Costs a round trip only after CHECK_AFTER seconds."""
-        if self.is_silent and monotonic() - self.heard < CHECK_AFTER:
+        if self.is_silent and monotonic() - self.last_answer < CHECK_AFTER:
             return
         usual, self.answer_within = self.answer_within, CHECK_TIMEOUT
         try:

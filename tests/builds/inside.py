@@ -27,7 +27,7 @@ def run(
     """What the script printed. Raises BuildRefused and BuildTimedOut."""
     with Run(way, (), limits, lambda text: None, base) as one:
         home = () if way.means == "off" else (one.home("home"),)
-        one.go(
+        one.execute(
             Command(
                 Message("build_step.command"),
                 ["sh", "-c", script],

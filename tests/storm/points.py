@@ -112,7 +112,7 @@ class Points:
         for turn in turns:
             turn.slow = "pre"
         # One has not yet spoken to its host, one has heard the end; one is left to take over what they had.
-        Round(scene, turns, [], stops=(Failpoint.SENDING, Failpoint.HEARD_END)).play()
+        Round(scene, turns, [], stops=(Failpoint.SENDING, Failpoint.END_READ)).play()
         scene.disarm()
 
     def full_disk(self) -> None:

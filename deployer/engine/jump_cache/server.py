@@ -271,7 +271,7 @@ class HttpServer:
         words = re.match(rb"GET /([0-9a-f]{1,64})/([0-9a-f]{64}|check)( HTTP/1\.[01])?\r?\n", request)
         file = None
         if words and hmac.compare_digest(words.group(1), self.cache.token):
-            file = self.found(words.group(2).decode())
+            file = self.open_copy(words.group(2).decode())
         client.settimeout(CLIENT_TIMEOUT)
         with_head = b" HTTP/" in request
         if file is None:
@@ -294,7 +294,7 @@ class HttpServer:
                 break
         return request
 
-    def found(self, name: str) -> Optional[IO[bytes]]:
+    def open_copy(self, name: str) -> Optional[IO[bytes]]:
         if name == "check":
             return open(os.devnull, "rb")
         try:

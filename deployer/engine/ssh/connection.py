@@ -212,22 +212,22 @@ class Connection:
         except paramiko.AuthenticationException as error:
             # A lost connection is not a refusal: another try may help. Only the text of paramiko's error tells the two
             # apart. PAM's refusal ends the connection too, and says so before.
-            if ("saw EOF" in str(error) or "timeout" in str(error)) and not self._said():
+            if ("saw EOF" in str(error) or "timeout" in str(error)) and not self._banner_code():
                 raise self.lost(error if "timeout" not in str(error) else TimeoutError()) from None
-            refusal = self._refused(reason("login_ended")) if self._said() else None
+            refusal = self._refused(reason("login_ended")) if self._banner_code() else None
             raise refusal or disagreements.not_accepted(transport, self.endpoint, key) from None
         except (EOFError, OSError, paramiko.SSHException) as error:
-            raise self._refused(reason("login_ended")) if self._said() else self.lost(error) from None
+            raise self._refused(reason("login_ended")) if self._banner_code() else self.lost(error) from None
         if more:
             raise self._refused(reason("second_factor"))
 
     def _refused(self, why: Message) -> AuthRefused:
         """Return the refusal; its code says more where the host's banner does: an account that has expired, say."""
         error = AuthRefused(where=self.endpoint.where, username=self.endpoint.username, reason=why)
-        error.code = self._said() or error.code
+        error.code = self._banner_code() or error.code
         return error
 
-    def _said(self) -> Code | None:
+    def _banner_code(self) -> Code | None:
         """Return what PAM's own sentence means; a banner that everyone is shown holds none."""
         banner = self._transport.get_banner()
         code = host_refusals.meaning(decode(banner)) if banner else None

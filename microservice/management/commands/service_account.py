@@ -15,7 +15,7 @@ from access.roles import Role
 from access.service_accounts import is_service
 from audit.history import record
 
-BY = Caller(name="manage.py service_account", scopes=SYSTEM.scopes)
+CALLER = Caller(name="manage.py service_account", scopes=SYSTEM.scopes)
 
 
 class Command(BaseCommand):
@@ -36,8 +36,8 @@ class Command(BaseCommand):
         try:
             user = _account(options["name"])
             if team:
-                teams.set_member(BY, team, user.pk, options["role"])
-                record(BY, "change", "team", team, after={"member": user.get_username(), "role": options["role"]})
+                teams.set_member(CALLER, team, user.pk, options["role"])
+                record(CALLER, "change", "team", team, after={"member": user.get_username(), "role": options["role"]})
         except Problem as problem:
             raise CommandError(problem.detail) from problem
         where = f", {options['role']} of {team.name}" if team else ""
@@ -47,8 +47,8 @@ class Command(BaseCommand):
 def _account(name: str) -> User:
     user = get_user_model().objects.select_related("service_account").filter(username=name).first()
     if user is None:
-        user = accounts.create_user(BY, {"username": name, "service": True})
-        record(BY, "create", "user", user, after={"username": name, "service": True})
+        user = accounts.create_user(CALLER, {"username": name, "service": True})
+        record(CALLER, "create", "user", user, after={"username": name, "service": True})
     elif not is_service(user):
         raise CommandError(f"{name} is a person's account: choose another name for the service account")
     return user
