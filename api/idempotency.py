@@ -45,7 +45,7 @@ def once(
     """Run a POST, or return the answer that an equal one got. Without the header, just run it.
 
     `outside`: `run` waits for another system, so no transaction may be open around it.
-    Raises 409 while an equal request is in progress, 422 for a key of another request.
+    Raise 409 while an equal request is in progress, 422 for a key of another request.
     """
     key = request.headers.get(HEADER)
     if key is None:

@@ -52,7 +52,7 @@ def change(caller: Caller, credential: Credential, values: Mapping[str, Any]) ->
 
 
 def changed(credential: Credential, values: Mapping[str, Any]) -> Credential:
-    """Return an unsaved copy as `change` would make it. Raises the same Problems."""
+    """Return an unsaved copy as `change` would make it. Raise the same Problems."""
     candidate = copy(credential)
     _replace(candidate, values)
     return candidate

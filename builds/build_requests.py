@@ -29,7 +29,7 @@ def start(caller: Caller, version: MicroServiceVersion, *, again: bool = False, 
 
     `again`: also if the last attempt failed, timed out or was a duplicate; the earlier attempts are kept.
     `even_built`: also if the commit is built already, as this version or another one.
-    Raises a Problem: 409 not_configured, or build_status if the version's build has begun or ended otherwise.
+    Raise a Problem: 409 not_configured, or build_status if the version's build has begun or ended otherwise.
     """
     open_build = Build.objects.filter(version=version, status__in=OPEN).first()
     if open_build:

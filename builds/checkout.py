@@ -57,7 +57,7 @@ class Git:
     def commit(self, job: Job, report: Callable[[str], None] = _silently) -> str:
         """Return the commit that the ref points at. `report` is called now and then, and may raise.
 
-        Raises BuildRefused if there is no such ref or no branch or tag that may be built contains it, and
+        Raise BuildRefused if there is no such ref or no branch or tag that may be built contains it, and
         ProviderUnreachable without an answer.
         """
         self.check(job)
@@ -83,7 +83,7 @@ class Git:
     def built(self, job: Job, commit: str, report: Callable[[str], None]) -> Iterator[Path]:
         """Build, and yield the package as a file. `report` gets the end of the output now and then, and may raise.
 
-        Raises BuildRefused (the build failed), BuildTimedOut, ProviderUnreachable, or what `report` raises.
+        Raise BuildRefused (the build failed), BuildTimedOut, ProviderUnreachable, or what `report` raises.
         """
         with self._run(job, report, self.limits.seconds) as run:
             self._execute(run, job, "fetch", scripts.FETCH, [job.url, commit, str(job.depth)], "work/source")

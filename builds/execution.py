@@ -161,7 +161,7 @@ def _start(build: Build) -> bool:
 
 
 def _poll(build: Build) -> BuildState:
-    """Poll the build. Raises ProviderUnreachable for anything but an answer: a started build never fails for that."""
+    """Poll the build. Raise ProviderUnreachable for anything but an answer: a started build never fails for that."""
     try:
         reference, state = polling.look(servers.provider_of(build.origin), job_of(build), build.reference)
     except (BuildRefused, Problem) as error:  # settings removed, or not usable

@@ -56,7 +56,7 @@ _ENDED = {
 def status_of(word: str) -> tuple[BuildStatus, str]:
     """Return the build status for a pipeline's status, and the code of its reason.
 
-    Raises ProviderUnreachable for a status that GitLab does not document.
+    Raise ProviderUnreachable for a status that GitLab does not document.
     """
     if word in _OPEN:
         return BuildStatus.BUILDING, ""

@@ -13,7 +13,7 @@ from .providers import BuildRefused, Job
 
 
 def job_of(build: Build) -> Job:
-    """Return the job of a build. Raises BuildRefused if the service's secrets cannot be decrypted."""
+    """Return the job of a build. Raise BuildRefused if the service's secrets cannot be decrypted."""
     version, service = build.version, build.version.microservice
     earlier = Build.objects.filter(version=version).exclude(pk=build.pk).exclude(reference="")
     job = Job(

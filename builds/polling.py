@@ -13,7 +13,7 @@ UNCONFIRMED = "build_unconfirmed"  # the server did not confirm the start
 
 
 def look(provider: BuildProvider, job: Job, reference: str) -> tuple[str, BuildState]:
-    """Return the build's reference and its progress. Raises ProviderUnreachable with the server's words if unknown."""
+    """Return the build's reference and its progress. Raise ProviderUnreachable with the server's words if unknown."""
     if not reference:
         return _find(provider, job, "", Message(UNCONFIRMED))
     try:
@@ -27,7 +27,7 @@ def look(provider: BuildProvider, job: Job, reference: str) -> tuple[str, BuildS
 
 
 def _find(provider: BuildProvider, job: Job, reference: str, reason: Message) -> tuple[str, BuildState]:
-    """Look under another reference than this one. Raises ProviderUnreachable with `reason` if there is none."""
+    """Look under another reference than this one. Raise ProviderUnreachable with `reason` if there is none."""
     try:
         other = provider.find(job)
         if other and other != reference:

@@ -20,7 +20,7 @@ def listed(raw: bytes) -> dict[str, str]:
 
 
 def commit_of(ref: str, known: Mapping[str, str], patterns: Iterable[str]) -> str:
-    """Return the commit of a branch, or else of a tag. Raises BuildRefused if there is none, or it may not be built."""
+    """Return the commit of a branch, or else of a tag. Raise BuildRefused if there is none, or it may not be built."""
     for name in (_HEADS + ref, _TAGS + ref):
         if name in known:
             if not is_built(name, patterns):

@@ -50,7 +50,7 @@ class ReportedState:
 def receive(origin: str, headers: Mapping[str, str], body: bytes) -> str:
     """Apply a report. Return the result in one word: moved, unchanged or doubled.
 
-    Raises a Problem: 401 if it is not verified, 404 for an unknown origin, 422 for an invalid body.
+    Raise a Problem: 401 if it is not verified, 404 for an unknown origin, 422 for an invalid body.
     """
     if len(body) > MAX_REPORT_BYTES:
         raise too_large()

@@ -24,7 +24,7 @@ class ServerSession:
         return cls(http_client.tls(part), http_client.proxies_for(part["url"], proxies))
 
     def exchange(self, url: str, body: bytes | None, headers: dict[str, str]) -> http_client.Reply:
-        """Send a request (POST if there is a body). Raises http_client.Unreachable."""
+        """Send a request (POST if there is a body). Raise http_client.Unreachable."""
         return http_client.exchange(
             url,
             method="GET" if body is None else "POST",

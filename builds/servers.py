@@ -22,7 +22,7 @@ _Name = MicroService.Origin
 
 
 def server_settings(part: str) -> dict[str, Any]:
-    """Return the settings of gitlab or jenkins. Raises 409 not_configured if there are none."""
+    """Return the settings of gitlab or jenkins. Raise 409 not_configured if there are none."""
     return require(part)
 
 

@@ -78,7 +78,7 @@ def name(ref: str, commit: str, moment: str) -> None:
 
 
 def _until_ended(context: Context, path: str, attempt: dict[str, Any]) -> dict[str, Any]:
-    """Return the build after its end. Raises Ended with TIMEOUT after --timeout."""
+    """Return the build after its end. Raise Ended with TIMEOUT after --timeout."""
     while attempt["status_str"] in OPEN:
         left = context.client.patience.left
         late = f"Timeout: the build is {attempt['status_str']}. It continues."

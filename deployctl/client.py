@@ -130,7 +130,7 @@ class Client:
         text: bool,
         tried: int,
     ) -> Answer:
-        """Try once. Raises _Retry if another try may succeed, else Ended."""
+        """Try once. Raise _Retry if another try may succeed, else Ended."""
         try:
             answer = self._once(method, address, body, headers, timeout)
         except urllib.error.URLError as error:

@@ -18,7 +18,7 @@ COMMIT_LENGTH = 8
 
 
 def version_name(ref: str, commit: str, moment: datetime) -> str:
-    """Return the name. `moment` needs a time zone. Raises ValueError if `commit` is not a hash."""
+    """Return the name. `moment` needs a time zone. Raise ValueError if `commit` is not a hash."""
     if not re.fullmatch(r"[0-9a-f]{7,64}", commit):
         raise ValueError("must be the hash of a commit: 7 to 64 of 0-9 and a-f")
     branch = re.sub(r"[^A-Za-z0-9._+-]+", "-", ref).strip("._+-")[:MAX_BRANCH] or "ref"

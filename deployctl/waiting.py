@@ -23,7 +23,7 @@ def line(deployment: dict) -> str:
 
 
 def until_ended(client: Client, deployments: Iterable[dict], quiet: bool) -> list[dict]:
-    """Return the deployments after their end. Raises Ended with TIMEOUT after --timeout."""
+    """Return the deployments after their end. Raise Ended with TIMEOUT after --timeout."""
     ended = []
     for deployment in deployments:
         shown = ""

@@ -14,7 +14,7 @@ MAX_TEXT = 64 * 1024  # characters
 def complete_document(given: dict[str, Fields | None]) -> Document:
     """Return the document that a request means, with the secrets that it leaves out (or gives as None).
 
-    An integration that is missing or None is not configured. Raises one 422 Problem with everything that is wrong.
+    An integration that is missing or None is not configured. Raise one 422 Problem with everything that is wrong.
     """
     saved = registry.document_of(registry.newest())
     document: Document = {}

@@ -112,7 +112,7 @@ class Broadcaster:
         eager: bool = False,
         account: Hashable = None,
     ) -> Subscriber:
-        """Subscribe to every wanted event that becomes visible from now on. Raises TooManyStreams without a free slot.
+        """Subscribe to every wanted event that becomes visible from now on. Raise TooManyStreams without a free slot.
 
         `eager`: a client waits for this event alone, so the rows are read more often. `account`: whose slot it takes.
         """

@@ -22,7 +22,7 @@ LOCKED_FIELDS = frozenset({"port", "tag", "weight"})
 
 @rolls_back
 def change(caller: Caller, instance: MicroServiceInstance, values: Mapping[str, Any]) -> MicroServiceInstance:
-    """Change the named fields. Raises 422 for an invalid value, 409 while an operation uses what would change."""
+    """Change the named fields. Raise 422 for an invalid value, 409 while an operation uses what would change."""
     changed = {name: value for name, value in values.items() if getattr(instance, name) != value}
     if not changed:
         return instance
@@ -54,7 +54,7 @@ def _locked(instance: MicroServiceInstance, fields: list[str]) -> Problem:
 def set_maintenance(caller: Caller, service: MicroService, numbers: Collection[int], in_maintenance: bool) -> None:
     """Start or end maintenance of instances (ids) of the service: of all of them or, with a Problem, of none.
 
-    Raises 404 where one is not of this service, 409 where another request changed one at the same time.
+    Raise 404 where one is not of this service, 409 where another request changed one at the same time.
     """
     instances = MicroServiceInstance.objects.filter(microservice=service, pk__in=numbers)
     rows = list(instances.select_related("microservice", "host"))

@@ -39,7 +39,7 @@ def tokens_of(caller: Caller) -> QuerySet[Token]:
 
 
 def find(caller: Caller, number: int) -> Token:
-    """Return a token by its id. Raises 404 where the caller does not see it."""
+    """Return a token by its id. Raise 404 where the caller does not see it."""
     row = tokens_of(caller).select_related("user").filter(pk=number).first()
     if row is None:
         raise not_found("token")
@@ -58,7 +58,7 @@ def issue(
     """Create a token for the caller; return it with its text, which cannot be shown again.
 
     `services`: ids or names, none: all. `expires`: None for never. `user`: the service account that it is for, which
-    only an administrator may name. Raises 403 for what the caller does not have itself, 404 for a service that is not
+    only an administrator may name. Raise 403 for what the caller does not have itself, 404 for a service that is not
     visible, 422 for an invalid field.
     """
     if not caller.may("tokens"):
@@ -88,7 +88,7 @@ def issue(
 
 @transaction.atomic
 def revoke(caller: Caller, number: int) -> Token:
-    """Revoke a token at once, with all tokens that were created with it. Raises 404 where the caller does not see it.
+    """Revoke a token at once, with all tokens that were created with it. Raise 404 where the caller does not see it.
 
     Every token may revoke itself: the finder of a lost one can end it.
     """

@@ -55,7 +55,7 @@ class Broker:
 
 
 def broker(name: str) -> Broker:
-    """Return the broker that the setting NAME describes. Raises InvalidSetting."""
+    """Return the broker that the setting NAME describes. Raise InvalidSetting."""
     value = secret(name)
     if not value:
         return Broker(options=transport_options("socket"))

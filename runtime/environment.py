@@ -136,7 +136,7 @@ def subset(name: str, known: tuple[str, ...], default: str) -> list[str]:
 def restrict_access(name: str, database: Path) -> None:
     """Remove other users' permissions on a SQLite database: it holds sessions and password hashes.
 
-    Files of earlier versions are corrected too. Raises InvalidSetting if that is not possible. The group keeps the
+    Files of earlier versions are corrected too. Raise InvalidSetting if that is not possible. The group keeps the
     permissions that UMASK allows.
     """
     if not database.name:

@@ -102,7 +102,7 @@ class BatchedResults(DatabaseBackend):
             log.debug("a connection could not be closed: %s", type(error).__name__)
 
     def write(self) -> None:
-        """Write the waiting records. Raises the database's error, and keeps them waiting."""
+        """Write the waiting records. Raise the database's error and keep them waiting."""
         with self._change:
             records, self._waiting = self._waiting, {}
         try:

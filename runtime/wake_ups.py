@@ -24,7 +24,7 @@ class Sender:
         self._producer: Any = None
 
     def send(self, task: str, count: int) -> None:
-        """Send the messages. Raises the broker's error.
+        """Send the messages. Raise the broker's error.
 
         A kept connection may be stale (the broker was restarted, or has become a replica): a new one is tried once.
         """

@@ -30,7 +30,7 @@ class Mailbox:
     def ask(self, result: OperationResult | None, request: ClaimRequest | None) -> tuple[bool, list[Claim]]:
         """Wait until `result` is committed and `request` answered. Return whether the result was kept, and the claims.
 
-        Raises DatabaseError where the rows of the request cannot be read.
+        Raise DatabaseError where the rows of the request cannot be read.
         """
         kept: Future[bool] = Future()
         claims: Future[list[Claim]] = Future()

@@ -206,7 +206,7 @@ class BatchWriter:
     def _transaction(
         self, held: dict[int, Progress], awaiting: list[Progress], results: Results, renew: bool, around: bool
     ) -> tuple[set[Name], list[tuple[Progress, Piece]]]:
-        """Return whose rows this process still owns, and what was written of them. Raises RowsHeld."""
+        """Return whose rows this process still owns, and what was written of them. Raise RowsHeld."""
         with transaction.atomic():
             # Deployments are always locked before operations; see claims.py.
             above = {result.operation.deployment_id for result, _ in results}

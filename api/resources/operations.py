@@ -148,7 +148,7 @@ def _next(response: HttpResponse, operation_id: int, offset: int) -> HttpRespons
 def _range(header: str, size: int) -> tuple[int, int] | None:
     """Return the start and end of a Range header; None for the whole log: RFC 9110 has an invalid header ignored.
 
-    Raises 416 where the log has no byte of the range.
+    Raise 416 where the log has no byte of the range.
     """
     match = RANGE.match(header.strip())
     first, last = match.groups() if match else ("", "")

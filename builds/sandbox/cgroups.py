@@ -56,7 +56,7 @@ def find(root: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc/self")) -
 
 
 def make(base: Base, memory: int, processes: int) -> Group:
-    """Create a group. Raises OSError."""
+    """Create a group. Raise OSError."""
     name = f"deployer-build-{uuid.uuid4().hex[:16]}"
     folders = {folder: f"{folder}/{name}" for folder in base.folders}
     for folder in folders.values():

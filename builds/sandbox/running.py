@@ -114,7 +114,7 @@ class Run:
         return Mount(f"{self._layout.folder}/{name}", layout.HOME, True)
 
     def execute(self, command: Command) -> None:
-        """Run the command to its end. Raises CommandFailed, BuildRefused, BuildTimedOut, or what `report` raises."""
+        """Run the command to its end. Raise CommandFailed, BuildRefused, BuildTimedOut, or what `report` raises."""
         group = self._group()
         guarded = Guardian(self._mark) if self._way.means == commands.OFF else contextlib.nullcontext()
         try:

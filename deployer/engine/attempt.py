@@ -101,7 +101,7 @@ class Attempt:
 
     def follow(self, channel: Channel, is_cancelled: Callable[[], bool]) -> None:
         """Return when the program has ended, its end was read, or it was left in order to cancel.
-        Raises WireError, and whatever `is_cancelled` raises."""
+        Raise WireError, and whatever `is_cancelled` raises."""
         self._channel = channel
         while not self._over():
             more = self._push(channel)

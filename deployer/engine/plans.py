@@ -21,7 +21,7 @@ def plan(
     afterwards.
 
     `adopt` (install only): the service runs there already, so it is checked and nothing is changed.
-    Raises ValueError, with a sentence, for an unknown action, a missing version or package, and an invalid definition.
+    Raise ValueError, with a sentence, for an unknown action, a missing version or package, and an invalid definition.
     """
     if action not in ("install", "upgrade", "revert", "delete"):
         raise ValueError(f"{action!r} is not an action")

@@ -64,7 +64,7 @@ _WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
 
 
 def normalised(name: str) -> str:
-    """Return the name under which an encoding is stored. Raises InvalidDefinition where it is unknown or unusable."""
+    """Return the name under which an encoding is stored. Raise InvalidDefinition where it is unknown or unusable."""
     name = name.strip()
     if not name:
         return ""

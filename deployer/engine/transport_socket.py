@@ -90,7 +90,7 @@ def resolved(address: str, port: int, seconds: float) -> list[tuple]:
     """Return where a name leads now: [(family, socket address)]. It is looked up each time, unless it is an address.
 
     The system's resolver knows no limit of ours and may ask silent servers for a minute, so it is left to a thread.
-    Raises OSError (TimeoutError after `seconds`) or UnicodeError.
+    Raise OSError (TimeoutError after `seconds`) or UnicodeError.
     """
     if _is_address(address):
         return [(found[0], found[4]) for found in _look_up(address, port, socket.AI_NUMERICHOST)]

@@ -85,7 +85,7 @@ class ClientSocket:
                     deadline, last = time.monotonic() + SEND_TIMEOUT, len(self.unsent)
 
     def send_unsent(self) -> bool:
-        """Send without waiting. Return whether all is sent. Raises OSError if the client is gone."""
+        """Send without waiting. Return whether all is sent. Raise OSError if the client is gone."""
         with self._lock:
             self._send_now()
             return not self.unsent

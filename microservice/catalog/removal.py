@@ -22,7 +22,7 @@ MAX_NAMED = 20  # uses in one refusal
 def delete_version(caller: Caller, version: MicroServiceVersion, reason: str = "") -> None:
     """Remove the version's package from the store, and the version from every list. Idempotent.
 
-    Raises 409 `version_in_use`, with each use: it runs, may be reverted to or retried, is being deployed or built.
+    Raise 409 `version_in_use`, with each use: it runs, may be reverted to or retried, is being deployed or built.
     """
     with transaction.atomic():
         rows = MicroServiceVersion.every.select_for_update(of=("self",)).select_related("microservice")

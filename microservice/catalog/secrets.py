@@ -51,7 +51,7 @@ SET_BY_BUILD = {
 def resolve(stored: MicroService, fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the write-only fields among `fields` as (values to save, changes for the history).
 
-    `stored`: the service as it is in the database, its row locked. What does not change is in neither. Raises one 422
+    `stored`: the service as it is in the database, its row locked. What does not change is in neither. Raise one 422
     Problem with everything that is wrong.
     """
     errors = [

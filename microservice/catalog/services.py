@@ -71,7 +71,7 @@ def services_of(caller: Caller) -> QuerySet[MicroService]:
 
 
 def find_service(caller: Caller, which: int | str, scope: str = "read") -> MicroService:
-    """Return a service by its id or name. Raises 422 where it can be neither, 404 where it is not visible, 403 without
+    """Return a service by its id or name. Raise 422 where it can be neither, 404 where it is not visible, 403 without
     the right `scope`."""
     name = str(which)
     if len(name) > 64 or not re.match(NAME_PATTERN, name):
@@ -89,7 +89,7 @@ def find_service(caller: Caller, which: int | str, scope: str = "read") -> Micro
 def create_service(caller: Caller, fields: Mapping[str, Any]) -> MicroService:
     """Create a service of SERVICE_FIELDS and secrets.WRITE_ONLY; only the name is required.
 
-    Raises 409 `service_exists` where the name is taken, 403 for ownership.BUILD_FIELDS without the right `build`.
+    Raise 409 `service_exists` where the name is taken, 403 for ownership.BUILD_FIELDS without the right `build`.
     """
     team = fields.get("team")
     ownership.check_create(caller, team)
@@ -170,7 +170,7 @@ def _resolved(service: MicroService, fields: Mapping[str, Any]) -> tuple[dict[st
 def delete_service(caller: Caller, service: MicroService) -> None:
     """Delete a service with its versions, packages and past deployments; the history stays.
 
-    Raises 409 while it has instances (delete those first: that stops them on their hosts) or an open deployment.
+    Raise 409 while it has instances (delete those first: that stops them on their hosts) or an open deployment.
     """
     with transaction.atomic():
         # Write before reading: neither on SQLite nor on PostgreSQL can an instance or a version be added in between,

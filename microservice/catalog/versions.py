@@ -37,7 +37,7 @@ def create_version(
 ) -> tuple[MicroServiceVersion, bool]:
     """Create a version of VERSION_FIELDS; return it and whether it is new.
 
-    Idempotent: the same fields return the existing version, whose build may have moved on since. Raises 409
+    Idempotent: the same fields return the existing version, whose build may have moved on since. Raise 409
     `version_exists` where it differs.
     """
     version = MicroServiceVersion(microservice=service, **fields, created_by=caller.name)
@@ -88,7 +88,7 @@ class Change:
 def checked(version: MicroServiceVersion, fields: Mapping[str, Any]) -> Change | None:
     """Apply some of VERSION_CHANGES to the version, unsaved. Return None where it has them already.
 
-    Raises 409 for a status that BUILD_TRANSITIONS does not allow.
+    Raise 409 for a status that BUILD_TRANSITIONS does not allow.
     """
     before = {name: getattr(version, name) for name in VERSION_CHANGES}
     after = {**before, **fields}
@@ -106,7 +106,7 @@ def checked(version: MicroServiceVersion, fields: Mapping[str, Any]) -> Change |
 
 
 def write(caller: Caller, version: MicroServiceVersion, change: Change) -> None:
-    """Save a change in the caller's transaction. Raises 409 where another request was first."""
+    """Save a change in the caller's transaction. Raise 409 where another request was first."""
     before = change.before
     # Conditional on the status that was checked: of two requests that race, the second finds another one.
     unchanged = MicroServiceVersion.objects.filter(pk=version.pk, status=before["status"])
@@ -126,7 +126,7 @@ def write(caller: Caller, version: MicroServiceVersion, change: Change) -> None:
 
 @rolls_back
 def mark_bad(caller: Caller, version: MicroServiceVersion, reason: str) -> None:
-    """Mark a version as bad, so that nothing is deployed to it any more. Raises 422 without a reason."""
+    """Mark a version as bad, so that nothing is deployed to it any more. Raise 422 without a reason."""
     if not reason.strip():
         raise invalid("/reason", "bad_reason_required")
     if version.bad:

@@ -21,7 +21,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def search_slot(account: str) -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether the search must end. Raises a 503 Problem where all slots are taken."""
+    """Yield a function that tells whether the search must end. Raise a 503 Problem where all slots are taken."""
     search, until = object(), time.monotonic() + SEARCH_TIMEOUT
     if not slots.enter():
         raise refused("busy.search", headers={"Retry-After": "2"})

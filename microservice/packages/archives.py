@@ -39,7 +39,7 @@ class Rewritten:
 def rewrite(read: Callable[[], bytes], write: Callable[[bytes], object], folder: Path | None = None) -> Rewritten:
     """Read an archive to its end through `read` (a piece of packed bytes, b"" at the end) and write it anew.
 
-    `folder`: where a zip archive is buffered. Raises BadArchive; discard everything that was written until then.
+    `folder`: where a zip archive is buffered. Raise BadArchive; discard everything that was written until then.
     `read` is called until it returns b"" only where the archive is accepted.
     """
     contents, writer = Contents(), PackageWriter(write)
@@ -57,7 +57,7 @@ def rewrite(read: Callable[[], bytes], write: Callable[[bytes], object], folder:
 
 
 def entries(read: Callable[[], bytes]) -> Mapping[str, bytes]:
-    """Return the contents of an archive as Contents.entries does. Raises BadArchive."""
+    """Return the contents of an archive as Contents.entries does. Raise BadArchive."""
     contents = Contents()
     with _members(read, None) as members:
         for member in members:

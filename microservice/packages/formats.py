@@ -44,7 +44,7 @@ _OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
 def open_tar(begin: bytes, read: Callable[[], bytes]) -> Stream:
     """Return the tar archive that begins with `begin`, unpacked while `read` supplies it.
 
-    Raises BadArchive, which names the format, for everything else.
+    Raise BadArchive, which names the format, for everything else.
     """
     for kind in _COMPRESSED:
         if begin.startswith(kind.magic):

@@ -142,7 +142,7 @@ def check_kind(name: str, kind: bytes, size: int) -> None:
 
 
 def checked_name(name: str) -> list[str]:
-    """Return the parts of a member's name, [] for the root. Raises BadArchive for a name that leads elsewhere."""
+    """Return the parts of a member's name, [] for the root. Raise BadArchive for a name that leads elsewhere."""
     if name.startswith("/") or len(name) > MAX_NAME_LENGTH or _CONTROL.search(name):
         raise BadArchive("bad_package.path", name=quoted(name))
     parts = [part for part in name.split("/") if part not in ("", ".")]

@@ -58,7 +58,7 @@ class ReceivedPackage:
 
 
 def receive(read: Callable[[], bytes], temporary: BinaryIO) -> ReceivedPackage:
-    """Rewrite what `read` returns (b"" at the end) into the file, and fsync it. Raises BadArchive."""
+    """Rewrite what `read` returns (b"" at the end) into the file, and fsync it. Raise BadArchive."""
     digest = hashlib.sha256()
 
     def hashed() -> bytes:
@@ -116,7 +116,7 @@ class PendingObject:
         return self
 
     def claim(self) -> None:
-        """Call in the transaction that writes the path to a version's row. Raises Problem where a sweep was first."""
+        """Call in the transaction that writes the path to a version's row. Raise Problem where a sweep was first."""
         if not UnclaimedPackage.objects.filter(path=self.path, doomed=False).delete()[0]:
             raise refused("unavailable.package_store")
         self._claimed = True
@@ -130,14 +130,14 @@ class PendingObject:
 
 
 def open_package(version: MicroServiceVersion) -> BinaryIO:
-    """Open the package as a binary file. Raises FileNotFoundError where the store has lost it."""
+    """Open the package as a binary file. Raise FileNotFoundError where the store has lost it."""
     return default_storage.open(version.file_path, "rb")  # type: ignore[return-value]
 
 
 def contents_of(version: MicroServiceVersion) -> Mapping[str, bytes]:
     """Read the whole package and return its contents as Contents.entries does.
 
-    Raises FileNotFoundError, and archives.BadArchive where the store returns other bytes.
+    Raise FileNotFoundError, and archives.BadArchive where the store returns other bytes.
     """
     with open_package(version) as file:
         return archives.entries(lambda: file.read(PIECE))
@@ -146,7 +146,7 @@ def contents_of(version: MicroServiceVersion) -> Mapping[str, bytes]:
 def ensure_rewritten(version: MicroServiceVersion) -> MicroServiceVersion:
     """Rewrite a package that came into the store by other means than an upload, before it is used.
 
-    Reads the whole package once. Raises FileNotFoundError where it is missing, archives.BadArchive where it is bad or
+    Read the whole package once. Raise FileNotFoundError where it is missing, archives.BadArchive where it is bad or
     in another service's folder.
     """
     if version.file_path and not version.sha256:
@@ -158,7 +158,7 @@ def rewrite(version: MicroServiceVersion) -> bool:
     """Write the version's package anew and assign the new one; return False where the row was changed meanwhile.
 
     The old object, where it is in the service's own folder, is removed hours later: an operation may be reading it.
-    Raises FileNotFoundError and archives.BadArchive, and changes nothing then.
+    Raise FileNotFoundError and archives.BadArchive, and changes nothing then.
     """
     old, service = version.file_path, version.microservice
     owner = MicroService.objects.filter(name=old.partition("/")[0]).first()

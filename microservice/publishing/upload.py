@@ -58,7 +58,7 @@ class Body:
         self.received = 0
 
     def read(self) -> bytes:
-        """Return the next piece, b"" at the end. Raises a Problem: 413 past MAX_BYTES, 400 where the client left."""
+        """Return the next piece, b"" at the end. Raise a Problem: 413 past MAX_BYTES, 400 where the client left."""
         try:
             piece = self.stream.read(PIECE)
         except (UnreadablePostError, OSError) as error:
@@ -74,7 +74,7 @@ class Body:
 
 
 def body_of(request: HttpRequest) -> Body:
-    """Return the raw body, unread. Raises 413 where its announced length is past MAX_BYTES."""
+    """Return the raw body, unread. Raise 413 where its announced length is past MAX_BYTES."""
     chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
     if chunked and request.META.get("wsgi.input_terminated"):
         return Body(request.META["wsgi.input"], None)  # Django treats a body without a length as empty
@@ -99,7 +99,7 @@ def store(
     `claim` is called in the transaction that assigns the package, and may raise: then nothing is stored.
 
     `source_sha256` of the returned version is that of the bytes received here, also where another upload was first.
-    Raises a Problem, and stores nothing: 400 broken off, 409 another package exists or the build has ended otherwise,
+    Raise a Problem and store nothing: 400 broken off, 409 another package exists or the build has ended otherwise,
     413 too large, 422 bad archive or another digest than announced.
     """
     expected = _announced(content_digest)
@@ -202,7 +202,7 @@ def _is_in_store(version: MicroServiceVersion) -> bool:
 
 
 def _same_or_refuse(version: MicroServiceVersion, received: ReceivedPackage) -> MicroServiceVersion:
-    """Return the version where it has this package. Raises Problem 409 where it has another, or none and has ended."""
+    """Return the version where it has this package. Raise Problem 409 where it has another, or none and has ended."""
     _refuse_ended(version)
     with suppress(archives.BadArchive, FileNotFoundError):
         if received.is_of(ensure_rewritten(version)):

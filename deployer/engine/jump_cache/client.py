@@ -112,7 +112,7 @@ class JumpCache:
                     return
 
     def _converse(self) -> None:
-        """Talk to one server until it has no users. Raises what is wrong with it."""
+        """Talk to one server until it has no users. Raise what is wrong with it."""
         connection, give_back = ssh.borrow(self.jump, self._limits)
         try:
             channel = connection.run(CacheSession.command())
