@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
 
-CHECK_INTERVAL = 1.0  # seconds between two looks
+CHECK_INTERVAL = 1.0  # seconds between two checks
 MAX_STEP = 2 * CHECK_INTERVAL  # what one check counts at most, however late it runs
 LOG_TIMEOUT = 5.0  # seconds after which the process ends although the log could not be written
 EXIT_STATUS = 70  # EX_SOFTWARE

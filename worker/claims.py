@@ -136,7 +136,7 @@ def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
     if most <= 0:
         return []
     running = _in_flight()
-    # Those with the fewest in flight first: the fair turn is theirs.
+    # Those with the fewest in flight first: turns are shared fairly.
     waiting = (number for (number,) in fetch_all(statements.WAITING_DEPLOYMENTS, *_CLAIMABLE, OperationStatus.QUEUED))
     turn = sorted(waiting, key=lambda number: (running.deployment.get(number, 0), number))[:_MAX_DEPLOYMENTS]
     if not turn:

@@ -150,7 +150,7 @@ def _execute(writer: BatchWriter, claim: Claim, task_id: str) -> Claim | None:
         )
     kept, following = writer.next(result, task_id)
     if kept:
-        # Not its error: that may quote what a command printed, and logs go where such words must not.
+        # Without the error's text: it may quote what a command printed, which must not reach logs.
         log.info("%s ends: %s %s", operation.action, result.status, result.error_step)
     else:
         log.info("another worker owns it now; nothing was written")

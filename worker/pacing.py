@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 FLUSH_INTERVAL = 0.2  # seconds that progress is gathered before it is written
-POLL_INTERVAL = 1.0  # seconds from one look for lost and cancelled operations to the next
+POLL_INTERVAL = 1.0  # seconds between two checks for lost and cancelled operations
 # Seconds from one answer to the next while others are in flight. A round costs much the same for one result as for
 # thirty, so the more operations may still end, the longer they are waited for; the last one is not delayed.
 MIN_INTERVAL, INTERVAL_EACH, MAX_INTERVAL = 0.03, 0.008, 0.25

@@ -32,7 +32,7 @@ from runtime.postgresql.stuck_sessions import terminate_stuck_sessions
 from . import execution
 
 MAX_PAUSE_WITHOUT_BROKER = 1.0  # seconds between two sweeps at most while no message comes
-HEARTBEAT_INTERVAL = 3.0  # seconds between two signs of life
+HEARTBEAT_INTERVAL = 3.0  # seconds between two heartbeats
 HEARTBEAT_TIMEOUT = 60.0  # seconds after which one hangs
 SWEEP_TIMEOUT = 120.0  # seconds after which a sweep hangs
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def _run_parts(*parts: Callable[[], object]) -> None:
             elif is_away(error):
                 raise
             else:
-                log.exception("a part of the sweep met an error that it does not know")
+                log.exception("unexpected error in a part of the sweep")
 
 
 def update_heartbeat() -> None:

@@ -25,7 +25,7 @@ from microservice.status import (
     UndoStatus,
 )
 
-MIN_RETRY_PAUSE, MAX_RETRY_PAUSE = 5, 300  # seconds between two questions to a host that does not answer
+MIN_RETRY_PAUSE, MAX_RETRY_PAUSE = 5, 300  # seconds between two attempts to reach a host that does not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class OperationResult:
     """The result of an operation that this worker carried out."""
 
     operation: Operation
-    status: OperationStatus  # RUNNING: this worker lets go of it, and the next one attaches
+    status: OperationStatus  # RUNNING: this worker leaves it, and the next one attaches
     undo_status: UndoStatus = UndoStatus.NONE
     error: Message | None = None  # `operation.CODE`
     error_step: str = ""
     error_code: str = ""  # where there is no error to show
     reached: bool | None = None  # whether the host answered; None: it was not contacted
-    trouble: Message | None = None  # what was in the way of speaking to it
+    trouble: Message | None = None  # why the host could not be spoken to
     offered_key: str = ""  # that it showed, and that is not the pinned one
 
     @property

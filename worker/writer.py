@@ -33,8 +33,8 @@ from .pacing import MIN_INTERVAL, Pacing
 from .progress import Piece, Progress, write_progress
 from .results import OperationResult, record_results
 
-WRITER_TIMEOUT = 60.0  # seconds that one round of the writing thread may take: then this process is of no use any more
-HUNG_AFTER = 300.0  # seconds without a sign of life after which a thread hangs: whatever it may wait for ends sooner
+WRITER_TIMEOUT = 60.0  # seconds that one round of the writing thread may take: then this process is useless
+HUNG_AFTER = 300.0  # seconds without a call after which a thread hangs: whatever it may wait for ends sooner
 SKIP_LOCKED_FOR = 5.0  # seconds for which rows that others hold are skipped, after one was waited for in vain
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class BatchWriter:
         self.stopping = False
         self._mailbox = Mailbox()
         self._pacing = Pacing()
-        self._write_lock = threading.Lock()  # who holds it may write
+        self._write_lock = threading.Lock()  # its holder may write
         self._renewed = 0.0
         self._skip_locked_until = 0.0
         self._pulse = watchdog.watch("writer", WRITER_TIMEOUT)
@@ -130,7 +130,7 @@ class BatchWriter:
                 connection.close()
                 sleep(0.5)
             except Exception:  # without this thread nothing would ever be unlocked: it outlives any error
-                log.exception("the writer met an error that it does not know")
+                log.exception("unexpected error in the writer")
                 connection.close()
                 sleep(0.5)
 
