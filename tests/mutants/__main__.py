@@ -4,7 +4,9 @@
 out. Ends with status 1 where a mutant survived, its text is not where it was, or a test is too slow or broken.
 """
 
+import compileall
 import os
+import py_compile
 import queue
 import re
 import shutil
@@ -33,6 +35,8 @@ class Copy:
         self.folder = folder
         self._whole: dict[Path, str] = {}  # files that are changed now, as they were
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        # Usual byte code is told apart by second and size, and a mutant may be as long and as old as what it stands for.
+        compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
 
     def change(self, changes: tuple[Change, ...]) -> str:
         """Makes the changes. Answers with what is wrong, if a text does not stand exactly once in its file."""
@@ -52,7 +56,6 @@ class Copy:
         self._whole.clear()
 
     def test(self, *tests: str) -> subprocess.CompletedProcess:
-        # Byte code is told apart by second and size, and a mutant may be as long and as old as what it stands for.
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400"}
         command = [
             sys.executable,
