@@ -35,7 +35,7 @@ class Copy:
         self.folder = folder
         self._whole: dict[Path, str] = {}  # files that are changed now, as they were
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        # Usual byte code is told apart by second and size, and a mutant may be as long and as old as what it stands for.
+        # By content: by second and size, a mutant may be as old and as long as what it stands for.
         compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
 
     def change(self, changes: tuple[Change, ...]) -> str:
