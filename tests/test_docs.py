@@ -129,6 +129,15 @@ def test_every_link_works():
     assert not missing
 
 
+def test_prose_is_wrapped():
+    """Lines outside of code, tables and HTML have at most 120 characters."""
+    wrong = []
+    for page in every_page():
+        lines = (line for line in prose(page).splitlines() if not line.lstrip().startswith(("|", "<")))
+        wrong += [f"{page.relative_to(ROOT)}: {line[:40]}" for line in lines if len(line) > 120]
+    assert not wrong
+
+
 def test_every_named_file_exists():
     """Files and tests that pages name: `folder/file.py` from the root, the page or an app, and `file.py::test`."""
     wrong = []
