@@ -142,33 +142,40 @@ def places(text: str, rtt: float = 0) -> tuple[int, float]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench/run", description="What the product takes, beside LIMIT and others.")
+    parser = argparse.ArgumentParser(
+        prog="bench/run", description="Measure the product beside the OpenSSH client (LIMIT) and other tools."
+    )
     words = lambda text: [word for word in text.split(",") if word]
-    parser.add_argument("--only", type=words, default=[RACE, *OWN], help=f"of {','.join((RACE, *OWN))} (all)")
+    parser.add_argument(
+        "--only",
+        type=words,
+        default=[RACE, *OWN],
+        help=f"measurements, separated by commas: {','.join((RACE, *OWN))}; default: all",
+    )
     parser.add_argument(
         "--hosts",
         type=words,
         default=["1", "50", "50@20ms"],
-        help="how many hosts the race has, with commas between; 50@20ms: behind a line whose round "
-        "trip takes 20 ms (1,50,50@20ms)",
+        help="numbers of hosts in the race, separated by commas; 50@20ms: behind a line with a round trip of 20 ms; "
+        "default: 1,50,50@20ms",
     )
-    parser.add_argument("--rtt", type=float, default=0, metavar="MS", help="the round trip of --hosts that name none")
-    parser.add_argument("--turns", type=int, default=5, help="of each contestant that count (5)")
+    parser.add_argument("--rtt", type=float, default=0, metavar="MS", help="round trip for --hosts without one")
+    parser.add_argument("--turns", type=int, default=5, help="measured turns of each contestant; default: 5")
     parser.add_argument(
         "--contestants",
         type=words,
         default=[],
-        help=f"({','.join(USUAL)}, and {','.join(FAR)} behind a line); ANSIBLE on request",
+        help=f"default: {','.join(USUAL)}; behind a line {','.join(FAR)}; also ANSIBLE",
     )
-    parser.add_argument("--no-write", dest="write", action="store_false", help="leave docs/performance.md as it is")
-    parser.add_argument("--keep", action="store_true", help="leave the folder with logs and hosts")
+    parser.add_argument("--no-write", dest="write", action="store_false", help="do not write docs/performance.md")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with logs and hosts")
     arguments = parser.parse_args()
     if unknown := set(arguments.only) - {RACE, *OWN}:
-        parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
+        parser.error(f"--only: unknown measurement {', '.join(sorted(unknown))}")
     try:
         arguments.hosts = [places(text, arguments.rtt) for text in arguments.hosts]
     except ValueError:
-        parser.error("--hosts: numbers such as 50 or 50@20ms, with commas between")
+        parser.error("--hosts takes numbers such as 50 or 50@20ms, separated by commas")
     return arguments
 
 

@@ -20,8 +20,8 @@ RUN_COLUMNS = (
     "idle_mb",
 )
 RUN_HEAD = (
-    "| run | × LIMIT | revert × LIMIT | × faster than Fabric | than Capistrano | than pyinfra | client CPU ms a host "
-    "| lock 10,000, s | one behind 5,000, s | idle CPU % | idle MB |\n"
+    "| run | × LIMIT | revert × LIMIT | × faster than Fabric | than Capistrano | than pyinfra | client CPU ms / host "
+    "| lock 10,000, s | one behind 5,000, s | idle CPU, % | idle, MB |\n"
     "| --- |" + " --- |" * len(RUN_COLUMNS)
 )
 
@@ -30,7 +30,7 @@ def race(contestants: list[Figure], before: list[Figure]) -> str:
     """Render the contestants beside LIMIT. `before`: the figures of the run before this one, so that a loss is seen."""
     earlier = {(figure.contestant, figure.where): f"{figure.ratio:.2f}" for figure in before}
     lines = [
-        "| hosts | contestant | × LIMIT | from–to | last time | client CPU ms a host | host CPU ms | good turns |",
+        "| hosts | contestant | × LIMIT | range | last run | client CPU ms / host | host CPU ms / host | good turns |",
         "| ---: | --- | ---: | --- | ---: | ---: | ---: | ---: |",
     ]
     for figure in contestants:
@@ -46,7 +46,7 @@ def race(contestants: list[Figure], before: list[Figure]) -> str:
 def own(findings: list[Finding], before: Iterable[Finding] = ()) -> str:
     """Render the product's own figures, each with its goal and its last measured value."""
     earlier = {(finding.measurement, finding.name): finding for finding in before}
-    lines = ["| what | | figure | goal | last time |", "| --- | --- | ---: | ---: | ---: |"]
+    lines = ["| measurement | | figure | goal | last run |", "| --- | --- | ---: | ---: | ---: |"]
     for finding in findings:
         last = earlier.get((finding.measurement, finding.name))
         goal = f"< {_number(finding.goal)}" if finding.goal is not None else ""
