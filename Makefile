@@ -13,7 +13,7 @@ demo: .venv/installed  ## run the whole product with four hosts and an example s
 run: .venv/installed  ## run web, worker and (without BROKER_URL) a broker, configured by environment variables
 	@exec $(PYTHON_ENV) -m demo.run
 
-test: .venv/installed-dev  ## run all tests, on SQLite and PostgreSQL; install the system packages that they need
+test: .venv/installed-dev  ## run the tests on SQLite and PostgreSQL (TEST_ALL=1: the slow ones too); install the packages they need
 	@scripts/test-packages
 	@scripts/test
 

@@ -46,18 +46,38 @@ ONCE = (
 )
 
 
+# What the short run takes on PostgreSQL as well: statements of our own, locks, constraints and time.
+STATEMENTS = (
+    "tests/access",
+    "tests/api/test_idempotency.py",
+    "tests/asset",
+    "tests/audit",
+    "tests/callbacks",
+    "tests/console/queries",
+    "tests/deployer/test_upgrade.py",
+    "tests/microservice",
+    "tests/runtime",
+    "tests/worker",
+)
+BROWSER, ATTACKS = "tests/console/browser/", "tests/attacks/"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks with `rows` what touches rows: the run on PostgreSQL takes exactly those."""
+    """Mark with `rows` what touches rows (the long run takes exactly those on PostgreSQL), with `statements` those of
+    them that the short run takes there, and with `slow` the attacks, which have a target of their own."""
     for item in items:
+        if item.nodeid.startswith(ATTACKS):
+            item.add_marker(pytest.mark.slow)
         if item.nodeid.startswith(ONCE):
             continue
         if item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.rows)
+            if item.nodeid.startswith(STATEMENTS):
+                item.add_marker(pytest.mark.statements)
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
-BROWSER, ATTACKS = "tests/console/browser/", "tests/attacks/"
 # What takes long although it is few tests comes first: at the end it would go on alone.
 LONG = (
     "tests/worker/test_execution.py",

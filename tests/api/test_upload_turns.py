@@ -10,7 +10,7 @@ from tests.lab.attack import Slow, seconds
 from tests.lab.busy import within
 from tests.lab.network import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def test_large_bodies_leave_free_threads(environment, tmp_path, api, store):

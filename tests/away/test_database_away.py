@@ -12,7 +12,7 @@ from tests.lab import cable
 from .scene import KINDS, Scene
 from .watchers import get
 
-pytestmark = pytest.mark.found("away")
+pytestmark = [pytest.mark.slow, pytest.mark.found("away")]
 PROMISED = 10.0  # seconds after its return
 UNAVAILABLE = ("The database is not responding.", "The database does not answer")  # of a page, of the API
 WHY_NOT = cable.why_not()

@@ -9,7 +9,7 @@ import pytest
 from .scene import Scene
 from .watchers import get
 
-pytestmark = pytest.mark.found("settings")
+pytestmark = [pytest.mark.slow, pytest.mark.found("settings")]
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from bench import __main__ as bench
 from bench import fill, report, simulated
 from bench.contestants import tools
@@ -46,6 +48,7 @@ def row(contestant, wall, hosts=50, **more):
     )
 
 
+@pytest.mark.slow
 def test_writes_ratios_summary_and_history(tmp_path):
     environment = {**os.environ, "DATA_DIR": str(tmp_path)}
     ended = subprocess.run(

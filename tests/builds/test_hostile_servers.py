@@ -176,6 +176,7 @@ anything = st.recursive(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ORIGINS)
 def test_accepts_json_of_any_shape(name):
     body = {"raw": b""}

@@ -16,7 +16,7 @@ from tests.lab.network import wait_until
 from .repository import Repository
 from .test_sandbox import gone, running
 
-pytestmark = pytest.mark.django_db(transaction=True)  # two workers start in it
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]  # two workers start in it
 
 
 @pytest.mark.found("builds")

@@ -208,6 +208,7 @@ def test_secret_files_are_private(demo):
         assert (demo.var / name).stat().st_mode & 0o077 == 0, name
 
 
+@pytest.mark.slow
 def test_interrupt_ends_all_and_data_is_kept(demo, var):
     before, ports = demo.record, [row["port"] for row in demo.instances()]
     below = processes.descendants(demo.process.pid)
@@ -233,6 +234,7 @@ def test_interrupt_ends_all_and_data_is_kept(demo, var):
         again.end()
 
 
+@pytest.mark.slow
 def test_runs_without_openssh_below_long_path(tmp_path):
     var = tmp_path / ("long" * 25) / "var"
     var.mkdir(parents=True)

@@ -102,6 +102,7 @@ def secret() -> str:
 # --- a real web process -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("end", "status"), [(DeploymentStatus.SUCCEEDED, 0), (DeploymentStatus.FAILED, 1)])
 def test_waits_across_killed_web_process(webs, background, end, status):
@@ -123,6 +124,7 @@ def test_waits_across_killed_web_process(webs, background, end, status):
     assert str(end) in out
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_repeats_unanswered_request_once(webs, background):
     """The web process dies before it can answer the request itself: it is sent again under the same key."""
@@ -141,6 +143,7 @@ def test_repeats_unanswered_request_once(webs, background):
     assert Deployment.objects.count() == 2
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_builds_across_killed_web_process(webs, background):
     """Away when it is asked for, and once more while it goes on: one build, and the command ends as that did."""
@@ -162,6 +165,7 @@ def test_builds_across_killed_web_process(webs, background):
     assert Build.objects.count() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_follows_output_across_killed_web_process(webs, background):
     token, port = secret(), free_port()

@@ -106,6 +106,7 @@ def test_host_check_accepts_silent_shell(sshd):
     assert not probe(Site(sshd).endpoint(), str(sshd.root), False).warnings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [12, 35])
 def test_waits_for_slow_login_shell(shell, seconds):
     site = shell(f"sleep {seconds}")
@@ -117,6 +118,7 @@ def test_waits_for_slow_login_shell(shell, seconds):
 SLOW = replace(QUICK, silence=20)
 
 
+@pytest.mark.slow
 def test_shell_timeout_grows_as_needed(shell, monkeypatch):
     monkeypatch.setattr(deadlines, "FIRST", 1.0)
     site = shell("sleep 5")

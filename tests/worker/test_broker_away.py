@@ -24,7 +24,7 @@ from tests.lab.sentinel import Watched
 from tests.lab.web import Web
 from tests.lab.worker import ROOT, Worker
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
 ANSWERS = {
     "replica": b"-READONLY You can't write against a read only replica.\r\n",
     "full disk": b"-MISCONF Valkey is configured to save RDB snapshots, but it is unable to persist on disk.\r\n",

@@ -15,7 +15,7 @@ from tests.lab.network import wait_until
 from tests.lab.rabbitmq import RabbitMq
 from tests.lab.worker import ROOT, Worker
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 SLOW = 'touch "$SHARED/in"; sleep 6'
 
 

@@ -17,7 +17,7 @@ from tests.lab.network import wait_until
 
 from .test_broker_away import ANSWERS, deaf_worker, fleet, listens  # noqa: F401 - fixtures
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
 BUSY = 8
 SOON = 10.0
 KINDS = ("killed", "refused", "frozen", "lost", "replica", "loading", "another program", "full disk")

@@ -25,6 +25,7 @@ def test_refused_connection_marks_host_unreachable(make_fleet, worker, admin_cli
     assert "unreachable" in page and 'tone-ok">' not in page.split('id="host-')[1].split("<td>")[1]
 
 
+@pytest.mark.slow
 def test_silent_hosts_have_own_errors(make_fleet, worker):
     fleet = make_fleet(hosts=3)
     worker()

@@ -16,7 +16,7 @@ from tests import factories
 from tests.lab.network import wait_until
 from tests.lab.web import Web
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 MANY = 200
 CHANGES = 3
 A_SECOND = 10  # statements of the process itself: the hub's looks at the events, one look at all viewers

@@ -80,6 +80,7 @@ def signed_in(url: str, source: str = "127.0.0.1") -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.slow
 def test_gthread_alone_is_blocked(environment, tmp_path):
     """The control: what the attack does where nothing is in its way."""
     settings = {"GUNICORN_CMD_ARGS": "--worker-class=gthread"}

@@ -48,6 +48,7 @@ def test_nginx_accepts_the_shipped_file(tmp_path):
     assert "warn" not in tested.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
@@ -68,6 +69,7 @@ def test_slow_bodies_block_nobody(place, path, kind):
         wait_until(lambda: attack.ended() == MANY, 60, "all of them refused or let go")
 
 
+@pytest.mark.slow
 def test_slow_bodies_block_the_former_file(place):
     nginx = place(FORMER, GUNICORN_CMD_ARGS="--worker-class=gthread")
     with Slow(nginx.url, MANY, head(nginx.url, "/login/", 1000) + b"u"):

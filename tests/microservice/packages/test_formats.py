@@ -182,6 +182,7 @@ def bombs():
     yield "xz", lzma.compress(header + million * 256 + END)
 
 
+@pytest.mark.slow
 def test_rejects_bombs_in_flat_memory():
     """In a process of its own, so that nothing else counts."""
     script = """

@@ -92,6 +92,7 @@ def compare(packages: dict[int, bytes]) -> None:
             assert found == expected, f"{title} makes something else of archive {number}"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600 + COUNT / 20)
 def test_every_tar_reads_the_result():
     accepted = refused = different = 0
