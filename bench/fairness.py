@@ -15,7 +15,7 @@ HEAD_START = 2.0  # seconds
 
 
 def measure(lab: Lab) -> Iterator[Figure]:
-    product = lab.crowd("sqlite")
+    product = lab.large_system("sqlite")
     with_worker(product)
     api = Browser(product.url, product.token)
     alone = median(_small(api) for _ in range(TURNS))

@@ -16,7 +16,7 @@ LONGEST = 240  # seconds
 
 
 def measure(lab: Lab) -> Iterator[Figure]:
-    product = lab.crowd("sqlite")
+    product = lab.large_system("sqlite")
     with_worker(product)
     costs = {}
     for count in COUNTS:

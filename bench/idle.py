@@ -13,7 +13,7 @@ CPU_PERCENT, MEMORY_MB = 1.0, 200
 
 
 def measure(lab: Lab) -> Iterator[Figure]:
-    product = lab.crowd("sqlite")
+    product = lab.large_system("sqlite")
     with_worker(product)
     product.client.get("services/")  # what a first request loads is there, too
     time.sleep(SETTLE)

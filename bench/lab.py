@@ -15,7 +15,7 @@ from .hosts import Hosts
 from .product import Product
 
 ROOM = 3 << 30  # bytes of memory that the hosts' files may take before a disk is used for them
-# A worker whose hosts are simulated; see crowd.py. A web process that says how many statements a request took.
+# simulated_worker: a worker with simulated hosts. statement_counter: a web process that counts statements per request.
 SIMULATED = {"deployer": "bench.simulated_worker", "deployer.wsgi": "bench.statement_counter"}
 DATABASES = ("sqlite", "postgresql")
 SLOTS = 64  # operations in flight while memory is measured
@@ -85,9 +85,9 @@ class Lab:
             product.fill(hosts.addresses, root, ssh, hosts.key.read_text())
         return product
 
-    def crowd(self, database: str) -> Product:
+    def large_system(self, database: str) -> Product:
         """Return the product with very many rows (fill.py), no real host, and no worker that runs."""
-        name = f"crowd-{database}"
+        name = f"large-{database}"
         if self._made.get(name) is self._running and self._running is not None:
             self._running.stop_part("worker")
             return self._running

@@ -16,7 +16,7 @@ GOAL_S = 1.0
 def measure(lab: Lab) -> Iterator[Figure]:
     for database in DATABASES:
         try:
-            product = lab.crowd(database)
+            product = lab.large_system(database)
         except (OSError, RuntimeError) as error:  # this machine has no PostgreSQL, say
             yield Figure(f"{COUNTS[-1]:,} instances, {database}", None, reason=str(error))
             continue

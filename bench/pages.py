@@ -31,7 +31,7 @@ LISTS = {
 
 
 def measure(lab: Lab) -> Iterator[Figure]:
-    product = lab.crowd("sqlite")
+    product = lab.large_system("sqlite")
     api, console = Browser(product.url, product.token), Browser(product.url)
     console.sign_in(product.password)
     versions = api.get("/api/v1/services/big-versions/versions/?limit=500").json()["data"]

@@ -30,7 +30,7 @@ print(json.dumps(found))
 
 
 def measure(lab: Lab) -> Iterator[Figure]:
-    product = lab.crowd("sqlite")
+    product = lab.large_system("sqlite")
     sessions = _sessions(product)
     for name, page in {"fleet": "/", f"instances of {SERVICE}": f"/services/{SERVICE}/instances/"}.items():
         for count in (1, WATCHERS):
