@@ -8,8 +8,11 @@ from django.urls import include, path
 from api import errors
 from api.v1 import api
 from console.views import unavailable
+from console.views.missing import missing
 
 from . import health
+
+handler404 = missing  # the API answers an unknown path itself
 
 
 def handler500(request: HttpRequest) -> HttpResponse:

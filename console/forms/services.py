@@ -221,7 +221,7 @@ class PackageForm(forms.Form):
 class TokenForm(Form):
     name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Who or what uses it."))
     scopes = forms.MultipleChoiceField(
-        label=_("Scopes"), choices=terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple
+        label=_("Rights"), choices=terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple
     )
     services = forms.CharField(
         label=_("Services"),

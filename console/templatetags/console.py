@@ -93,7 +93,8 @@ def word(value: Any, kind: str) -> str:
 def when(moment: datetime | None, empty: str | None = None) -> SafeString:
     """Render a time as its age; the page's script updates it."""
     if moment is None:
-        return format_html('<span class="muted">{}</span>', gettext("never") if empty is None else empty)
+        text = gettext("never") if empty is None else empty
+        return format_html('<span class="muted">{}</span>', text) if text else SafeString()
     return format_html(
         '<time class="nowrap" datetime="{}" title="{}" data-age>{}</time>',
         moment.isoformat(timespec="seconds"),

@@ -175,7 +175,10 @@ def _ssh_command(caller: Caller, host: Asset) -> str:
 def _attempts(operation: Operation) -> dict[str, Any]:
     """Return all operations on the instance, and those that tried the same side by side, oldest first."""
     attempts = operations.attempts(operation)
-    return {"attempts": attempts, "side_by_side": operations.side_by_side(operation, attempts)}
+    return {
+        "other_attempts": [one for one in attempts if one.pk != operation.pk],
+        "side_by_side": operations.side_by_side(operation, attempts),
+    }
 
 
 @page(live=True)

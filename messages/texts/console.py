@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from ..text import Text
 
 TEXTS: dict[str, Text] = {
+    "not_found.page": Text(_("There is nothing at this address.")),
     "method_not_allowed.page": Text(_("This page does not accept that method.")),
     "forbidden.no_team_role": Text(
         _("You have no role in any team."), _("Ask a team's owner or an administrator for a role.")

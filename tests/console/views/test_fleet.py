@@ -144,3 +144,11 @@ def test_pages_have_no_inline_code(admin):
         assert "script-src 'self'" in answer["Content-Security-Policy"]
         assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
         assert "unsafe" not in answer["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_unknown_address_has_a_page(admin, signed_in):
+    answer = (admin if signed_in else Client()).get("/hosts")  # without the slash
+    page = markup(answer)
+    assert answer.status_code == 404 and "There is nothing at this address." in page
+    assert 'href="/">Back to the fleet<' in page and ("Sign out" in page) == signed_in
