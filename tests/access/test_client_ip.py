@@ -5,6 +5,8 @@ from django.test import RequestFactory
 
 from access.client_ip import client_address, neighbourhood
 
+pytestmark = pytest.mark.pure
+
 PROXIES = ["10.0.0.0/8", "192.0.2.7", "unix"]
 
 

@@ -7,6 +7,8 @@ import pytest
 from builds import refs
 from tests.lab.busy import within
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.mark.parametrize(
     ("text", "pattern", "fits"),

@@ -10,6 +10,8 @@ from hypothesis import strategies as some
 from microservice.output import terminal
 from tests.lab.busy import within
 
+pytestmark = pytest.mark.pure
+
 MARKUP = re.compile(r'<span class="(?:t-\w+(?: t-\w+)*|seen|clipped)">|</span>')
 
 

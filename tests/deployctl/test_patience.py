@@ -7,7 +7,7 @@ import pytest
 from deployctl import client, patience
 from deployctl.patience import Patience
 
-pytestmark = pytest.mark.found("waiting")
+pytestmark = [pytest.mark.pure, pytest.mark.found("waiting")]
 
 
 def test_patience():

@@ -10,7 +10,7 @@ from psycopg import errors
 from deployer.urls import handler500
 from runtime.database_errors import is_away, is_held
 
-pytestmark = pytest.mark.found("away")
+pytestmark = [pytest.mark.pure, pytest.mark.found("away")]
 
 
 def caused(kind, by) -> Exception:

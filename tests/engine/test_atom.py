@@ -3,8 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from deployer.engine.atom import Atom
 from tests.engine.host import Host
+
+pytestmark = pytest.mark.pure
 
 
 def atom(tmp_path: Path, action: str = "upgrade") -> Atom:

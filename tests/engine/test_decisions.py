@@ -15,6 +15,8 @@ from messages.rendering import english, hint
 
 from .words import said
 
+pytestmark = pytest.mark.pure
+
 START, ATTACH = Mode.START, Mode.ATTACH
 LOST = ConnectionLost(where="a", reason="b")
 AWAY = Unreachable(where="a", reason="b")

@@ -7,7 +7,7 @@ import pytest
 
 from deployer.engine.error_lines import bare, cause
 
-pytestmark = pytest.mark.found("output")
+pytestmark = [pytest.mark.pure, pytest.mark.found("output")]
 
 E = "\x1b"
 SAID = {

@@ -10,7 +10,7 @@ from messages.texts import TEXTS
 
 from .words import said
 
-pytestmark = pytest.mark.found("output")
+pytestmark = [pytest.mark.pure, pytest.mark.found("output")]
 
 SAID = [
     (Code.SUDO_TTY, "sudo: sorry, you must have a tty to run sudo"),

@@ -1,11 +1,7 @@
 """What a run leaves of itself on the host: nothing that holds the service's environment."""
 
-import pytest
-
 from deployer.engine.journal import Kind
 from deployer.engine.program import Answer
-
-pytestmark = pytest.mark.pure
 
 
 def holding(host, text: str) -> list[str]:

@@ -8,6 +8,8 @@ import pytest
 
 from .protections import MUTANTS
 
+pytestmark = pytest.mark.pure
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

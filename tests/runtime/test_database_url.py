@@ -8,7 +8,7 @@ from runtime import database_url
 from runtime import environment as env
 from runtime.postgresql import limits
 
-pytestmark = pytest.mark.found("settings")
+pytestmark = [pytest.mark.pure, pytest.mark.found("settings")]
 PASSWORD = "canary-of-the-database"
 
 

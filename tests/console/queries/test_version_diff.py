@@ -4,6 +4,8 @@ import pytest
 
 from console.queries.version_diff import commit_of, commits, compare_link
 
+pytestmark = pytest.mark.pure
+
 OLD, NEW = "20261120101500-master-0a1b2c3", "20261121101500-feature-x-9f8e7d6c5b4a"
 
 
