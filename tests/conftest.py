@@ -39,7 +39,7 @@ ONCE = (
     "tests/access/test_accounts.py",
     "tests/access/test_every_right.py",
     "tests/api/test_forms.py",
-    "tests/api/test_packages.py::test_a_hostile_archive",
+    "tests/api/test_packages.py::test_refuses_hostile_archives",
     "tests/worker/test_failed_steps.py",
     "tests/builds/test_servers.py",
     "tests/builds/test_checkout.py",
@@ -83,6 +83,7 @@ LONG = (
     "tests/worker/test_execution.py",
     "tests/worker/test_broker_messages.py",
     "tests/engine/test_jump_cache.py",
+    "tests/engine/test_jump_cache_failures.py",
     "tests/console/views/test_many_tabs.py",
     "tests/access/test_every_right.py",
     BROWSER,
@@ -114,7 +115,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A skip says why. NO_SKIPS=1, as on the project's CI, allows none at all."""
+    """Fail a skip without a reason. NO_SKIPS=1, as on the project's CI, allows none at all."""
     report = yield
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2].removeprefix("Skipped: ").strip() if isinstance(report.longrepr, tuple) else ""
@@ -129,7 +130,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session")
 def postgres():
-    """A PostgreSQL server of this test run. Tests of rows need not ask for it."""
+    """Yield a PostgreSQL server of this test run. Tests of rows need not name it."""
     with Postgres(surroundings.POSTGRESQL_PORT) as server:
         yield server
 
@@ -156,6 +157,39 @@ def database_url(transactional_db) -> str:
     return f"postgresql://postgres@127.0.0.1:{surroundings.POSTGRESQL_PORT}/{name}"
 
 
+# --- the API and the package store ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api(request):
+    """Return `api(*scopes)`, a caller by token; its user is a superuser, so that the token's scopes alone decide."""
+    from access.tokens import make_token
+    from tests.api.client import Api, person  # needs Django's models
+
+    request.getfixturevalue("transactional_db" if "transactional_db" in request.fixturenames else "db")
+
+    def some(*scopes: str, services=(), name="ann", **headers):
+        user = person(name, is_superuser=True, is_staff=True)
+        every = ("read", "publish", "deploy", "tokens", "admin")
+        token = make_token(user, "test", scopes or every, services=services)[1]
+        return Api(token, **headers)
+
+    return some
+
+
+@pytest.fixture
+def store(settings, tmp_path):
+    """Give the test an empty package store of its own; return its folder."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "store"},
+        },
+    }
+    return tmp_path / "store"
+
+
 # --- real processes ---------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +203,7 @@ def _broker():
 
 @pytest.fixture
 def broker(_broker):
-    """The broker that the test's own settings name, with nothing in it. A test may kill it."""
+    """Return the broker that the test's own settings name, emptied. A test may kill it."""
     if _broker.process is None or _broker.process.poll() is not None:
         _broker.start()
     _broker.empty()
@@ -178,7 +212,7 @@ def broker(_broker):
 
 @pytest.fixture
 def short_tmp():
-    """A folder whose path is short enough for unix sockets, outside pytest's long ones."""
+    """Yield a folder whose path is short enough for unix sockets, outside pytest's long ones."""
     folder = Path(tempfile.mkdtemp(prefix="dp-", dir="/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -186,7 +220,7 @@ def short_tmp():
 
 @pytest.fixture
 def environment(database_url, broker, settings) -> dict[str, str]:
-    """The environment of a child process that works on the test's own rows, broker and packages."""
+    """Return the environment of a child process that works on the test's own rows, broker and packages."""
     kept = {
         name: value
         for name, value in os.environ.items()

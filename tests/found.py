@@ -1,4 +1,4 @@
-"""What people found in use, by kind, and which tests hold it: `pytest.mark.found("…")`. The run says how many did."""
+"""Kinds of faults found in use; `pytest.mark.found("…")` marks the tests for each. The run counts them by kind."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ import pytest
 # A kind of fault → what must hold now.
 FOUND = {
     "hosts": "host names hosts, instances names instances, never one for the other",
-    "away": "a part that was away or hung is used again within ten seconds, and hinders nobody else meanwhile",
+    "away": "a part that was away or hung is used again within ten seconds, and blocks no other part meanwhile",
     "forms": "forms take what browsers send, and a form posted unchanged changes nothing",
     "output": "what a host or a command says reaches people whole and at its place",
     "packages": "packages in the formats that pipelines make; releases that cannot be half removed",
@@ -42,5 +42,5 @@ def pytest_terminal_summary(terminalreporter):
         return
     terminalreporter.section("found in use")
     for kind, text in FOUND.items():
-        told = ", ".join(f"{count} {outcome}" for outcome, count in counted.get(kind, {}).items())
-        terminalreporter.write_line(f"{kind:9} {told or '0':22} {text}")
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in counted.get(kind, {}).items())
+        terminalreporter.write_line(f"{kind:9} {counts or '0':22} {text}")

@@ -45,7 +45,7 @@ RUN_BY = {
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
-    """The page's fenced blocks: (what stands behind the fence, text)."""
+    """Return the page's fenced blocks: (what stands behind the fence, text)."""
     return re.findall(r"^```([^\n]*)\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""The lab itself: what the tests stand on is what it says it is."""
+"""The lab itself: its servers do what the tests rely on."""
 
 import re
 import subprocess
@@ -43,11 +43,11 @@ def test_hosts_have_their_own_addresses_and_keys(sshds):
 def test_worker_process_sees_the_rows(worker, environment):
     from django.contrib.auth import get_user_model
 
-    get_user_model().objects.create_user("somebody")
-    asked = "from django.contrib.auth import get_user_model as u; print(u().objects.get().username)"
-    command = [sys.executable, "manage.py", "shell", "-v0", "-c", asked]
+    get_user_model().objects.create_user("ann")
+    code = "from django.contrib.auth import get_user_model as u; print(u().objects.get().username)"
+    command = [sys.executable, "manage.py", "shell", "-v0", "-c", code]
     seen = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert seen.stdout.strip() == "somebody", seen.stderr
+    assert seen.stdout.strip() == "ann", seen.stderr
     one = worker()
     assert one.running()
     one.kill()

@@ -36,8 +36,8 @@ def test_every_package_is_in_a_layer():
 
 def test_worker_loads_no_web_modules():
     """Memory and start-up: the API's and the pages' libraries would be half of a worker."""
-    asked = "import sys; from runtime.celery_app import app; app.loader.import_default_modules(); print(*sys.modules)"
-    ended = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    code = "import sys; from runtime.celery_app import app; app.loader.import_default_modules(); print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(ended.stdout.split())
     assert "worker.execution" in loaded
     unwanted = {"ninja", "pydantic", "gitlab", "requests", "prometheus_client", "api.routes", "console.urls"}
@@ -45,8 +45,8 @@ def test_worker_loads_no_web_modules():
 
 
 def test_web_and_commands_load_no_ssh():
-    asked = "import gc, sys, deployer.urls; print(gc.get_stats()[2]['collections'], *sys.modules)"
-    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", asked]
+    code = "import gc, sys, deployer.urls; print(gc.get_stats()[2]['collections'], *sys.modules)"
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     looked_for_garbage, *loaded = ended.stdout.split()
     assert "api.resources.hosts" in loaded and "paramiko" not in loaded

@@ -1,4 +1,4 @@
-"""What docs/rights.md says, as an answer: may this caller do that? It knows the document and nothing of the product."""
+"""Whether a caller may do something, as docs/rights.md says: the document alone, and nothing of the product."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +80,7 @@ def ceiling(who: Who) -> frozenset[str]:
 
 
 def on(who: Who, thing: str, default_role: str) -> frozenset[str]:
-    """The caller's rights on what belongs to `thing`: a team's name, or "nobody"."""
+    """Return the caller's rights on what belongs to `thing`: a team's name, or "nobody" for no team."""
     if who.admin:
         return ceiling(who)
     role = default_role if thing == "nobody" else who.roles.get(thing, "")
@@ -93,7 +93,7 @@ def anywhere(who: Who, default_role: str) -> frozenset[str]:
 
 
 def may(who: Who, line: Line, thing: str, default_role: str) -> bool:
-    """Whether the document lets the caller do it to what belongs to `thing`."""
+    """Return whether the document lets the caller do it to what belongs to `thing`."""
     if not who.known or (not who.csrf and line.method != "GET"):
         return False
     needed = set(line.rights)
@@ -114,7 +114,7 @@ def may(who: Who, line: Line, thing: str, default_role: str) -> bool:
 
 
 def unseen(who: Who, line: Line, thing: str, default_role: str) -> bool:
-    """Whether the caller gets as far as the object, and must be told that there is none."""
+    """Return whether the caller gets as far as the object, and must be told that there is none."""
     if not who.known or line.bound or line.of not in ("the service", "the team"):
         return False
     if not who.csrf or not set(line.rights) <= anywhere(who, default_role):

@@ -1,4 +1,4 @@
-"""What the test of every right asks about: for each team, and for none, one of everything; and how it is addressed."""
+"""The objects for the test of every right: one of everything for each team and for none, and the callers."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ THINGS = (*TEAMS, "nobody")
 
 
 class Things:
-    """One of everything for each team and for none (`of[thing]`: {name: id}), and what is nobody's (`shared`)."""
+    """One of everything for each team and for none (`of[thing]`: {name: id}), and what has no team (`shared`)."""
 
     def __init__(self) -> None:
         self.teams = {name: Team.objects.create(name=name) for name in TEAMS}
@@ -79,7 +79,7 @@ class Callers:
         for role in ("viewer", "publisher", "deployer", "owner"):
             self.users[role] = get_user_model().objects.create_user(role)
             Membership.objects.create(team=things.teams["red"], user=self.users[role], role=role)
-        # The other team has an owner too: nobody there could lose it, and no rule about that is in the way.
+        # The other team has an owner too: the rule that a team keeps an owner is not in the way.
         self.users["admin"] = get_user_model().objects.create_superuser("root")
         for team in things.teams.values():
             Membership.objects.create(

@@ -9,9 +9,9 @@ from access.tokens import make_token
 from audit.models import History
 from microservice.models import MicroService
 from tests import factories
-from tests.api.conftest import Api, api, store  # noqa: F401
+from tests.api.client import Api
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
 EVERY = ["read", "publish", "deploy", "admin"]
 
 
@@ -88,7 +88,7 @@ def test_owners_manage_services_of_their_team_only(red):
     assert some.delete("/services/mine").status_code == 204
 
 
-def test_administrators_assign_services(red, api):  # noqa: F811
+def test_administrators_assign_services(red, api):
     factories.service("shop")
     assert api().patch("/services/shop", {"team": "red"}).json()["team"] == "red"
     row = History.objects.get(action="change")
@@ -99,7 +99,7 @@ def test_administrators_assign_services(red, api):  # noqa: F811
     assert api().delete(f"/teams/{red.pk}").status_code == 204
 
 
-def test_service_list_has_constant_queries(api, django_assert_max_num_queries):  # noqa: F811
+def test_service_list_has_constant_queries(api, django_assert_max_num_queries):
     for number in range(10):
         factories.service(f"s{number}", team=Team.objects.create(name=f"t{number}"))
     some = api()
@@ -111,7 +111,7 @@ def test_service_list_has_constant_queries(api, django_assert_max_num_queries): 
 # --- users ------------------------------------------------------------------------------------------------------------
 
 
-def test_user_lifecycle_never_shows_the_password(api):  # noqa: F811
+def test_user_lifecycle_never_shows_the_password(api):
     some = api()
     made = some.post("/users/", {"username": "joe", "password": "a right long horse", "email": "j@example.org"})
     assert made.status_code == 201
@@ -142,17 +142,17 @@ def test_user_lifecycle_never_shows_the_password(api):  # noqa: F811
         ({}, "/username"),
     ],
 )
-def test_points_at_invalid_user_fields(api, body, pointer):  # noqa: F811
+def test_points_at_invalid_user_fields(api, body, pointer):
     answer = api().post("/users/", body)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
 
-def test_refuses_taken_names(api):  # noqa: F811
+def test_refuses_taken_names(api):
     assert api().post("/users/", {"username": "joe"}).status_code == 201
     assert api().post("/users/", {"username": "joe"}).json()["code"] == "user_exists"
 
 
-def test_refuses_to_remove_own_rights(api):  # noqa: F811
+def test_refuses_to_remove_own_rights(api):
     some = api()
     own = f"/users/{get_user_model().objects.get(username='ann').pk}"
     assert some.patch(own, {"admin": False}).json()["code"] == "own_account"
@@ -160,7 +160,7 @@ def test_refuses_to_remove_own_rights(api):  # noqa: F811
     assert some.delete(own).json()["code"] == "own_account"
 
 
-def test_users_without_password_cannot_sign_in(api, client):  # noqa: F811
+def test_users_without_password_cannot_sign_in(api, client):
     api().post("/users/", {"username": "joe"})
     assert not client.login(username="joe", password="")
 
@@ -168,7 +168,7 @@ def test_users_without_password_cannot_sign_in(api, client):  # noqa: F811
 # --- teams ------------------------------------------------------------------------------------------------------------
 
 
-def test_team_lifecycle(api):  # noqa: F811
+def test_team_lifecycle(api):
     some = api()
     for name in ("joe", "eve"):
         some.post("/users/", {"username": name})
@@ -201,7 +201,7 @@ def test_team_lifecycle(api):  # noqa: F811
         ({"name": "a", "members": [{"user": 2**80, "role": "viewer"}]}, "/members/0/user"),
     ],
 )
-def test_points_at_invalid_team_fields(api, body, pointer):  # noqa: F811
+def test_points_at_invalid_team_fields(api, body, pointer):
     answer = api().post("/teams/", body)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
     assert not Team.objects.exists()
@@ -231,13 +231,13 @@ def test_teams_keep_an_owner(red):
 
 
 def test_owners_learn_no_account_names(red):
-    """An id of somebody, an id of nobody and a name that is not there are answered alike."""
+    """The id of an account, an unused id and an unknown name are answered alike."""
     joe = get_user_model().objects.create_user("joe")
     some = member(Role.OWNER, red)
     own = get_user_model().objects.get(username="owner-of-red")
     path = f"/teams/{red.pk}/members/"
-    asked = (joe.pk, 10**9, 2**80, "nosuch", str(joe.pk))
-    answers = [some.post(path, {"user": who, "role": "viewer"}) for who in asked]
+    ids = (joe.pk, 10**9, 2**80, "nosuch", str(joe.pk))
+    answers = [some.post(path, {"user": who, "role": "viewer"}) for who in ids]
     assert [answer.status_code for answer in answers] == [422] * 5
     for answer in answers:
         assert answer.json()["errors"] == answers[0].json()["errors"] and b"joe" not in answer.content
@@ -296,7 +296,7 @@ def test_tokens_cannot_grant_build(red):
     assert bound.post("/tokens/", {"name": "more", "scopes": ["build"], "services": ["shop"]}).status_code == 403
 
 
-def test_scoped_tokens_see_only_their_services(red, api):  # noqa: F811
+def test_scoped_tokens_see_only_their_services(red, api):
     shop = factories.service("shop", team=red)
     host = factories.hosts(1)[0]
     every = ("read", "publish", "deploy", "build", "admin")

@@ -1,4 +1,4 @@
-"""There is no admin site: nothing changes people or rights but the console and the API, which leave a row for it."""
+"""No admin site exists: people and rights change through the console and the API only, which record it."""
 
 import importlib
 import sys
@@ -66,7 +66,7 @@ def test_admin_site_is_not_installed():
     assert not [one for one in every(get_resolver()) if getattr(one, "app_name", "") == "admin"]
 
 
-# --- what an upgrade tells --------------------------------------------------------------------------------------------
+# --- reports of an upgrade --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -96,11 +96,11 @@ def test_upgrade_reports_lost_rights(upgrade, settings):
     user.objects.create_user("gone", is_active=False)
     make_token(bob, "ci", ["admin"], services=[shop.pk])
     make_token(bob, "builder", ["admin", "build"], services=[shop.pk])
-    told = upgrade()
+    output = upgrade()
     row = History.objects.get(action="upgrade")
     assert row.before["services of no team"] == {"bob": "deployer", "frank": "deployer", "vera": "viewer"}
     assert [one.split()[1] for one in row.before["tokens that changed build fields"]] == ["ci"]
-    assert all(name in told for name in ("bob", "frank", "vera", " ci")) and "gone" not in told
+    assert all(name in output for name in ("bob", "frank", "vera", " ci")) and "gone" not in output
     settings.DEFAULT_ROLE = "publisher"
     upgrade()
     assert set(History.objects.filter(action="upgrade").first().before["services of no team"]) == {"bob", "frank"}
@@ -112,7 +112,7 @@ def test_upgrade_without_teams_reports_nothing(upgrade):
 
 
 def test_admin_log_becomes_history(upgrade):
-    """Its rows refer to accounts, and nobody deletes them together with one any more."""
+    """Its rows refer to accounts, and are no longer deleted together with one."""
     ghost = get_user_model().objects.create_user("ghost")
     with connection.cursor() as cursor:
         cursor.execute(

@@ -88,7 +88,7 @@ def test_anonymous_without_token_or_session(db):
     assert caller_of(RequestFactory().get("/", headers={"Authorization": "Basic YTpi"})) is None
 
 
-def test_token_costs_two_queries_and_one_write_a_minute(user, django_assert_num_queries):
+def test_token_costs_two_queries_and_a_write_a_minute(user, django_assert_num_queries):
     token = make_token(user, "ci", ["read"])[1]
     with django_assert_num_queries(2 + 5):  # what is written beside may be refused and harm nothing: it has a savepoint
         ask(token)

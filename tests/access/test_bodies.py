@@ -14,7 +14,7 @@ FORM = "multipart/form-data; boundary=b"
 
 
 class Untouched(io.RawIOBase):
-    """A body that nobody may read."""
+    """A body that must not be read."""
 
     def read(self, size: int = -1) -> bytes:
         raise AssertionError("it was read")

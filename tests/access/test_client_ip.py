@@ -1,4 +1,4 @@
-"""Whose address a request has: a stranger's word about it does not count."""
+"""The client address of a request: headers of strangers do not count."""
 
 import pytest
 from django.test import RequestFactory

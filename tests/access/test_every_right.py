@@ -19,9 +19,8 @@ from deployer.management.commands.rights_table import table
 from microservice import event_stream
 from tests.access.permission_model import DOCUMENT, Line, Who, ceiling, lines, may, unseen
 from tests.access.permission_objects import THINGS, Callers, Things
-from tests.api.conftest import store  # noqa: F401
 
-pytestmark = pytest.mark.django_db  # some hundred requests each
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]  # some hundred requests each
 
 REFUSED = {401, 403, 404}
 LACKING = re.compile("You need the right|may not deploy")  # said in a page, beside its form
@@ -35,7 +34,7 @@ def things():
 
 @pytest.fixture(autouse=True)
 def no_streams(monkeypatch):
-    """A stream has no end: whoever gets so far is told that there is no room for one more."""
+    """Leave no slot for streams, which have no end: a caller who passes the check gets "no free slot"."""
 
     def full(*args, **more):
         raise event_stream.TooManyStreams
@@ -51,11 +50,11 @@ def test_document_is_complete():
     assert len(API) > 75 and len(CONSOLE) > 60
 
 
-# --- how each is asked ------------------------------------------------------------------------------------------------
+# --- requests of each kind --------------------------------------------------------------------------------------------
 
 
 def ids(address: str, things: Things, thing: str) -> dict:
-    """What stands in the parts of an address, by what it begins with."""
+    """Return the values for the parts of an address, by how it begins."""
     of, shared = things.of[thing], things.shared
     first = address.strip("/").partition("/")[0]
     number = {
@@ -93,7 +92,7 @@ def fill(line: Line, things: Things, thing: str) -> str:
 
 
 def body(line: Line, things: Things, thing: str) -> object:
-    """What is sent to the API: well formed, so that nothing but the right decides."""
+    """Return a well-formed body for the API, so that nothing but the right decides."""
     of, shared = things.of[thing], things.shared
     team = {"team": of["team"]} if "team" in of else {}
     bodies = {
@@ -140,7 +139,7 @@ FORMS = {
 
 
 def form(line: Line, things: Things, thing: str) -> dict:
-    """What a page of the console sends."""
+    """Return what a page of the console sends."""
     of = things.of[thing]
     more = {
         "key": str(uuid.uuid4()),
@@ -156,7 +155,7 @@ def form(line: Line, things: Things, thing: str) -> dict:
     return {**more, **FORMS.get(line.address.lstrip("/"), {})}
 
 
-# --- asking -----------------------------------------------------------------------------------------------------------
+# --- requests ---------------------------------------------------------------------------------------------------------
 
 
 class Asked:
@@ -177,16 +176,18 @@ class Asked:
             if hasattr(answer, "streaming_content"):
                 b"".join(answer.streaming_content)  # to its end: only then the client lets the connection be
             after = History.objects.count()
-            said = [str(one) for one in get_messages(answer.wsgi_request)] if hasattr(answer, "wsgi_request") else []
+            messages = (
+                [str(one) for one in get_messages(answer.wsgi_request)] if hasattr(answer, "wsgi_request") else []
+            )
             transaction.set_rollback(True)
         assert answer.status_code < 500 or answer.status_code == 503, (method, path, answer.content[:500])
         to_sign_in = answer.status_code == 302 and answer["Location"].startswith("/login/")
         if method != "GET":  # a page may say beforehand what would be refused
-            said.append(getattr(answer, "content", b"").decode(errors="replace"))
-        told = any(LACKING.search(one) for one in said)
-        refused = answer.status_code in REFUSED or to_sign_in or told
+            messages.append(getattr(answer, "content", b"").decode(errors="replace"))
+        lacking = any(LACKING.search(one) for one in messages)
+        refused = answer.status_code in REFUSED or to_sign_in or lacking
         assert not (refused and after != self.before), f"{method} {path} was refused and left a row"
-        return refused, f"{answer.status_code} {getattr(answer, 'content', b'')[:200]!r} {said}"
+        return refused, f"{answer.status_code} {getattr(answer, 'content', b'')[:200]!r} {messages}"
 
 
 def things_of(line: Line) -> tuple[str, ...]:
@@ -198,7 +199,7 @@ def things_of(line: Line) -> tuple[str, ...]:
 
 
 def expected(who: Who, line: Line, thing: str, default_role: str) -> bool:
-    if line.of == "own" and "<" in line.address:  # what is asked about belongs to somebody else
+    if line.of == "own" and "<" in line.address:  # the object belongs to another user
         needed = {"admin", *line.rights} | ({"tokens"} if line.method == "DELETE" else set())
         return bool(
             who.known
@@ -211,7 +212,7 @@ def expected(who: Who, line: Line, thing: str, default_role: str) -> bool:
 
 
 def differing(who: Who, asked: Asked, found: list[Line], things: Things, default_role: str = "", api: bool = True):
-    """The lines that are not held for this caller."""
+    """Return the lines that do not hold for this caller."""
     for line in found:
         for thing in things_of(line):
             path = fill(line, things, thing)

@@ -21,7 +21,7 @@ PEM = (
 
 
 def streamed(mask: Mask, raw: bytes, sizes: list[int]) -> bytes:
-    """What comes out where so many bytes come at a time."""
+    """Return the masked output of data that comes in pieces of these sizes."""
     stream, out, at = Stream(mask), b"", 0
     for size in [*sizes, len(raw) + 1]:
         out += stream.feed(raw[at : at + size])

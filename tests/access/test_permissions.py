@@ -18,7 +18,7 @@ EVERY = ["read", "publish", "deploy", "build", "admin"]
 
 
 def person(name="ann", **roles):
-    """Somebody with a role in each named team."""
+    """Return a user with a role in each named team."""
     user, _ = get_user_model().objects.get_or_create(username=name)
     for team, role in roles.items():
         Membership.objects.create(team=Team.objects.get_or_create(name=team)[0], user=user, role=role)

@@ -1,4 +1,4 @@
-"""Who watches is known for all of them together: no statement for each, and whatever changes of them is noticed."""
+"""Sessions of open streams are read together: no statement for each, and every change is noticed."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def known(monkeypatch):
-    """A look at every question."""
+    """Return a cache that reads the rows at every request."""
     monkeypatch.setattr(session_cache, "REFRESH_INTERVAL", 0)
     return session_cache.SessionCache()
 
@@ -27,7 +27,7 @@ def person(name: str = "ann", **more):
 
 
 def asks(user):
-    """A request of a new session, and a way to make the same one again."""
+    """Return a request of a new session, and a function that makes the same one again."""
     client = Client()
     client.force_login(user)
     return lambda: again(client.cookies["sessionid"].value)
@@ -135,7 +135,7 @@ def test_forgets_idle_sessions(known, monkeypatch):
 
 
 def test_refreshes_returning_sessions(known, monkeypatch):
-    """A tab that was hidden opens another stream, of a session that nobody has asked for lately."""
+    """A tab that was hidden opens another stream, of a session without recent requests."""
     request = asks(person())
     who = known.caller_of(request())
     one = known.remember(request(), who)

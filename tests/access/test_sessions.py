@@ -102,7 +102,7 @@ def test_new_password_keeps_the_start_of_sessions(ann):
     assert (after.created, after.address, after.agent) == (before.created, before.address, before.agent)
 
 
-def test_running_requests_do_not_restore_ended_sessions(ann):
+def test_running_requests_restore_no_ended_session(ann):
     client = signed_in(ann)
     store = SessionStore(client.cookies["sessionid"].value)
     store["seen"] = "before"

@@ -62,7 +62,7 @@ def test_ignores_spaces_in_names():
     assert sum(let_through) == 100
 
 
-def test_one_address_locks_nobody_out(client):
+def test_one_address_locks_no_account_out(client):
     get_user_model().objects.create_user("frank", password="right horse")
     assert guesses(102, "frank", "127.0.0.1") == 10
     assert client.post("/login/", {"username": "frank", "password": "x"}).status_code == 429
@@ -71,11 +71,11 @@ def test_one_address_locks_nobody_out(client):
 
 
 def from_everywhere(username: str) -> None:
-    """What a stranger with many addresses does to an account."""
+    """Guess an account's password from many addresses."""
     assert sum(guesses(1, username, f"198.51.100.{n}") for n in range(120)) == 100
 
 
-def test_known_addresses_and_browsers_are_not_locked_out(client):
+def test_known_addresses_and_browsers_may_sign_in(client):
     get_user_model().objects.create_user("ann", password="right horse")
     right, wrong = {"username": "ann", "password": "right horse"}, {"username": "ann", "password": "wrong"}
     assert client.post("/login/", right, REMOTE_ADDR="192.0.2.1").status_code == 302
@@ -90,7 +90,7 @@ def test_known_addresses_and_browsers_are_not_locked_out(client):
     browser = Client()
     browser.cookies["device"] = cookie.value
     guessed = [browser.post("/login/", wrong, REMOTE_ADDR=f"203.0.113.{n}").status_code for n in range(12)]
-    assert guessed == [200] * 10 + [429] * 2  # whoever stole the cookie has these guesses, and no more
+    assert guessed == [200] * 10 + [429] * 2  # a thief of the cookie has these guesses, and no more
 
 
 def test_rejects_forged_browser_cookies(client):

@@ -1,4 +1,4 @@
-"""What an installation of before keeps: who is signed in stays so, tokens without an end go on and are named."""
+"""What an upgraded installation keeps: sessions stay, endless tokens stay valid and are listed."""
 
 import hashlib
 from datetime import timedelta
@@ -45,7 +45,7 @@ def session(user, **more) -> str:
     return store.session_key
 
 
-def test_upgrade_keeps_sessions_and_names_endless_tokens(old, capsys):
+def test_upgrade_keeps_sessions_names_endless_tokens(old, capsys):
     user = get_user_model().objects.create_user("ann")
     key, gone = session(user), session(user)
     Old.objects.filter(session_key=gone).update(expire_date=timezone.now() - timedelta(days=1))
@@ -61,9 +61,9 @@ def test_upgrade_keeps_sessions_and_names_endless_tokens(old, capsys):
             expires=end,
         )
     migrate(NOW)
-    said = capsys.readouterr().out
-    assert "1 sessions were taken over" in said and "1 tokens have no end" in said
-    assert "'for ever' of ann" in said and "for a day" not in said
+    output = capsys.readouterr().out
+    assert "1 sessions were taken over" in output and "1 tokens have no end" in output
+    assert "'for ever' of ann" in output and "for a day" not in output
     assert not Old.objects.exists(), "they held the cookies themselves"
     [row] = Session.objects.all()
     assert (row.user, row.proved) == (user, None) and row.created <= timezone.now()

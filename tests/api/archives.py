@@ -40,7 +40,7 @@ def packed(*entries, **more):
 
 
 def rewritten(data: bytes, piece: int = 65536) -> bytes:
-    """What the store keeps of it. Raises BadArchive."""
+    """Return what the store keeps of an archive. Raises BadArchive."""
     source, out = io.BytesIO(data), io.BytesIO()
     archives.rewrite(lambda: source.read(piece), out.write)
     return out.getvalue()
@@ -65,7 +65,7 @@ FILE = entry("file", b"content " * 5000)
 
 
 def raw(name: bytes, size: int = 0, kind: bytes = b"0", prefix: bytes = b"", link: bytes = b"") -> bytes:
-    """A ustar header written by hand, for what tarfile would not write."""
+    """Return a member with a header made by hand, for what tarfile would not write."""
     head = bytearray(512)
     head[0 : len(name)] = name
     head[100:108] = b"0000644\0"
@@ -144,7 +144,7 @@ HOSTILE = {
     "a character device": packed(entry("x", kind=tarfile.CHRTYPE, devmajor=1, devminor=3)),
     "a block device": packed(entry("x", kind=tarfile.BLKTYPE)),
     "a pipe": packed(entry("x", kind=tarfile.FIFOTYPE)),
-    "a kind nobody knows": gzip.compress(raw(b"x", kind=b"V") + END),
+    "an unknown kind": gzip.compress(raw(b"x", kind=b"V") + END),
     "a sparse file": packed(
         _pax(
             **{

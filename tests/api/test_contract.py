@@ -1,4 +1,4 @@
-"""What holds for every list and for everything that is made, over all endpoints together."""
+"""Rules of every list and every creation, over all endpoints."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 def test_location_leads_to_what_was_created(api):
     some = api()
     user = some.post("/users/", {"username": "eve", "password": "a long way to Tipperary"})
-    asked = {
+    operations = {
         "/services/": {"name": "shop"},
         "/services/shop/versions/": {"version": "1.0"},
         "/hosts/": {"hostname": "web1", "ip": "10.0.0.1"},
@@ -32,7 +32,7 @@ def test_location_leads_to_what_was_created(api):
     }
     made = {
         path: some.post(path.replace("/1/", f"/{getattr(Team.objects.first(), 'pk', 0)}/"), body)
-        for path, body in asked.items()
+        for path, body in operations.items()
     } | {"/users/": user}
     answers_201 = {
         path
@@ -71,7 +71,7 @@ def grow(number: int) -> None:
 
 
 def lists() -> list[str]:
-    """The addresses whose answer has rows, a count and the next page's cursor."""
+    """Return the addresses whose answer has rows, a count and the next page's cursor."""
     described = the_api.get_openapi_schema(path_prefix="/api/v1/")
     shapes = described["components"]["schemas"]
     found = []

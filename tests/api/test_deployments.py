@@ -1,4 +1,4 @@
-"""Deployments through the API: what was asked, how far it is, waiting for its end, and taking it back."""
+"""Deployments through the API: request, progress, waiting for the end, and cancelling."""
 
 import threading
 import time

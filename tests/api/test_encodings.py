@@ -1,4 +1,4 @@
-"""Output in another encoding: readable on pages, in searches, in errors and by API; and the bytes stay as they are."""
+"""Output in another encoding is readable on pages, in searches, in errors and by API; its bytes are kept."""
 
 import re
 
@@ -51,8 +51,8 @@ def test_reads_gbk_output_everywhere(admin, api, operation, encoding):
     Asset.objects.update(encoding=encoding)
     whole = factories.output(operation, "ok\nprêt\n".encode() + SAID.encode("gbk"))
     for page in places(operation):
-        told = get(admin, page)
-        assert "请检查配置文件 Server.conf" in told and "\ufffd" not in told, page
+        html = get(admin, page)
+        assert "请检查配置文件 Server.conf" in html and "\ufffd" not in html, page
     hits = get(admin, f"/operations/{operation.pk}/log/search/?q=端口")
     assert "1 hit" in hits and 'data-hits="3"' in hits and "启动失败：端口已被占用" in hits
     assert "1 hit" in get(admin, f"/operations/{operation.pk}/log/search/?q=prêt"), "UTF-8 beside it is found too"

@@ -1,4 +1,4 @@
-"""Whatever goes wrong under /api/ is one kind of answer: application/problem+json."""
+"""Every error under /api/ is one kind of answer: application/problem+json."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from api.auth import needs_of
 from api.v1 import api as the_api
 from microservice import catalog
 from tests import factories
-from tests.api.conftest import Api, person
+from tests.api.client import Api, person
 
 pytestmark = pytest.mark.django_db
 
@@ -217,7 +217,7 @@ def operations():
 
 
 def test_every_endpoint_checks_its_right(api):
-    """Generated from the routes: endpoint × missing scope, and endpoint × nobody."""
+    """Generated from the routes: endpoint × missing scope, and endpoint × no token."""
     factories.service("shop")
     everything = {"read", "publish", "deploy"}
     callers = {scope: api(*(everything - {scope})) for scope in (*everything, "tokens", "admin")}

@@ -37,7 +37,7 @@ class Browser:
         self.answer = self.connection.getresponse()
 
     def next_id(self):
-        """The next event's id; None at the end of the stream."""
+        """Return the next event's id; None at the end of the stream."""
         while line := self.answer.readline():
             if line.startswith(b"id: "):
                 return int(line[4:])

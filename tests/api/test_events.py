@@ -1,4 +1,4 @@
-"""Live events: from the rows, then from the broadcaster, without gap or double; slots, rights and the end."""
+"""Live events: from rows, then from the broadcaster, each once and without a gap; slots, rights and the end."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def own_broadcaster(monkeypatch):
-    """A quick broadcaster with few slots, whose thread has ended when the test has."""
+    """Replace the broadcaster by a quick one with few slots, whose thread ends with the test."""
     own = event_stream.Broadcaster(slots=4, poll_interval=0.02)
     monkeypatch.setattr(event_stream, "broadcaster", own)
     yield own

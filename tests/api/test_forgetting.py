@@ -19,8 +19,8 @@ def test_forgets_instances_and_names_them(api):
     path = "/services/shop/instances/forget"
     answer = api().post(path, {"instances": [one.pk], "reason": "gone"})
     assert answer.status_code == 200, answer.content
-    told = answer.json()
-    assert told["count"] == 1 and told["data"][0]["host"] == str(one.host) and told["data"][0]["version"] == "1.0"
+    body = answer.json()
+    assert body["count"] == 1 and body["data"][0]["host"] == str(one.host) and body["data"][0]["version"] == "1.0"
     assert list(MicroServiceInstance.objects.all()) == [two]
     assert api("read").post(path, {"instances": [two.pk], "reason": "gone"}).status_code == 403
     assert api().post(path, {"instances": [two.pk]}).status_code == 422

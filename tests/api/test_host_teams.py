@@ -1,4 +1,4 @@
-"""Teams end at hosts, for everybody who is no administrator: every way to look at a host, or to name one."""
+"""Hosts of other teams are hidden from all but administrators, in every way to see or name a host."""
 
 import json
 import re
@@ -21,8 +21,7 @@ from microservice import event_stream, stream_events
 from microservice.models import Operation
 from microservice.status import DeploymentStatus, OperationStatus
 from tests import factories
-
-from .conftest import Api
+from tests.api.client import Api
 
 pytestmark = pytest.mark.django_db
 SECRET = "crown-jewels"  # a part of the name of red's host
@@ -40,7 +39,7 @@ class Red:
         Asset.objects.filter(pk__in=[self.host.pk, self.blues.pk]).update(jump_host=self.jump)
         self.service = factories.service("shop", team=self.blue)
         self.versions = factories.versions(self.service)
-        # Blue was there once: then the host was everybody's.
+        # Blue was there once: then the host had no team.
         instance = factories.instances(self.versions[0], [self.host])[0]
         self.past = factories.deployment(
             [instance, *factories.instances(self.versions[0], [self.blues])],
@@ -71,7 +70,7 @@ def user(name: str, **roles: str):
 
 @pytest.fixture(params=["viewer", "owner"])
 def blue(red, request) -> tuple[Api, Client]:
-    """Somebody of blue: by token, and in a browser."""
+    """Return a user of blue: by token, and in a browser."""
     who = user("bob", blue=request.param)
     client = Client()
     client.force_login(who)
@@ -157,8 +156,8 @@ def test_console_hides_hosts_of_other_teams(red, blue):
         answer = client.get(page)
         text = answer.content.decode()
         assert answer.status_code == 200, (page, answer.status_code)
-        told = (red.host.hostname, f">{red.host.ip}<", red.jump.hostname, f"@{red.jump.ip}:")
-        assert not [one for one in told if one in text], page
+        hidden = (red.host.hostname, f">{red.host.ip}<", red.jump.hostname, f"@{red.jump.ip}:")
+        assert not [one for one in hidden if one in text], page
 
 
 def test_host_events_reach_those_who_see_it(red):
@@ -243,8 +242,8 @@ def test_host_lists_have_constant_queries(red, django_assert_num_queries):
     counts = []
     for _ in range(2):
         who.get("/hosts/")
-        with CaptureQueriesContext(connection) as asked:
+        with CaptureQueriesContext(connection) as queries:
             assert who.get("/hosts/").status_code == 200
-        counts.append(len(asked))
+        counts.append(len(queries))
         HostTeam.objects.bulk_create(HostTeam(host=host, team=red.blue) for host in factories.hosts(20))
     assert counts[0] == counts[1]

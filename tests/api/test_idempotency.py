@@ -65,12 +65,12 @@ def test_stores_refusals_too(api):
 
 
 def test_replays_check_rights_anew(api):
-    """As does a password that was given again: who lacked it sends the same request once more."""
+    """A refusal for a missing right is not stored: the request may be repeated once the caller has the right."""
     caller = api("read", "tokens")
-    asked = {"name": "ci", "scopes": ["deploy"]}
-    assert caller.post("/tokens/", asked, Idempotency_Key="a").status_code == 403
+    body = {"name": "ci", "scopes": ["deploy"]}
+    assert caller.post("/tokens/", body, Idempotency_Key="a").status_code == 403
     Token.objects.update(scopes=["read", "tokens", "deploy"])
-    assert caller.post("/tokens/", asked, Idempotency_Key="a").status_code == 201
+    assert caller.post("/tokens/", body, Idempotency_Key="a").status_code == 201
 
 
 def test_does_not_store_internal_errors(api, monkeypatch):
@@ -88,7 +88,7 @@ def test_does_not_store_internal_errors(api, monkeypatch):
 
 
 def test_late_failures_roll_back(api, monkeypatch):
-    """The service is made and its answer cannot be: with a key, neither is kept, so the same request may come again."""
+    """The service is created and its answer fails: with a key, neither is kept, so the request may be repeated."""
 
     def fail(service):
         raise RuntimeError("no answer")
@@ -108,7 +108,7 @@ def test_rejects_invalid_keys(api, key):
 
 
 def test_keys_are_free_after_their_lease(api):
-    """As after a SIGKILL between the claim and the commit: the row says that somebody is at it."""
+    """As after a SIGKILL between the claim and the commit: the row says that it is in progress."""
     caller = api()
     caller.post("/services/", SHOP, Idempotency_Key="a")
     MicroService.objects.all().delete()
@@ -182,7 +182,7 @@ def test_concurrent_equal_requests_create_one_service(api, transactional_db):
 
 @pytest.mark.django_db(transaction=True)
 def test_renews_the_lease_of_a_slow_upload(api, monkeypatch):
-    """As a form: an equal request that comes meanwhile waits, and whoever comes after gets the same bytes."""
+    """As a form: an equal request waits meanwhile, and later ones get the same bytes."""
     factories.service("shop")
     caller, slowly, seen = api(), upload.publish, []
 

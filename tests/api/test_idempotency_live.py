@@ -59,10 +59,10 @@ def test_retry_after_a_killed_process(environment, tmp_path, api):
         deadline = time.monotonic() + 60
         while True:  # gunicorn starts another process
             try:
-                status, answer, told = post(web, headers, path, body, "a")
+                status, answer, headers_sent = post(web, headers, path, body, "a")
                 break
             except (http.client.HTTPException, OSError):
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
-    assert (status, told["Idempotency-Replayed"]) == (202, "true")
+    assert (status, headers_sent["Idempotency-Replayed"]) == (202, "true")
     assert json.loads(answer)["id"] == Deployment.objects.get().pk

@@ -1,4 +1,4 @@
-"""Commands that come with the line ends of Windows are the commands that were meant."""
+"""Commands with the line ends of Windows are stored with those of Unix."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_rejects_a_lone_cr_in_commands(api):
 
 
 def test_keeps_saved_line_ends(api):
-    """A step from before line ends were looked at: a request that changes something else says the same of it."""
+    """A step saved with old line ends: a request that changes another field sends it unchanged."""
     from microservice.models import MicroService
 
     ann = api()

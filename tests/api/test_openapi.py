@@ -27,13 +27,13 @@ def test_committed_openapi_is_current(client):
 
 
 def test_every_endpoint_names_its_refusals(schema):
-    operations = [told for methods in schema["paths"].values() for told in methods.values()]
+    operations = [operation for methods in schema["paths"].values() for operation in methods.values()]
     assert len(operations) > 40
-    for told in operations:
-        assert {"400", "401", "403", "404", "422", "429", "503"} <= set(told["responses"])
-        assert "\n\nNeeds " in told["description"]
-    for told in schema["components"]["responses"].values():
-        assert list(told["content"]) == ["application/problem+json"]
+    for operation in operations:
+        assert {"400", "401", "403", "404", "422", "429", "503"} <= set(operation["responses"])
+        assert "\n\nNeeds " in operation["description"]
+    for operation in schema["components"]["responses"].values():
+        assert list(operation["content"]) == ["application/problem+json"]
 
 
 def test_every_post_takes_an_idempotency_key(schema):
@@ -65,6 +65,8 @@ def test_refusals_match_their_schema(schema, api, db):
 
 
 def test_every_operation_has_a_summary(schema):
-    operations = {told["operationId"]: told for methods in schema["paths"].values() for told in methods.values()}
-    generated = [name for name, told in operations.items() if told["summary"] == told["summary"].title()]
-    assert {told["summary"] for told in operations.values()} and generated == []
+    operations = {
+        operation["operationId"]: operation for methods in schema["paths"].values() for operation in methods.values()
+    }
+    generated = [name for name, operation in operations.items() if operation["summary"] == operation["summary"].title()]
+    assert {operation["summary"] for operation in operations.values()} and generated == []

@@ -16,16 +16,15 @@ from audit.models import History
 from microservice.catalog.secrets import MAX_BYTES, MAX_MAP_BYTES, MAX_MAP_LINES, MAX_SECRETS
 from microservice.models import Deployment, MicroService
 from tests import factories
+from tests.api.client import Api
 from tests.lab.keys import new_key
-
-from .conftest import Api
 
 pytestmark = pytest.mark.django_db
 KEY = new_key()
 SECRET_LINE = KEY.splitlines()[3]  # the seed; the lines before it hold what is public
 
 
-def told() -> str:
+def written() -> str:
     return json.dumps(list(History.objects.values("before", "after", "reason", "subject_name")))
 
 
@@ -49,7 +48,7 @@ def test_shows_only_names_of_secrets(api):
     assert (body["has_build_password"], body["has_build_key"]) == (True, True)
     assert body["secrets_changed"]["DB_PASSWORD"].endswith(("Z", "+00:00"))
     listed = api().get("/services/").content
-    for answer in (made.content, read.content, listed, told().encode()):
+    for answer in (made.content, read.content, listed, written().encode()):
         assert b"canary" not in answer and SECRET_LINE.encode() not in answer and b"line two" not in answer
     service = MicroService.objects.get()
     assert service.secrets.value("DB_PASSWORD").reveal() == "canary-1\nline two"
@@ -90,7 +89,7 @@ def test_changes_named_secrets_and_records_names_only(api):
     assert (answer.json()["secrets"], answer.json()["has_build_password"]) == (["NEW", "ONE"], False)
     row = History.objects.first()
     assert row.after == {"secrets": {"NEW": "set", "ONE": "changed", "TWO": "removed"}, "build_password": "removed"}
-    assert "canary" not in told()
+    assert "canary" not in written()
     assert MicroService.objects.get().secrets.value("ONE").reveal() == "canary-4"
     count = History.objects.count()
     assert api().patch("/services/shop", {"secrets": {"GONE": None}, "build_key": ""}).status_code == 200
@@ -195,7 +194,7 @@ def member(db):
     ("role", "sees"), [(Role.VIEWER, False), (Role.PUBLISHER, False), (Role.DEPLOYER, True), (Role.OWNER, True)]
 )
 def test_only_deployers_see_environment_values(api, member, role, sees):
-    # A row of the history as it was written before anybody thought of it, and a new one.
+    # A row of the history as it was written before secrets were left out, and a new one.
     History.objects.create(
         actor="ann",
         action="change",

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from access.models import Token
 from tests import factories
-from tests.api.conftest import Api
+from tests.api.client import Api
 
 pytestmark = pytest.mark.django_db
 

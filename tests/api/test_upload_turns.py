@@ -1,4 +1,4 @@
-"""Uploads that come slowly: they have a share of the threads and each caller a share of that."""
+"""Slow uploads: they may use a share of the threads, and each caller a share of that."""
 
 import select
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def test_large_bodies_leave_free_threads(environment, tmp_path, api, store):
-    """More uploads than threads, by somebody who may, as slow as the pace allows."""
+    """More uploads than threads, by a caller with the right, as slow as the pace allows."""
     service = MicroService.objects.create(name="shop")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     settings = {

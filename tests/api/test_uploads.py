@@ -1,4 +1,4 @@
-"""Uploads through the real web server: in chunks, broken off, and larger than the memory they may take."""
+"""Uploads through the real web server: in chunks, aborted, and larger than the memory that they may use."""
 
 import http.client
 import json

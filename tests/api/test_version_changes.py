@@ -108,29 +108,29 @@ def test_accepts_ids_as_text_or_list(api, shop):
 
 def test_refuses_or_skips_locked_instances(api, shop):
     _, versions, (one, *_) = shop
-    asked = {"dest_version": versions[2].pk}
-    assert api().post(going(shop), {**asked, "host": [one.host_id]}).status_code == 202
-    named = api().post(going(shop), {**asked, "host": [one.host_id]})
+    body = {"dest_version": versions[2].pk}
+    assert api().post(going(shop), {**body, "host": [one.host_id]}).status_code == 202
+    named = api().post(going(shop), {**body, "host": [one.host_id]})
     assert (named.status_code, named.json()["code"]) == (409, "instance_locked")
-    everywhere = api().post(going(shop), {**asked, "host": "all"})
+    everywhere = api().post(going(shop), {**body, "host": "all"})
     assert everywhere.status_code == 202
     assert [one["instance_id"] for one in everywhere.json()["skipped"]] == [one.pk]
     assert "locked" in everywhere.json()["skipped"][0]["reason"]
-    nothing = api().post(going(shop), {**asked, "host": "all"})
+    nothing = api().post(going(shop), {**body, "host": "all"})
     assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_to_do")
 
 
 def test_dry_run_of_an_upgrade(api, shop):
     _, versions, (one, *_) = shop
-    asked = {"dest_version": versions[2].pk, "host": "all"}
-    shown = api().post(going(shop), {**asked, "dry_run": True})
+    body = {"dest_version": versions[2].pk, "host": "all"}
+    shown = api().post(going(shop), {**body, "dry_run": True})
     assert shown.status_code == 200 and unchanged() and "Location" not in shown
     assert len(shown.json()["targets"]) == 3 and shown.json()["targets"][0]["steps"]
     api().patch(of(shop, one.pk), {"port": 9999})
-    moved = api().post(going(shop), {**asked, "plan_token": shown.json()["plan_token"]})
+    moved = api().post(going(shop), {**body, "plan_token": shown.json()["plan_token"]})
     assert (moved.status_code, moved.json()["code"]) == (409, "plan_changed") and unchanged()
-    again = api().post(going(shop), {**asked, "dry_run": True}).json()["plan_token"]
-    assert api().post(going(shop), {**asked, "plan_token": again}).status_code == 202
+    again = api().post(going(shop), {**body, "dry_run": True}).json()["plan_token"]
+    assert api().post(going(shop), {**body, "plan_token": again}).status_code == 202
 
 
 def test_installs_on_hosts_without_the_service(api, shop):
@@ -149,18 +149,18 @@ def test_installs_on_hosts_without_the_service(api, shop):
 
 def test_dry_run_of_an_install(api, shop):
     new = factories.hosts(2, prefix="new")
-    asked = {"host": [host.pk for host in new], "port": 8100}
-    shown = api().post(going(shop, "install"), {**asked, "dry_run": True})
+    body = {"host": [host.pk for host in new], "port": 8100}
+    shown = api().post(going(shop, "install"), {**body, "dry_run": True})
     assert shown.status_code == 200 and "Location" not in shown and not Deployment.objects.exists()
-    told = shown.json()
-    assert (told["action"], told["from_version"], told["batches"]) == ("install", None, [2])
-    assert [one["host_id"] for one in told["targets"]] == asked["host"] and told["targets"][0]["steps"]
+    plan = shown.json()
+    assert (plan["action"], plan["from_version"], plan["batches"]) == ("install", None, [2])
+    assert [one["host_id"] for one in plan["targets"]] == body["host"] and plan["targets"][0]["steps"]
     api().patch(f"/hosts/{new[1].pk}", {"base_path": "/elsewhere"})
-    moved = api().post(going(shop, "install"), {**asked, "plan_token": told["plan_token"]})
+    moved = api().post(going(shop, "install"), {**body, "plan_token": plan["plan_token"]})
     assert (moved.status_code, moved.json()["code"]) == (409, "plan_changed")
     assert moved.json()["errors"][0]["host_id"] == new[1].pk and not Deployment.objects.exists()
-    again = api().post(going(shop, "install"), {**asked, "dry_run": True}).json()["plan_token"]
-    assert api().post(going(shop, "install"), {**asked, "plan_token": again}).status_code == 202
+    again = api().post(going(shop, "install"), {**body, "dry_run": True}).json()["plan_token"]
+    assert api().post(going(shop, "install"), {**body, "plan_token": again}).status_code == 202
 
 
 def test_deletes_and_retries_instances(api, shop):

@@ -133,7 +133,7 @@ def test_builds_only_move_forward(api, shop, old, new):
 
 @pytest.mark.parametrize("path", ["red/1.0.tar.gz", "shop/1.0.tar.gz", ".incoming/x", ""])
 def test_no_field_names_a_stored_object(api, shop, path):
-    """Whoever could name one would read it, claim it beforehand or remove it: another team's package, say."""
+    """A caller who could name one could read, claim or remove another team's package."""
     version = factories.versions(shop, 1, BuildStatus.PENDING)[0]
     before = version.file_path
     body = {"version": "2.0", "status": "success", "file_path": path}

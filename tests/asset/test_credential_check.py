@@ -1,4 +1,4 @@
-"""A credential is replaced: tried on the hosts that use it before anything depends on it, and deleted when unused."""
+"""Replacing a credential: the new one is tried on the hosts that use it first. An unused one can be deleted."""
 
 import subprocess
 
@@ -13,7 +13,7 @@ from asset.models import Credential
 from audit.models import History
 from deployer.engine.endpoint import reveal
 from messages.rendering import render
-from tests.api.conftest import Api
+from tests.api.client import Api
 from tests.lab.network import free_port
 from tests.lab.sshd import Sshd
 
@@ -36,7 +36,7 @@ def stranger(tmp_path_factory):
 
 @pytest.fixture
 def used(server):
-    """A credential that a host uses."""
+    """Return a credential that a host uses."""
     made = credentials.create(WHO, {"name": "fleet", "secret": server.client_key})
     hosts.create(
         WHO,
@@ -77,14 +77,14 @@ def test_api_saves_only_an_accepted_secret(used, stranger, server, django_user_m
     user = django_user_model.objects.create_superuser("root", password="x")
     api = Api(make_token(user, "t", ("read", "admin"))[1])
     path = f"/credentials/{used.pk}"
-    told = api.post(f"{path}/test", {"secret": stranger}).json()
-    assert [row["accepted"] for row in told["data"]] == [False]
+    result = api.post(f"{path}/test", {"secret": stranger}).json()
+    assert [row["accepted"] for row in result["data"]] == [False]
     refused = api.patch(path, {"secret": stranger, "test": True})
     assert refused.status_code == 409 and refused.json()["code"] == "credential_refused"
     assert reveal(Credential.objects.get().secret) == server.client_key
     assert api.patch(path, {"secret": server.client_key, "test": True, "name": "new"}).status_code == 200
     assert api.post(f"{path}/test", {"hosts": [99999]}).status_code == 422
-    assert api.patch(path, {"secret": stranger}).status_code == 200  # somebody who says no test gets none
+    assert api.patch(path, {"secret": stranger}).status_code == 200  # without a test that was asked for
     assert reveal(Credential.objects.get().secret) == stranger
 
 

@@ -1,4 +1,4 @@
-"""Asking a real sshd what it is, and trusting its key by name only."""
+"""The host check against a real sshd; its key is trusted by fingerprint only."""
 
 import socket
 import subprocess

@@ -36,7 +36,7 @@ def test_fingerprint_matches_ssh_keygen(made):
         assert host_keys.fingerprint(host_keys.parse(text)) == fingerprint
 
 
-def test_compares_fingerprints_without_prefix_or_padding(made):
+def test_ignores_prefix_and_padding_of_fingerprints(made):
     (_, one), (_, other) = made["ed25519256"], made["rsa2048"]
     assert host_keys.same_fingerprint(one.removeprefix("SHA256:"), one)
     assert host_keys.same_fingerprint(f" {one}= \n", one)

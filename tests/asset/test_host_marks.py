@@ -39,7 +39,7 @@ def test_refuses_an_operation_on_a_second_row(make_fleet, worker):
     assert "belong to another host: h0" in operation.error and "Nothing was changed" in operation.error
     fleet.assets, rest = fleet.assets[:1], second
     assert fleet.running() == "1.0" and rest.instances.get().version is None
-    assert fleet.go("upgrade", 0, 1).status == DeploymentStatus.SUCCEEDED, "the first one goes on as ever"
+    assert fleet.go("upgrade", 0, 1).status == DeploymentStatus.SUCCEEDED, "the first row is not affected"
 
 
 def test_check_names_the_other_row_if_visible(make_fleet):

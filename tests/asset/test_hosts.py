@@ -1,4 +1,4 @@
-"""Hosts: made, changed and deleted by rule, and the way to each."""
+"""Hosts: the rules for creating, changing and deleting them, and their jump hosts."""
 
 import subprocess
 import threading
@@ -67,10 +67,10 @@ def test_refuses_a_taken_name():
 
 def test_changes_only_the_named_fields():
     host = make(description="old")
-    Asset.objects.filter(pk=host.pk).update(last_error="seen by somebody else")
+    Asset.objects.filter(pk=host.pk).update(last_error="seen by another worker")
     hosts.change(WHO, host, {"description": "new", "port": 22})
     host.refresh_from_db()
-    assert (host.description, host.last_error) == ("new", "seen by somebody else")
+    assert (host.description, host.last_error) == ("new", "seen by another worker")
     row = History.objects.filter(action="change").get()
     assert (row.before, row.after) == ({"description": "old"}, {"description": "new"})
 
@@ -180,7 +180,7 @@ def test_one_of_many_equal_creations_succeeds():
     assert sorted(answers) == [201] + [409] * 7
 
 
-# --- many at once -----------------------------------------------------------------------------------------------------
+# --- concurrent requests ----------------------------------------------------------------------------------------------
 
 
 def test_imports_csv():
@@ -272,8 +272,8 @@ def test_encrypts_secrets(keys, caplog):
         cursor.execute("SELECT secret FROM credential")
         assert "canary" not in cursor.fetchone()[0]
     assert Credential.objects.get().secret.reveal() == "canary-5d2"
-    told = repr(list(History.objects.values())) + caplog.text + repr(credential.secret) + f"{credential.secret}"
-    assert "canary" not in told
+    shown = repr(list(History.objects.values())) + caplog.text + repr(credential.secret) + f"{credential.secret}"
+    assert "canary" not in shown
     assert History.objects.filter(reason="the secret was replaced").count() == 1
 
 

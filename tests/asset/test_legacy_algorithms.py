@@ -54,7 +54,7 @@ def test_jump_hosts_have_their_own_setting(old, tmp_path):
         behind = row(inner, hostname="behind", host_key=inner.host_key, jump_host_id=jump.pk, legacy_algorithms=True)
         found = hosts.check(behind, WHO)
         assert not found["ready"] and f"{old.address}:{old.port}" in found["error"]
-        assert found["legacy_needed"] is None, "it is not this host that needs it"
+        assert found["legacy_needed"] is None, "another host needs it"
         hosts.change(WHO, jump, {"legacy_algorithms": True})
         found = hosts.check(Asset.objects.get(pk=behind.pk), WHO)
         assert found["ready"] and found["legacy_needed"] is False

@@ -1,4 +1,4 @@
-"""A host's key in every form in which people have it."""
+"""A host's key in every form that people paste."""
 
 import base64
 import hashlib
@@ -23,12 +23,12 @@ def made(tmp_path_factory):
             ["ssh-keygen", "-q", "-t", kind, "-b", bits, "-N", "", "-C", "root@web 1 (old)", "-f", path], check=True
         )
         public = path.with_suffix(".pub")
-        told = [
+        parsed = [
             subprocess.run(["ssh-keygen", *more, "-lf", public], check=True, capture_output=True, text=True).stdout
             for more in ([], ["-E", "md5"])
         ]
         rfc = subprocess.run(["ssh-keygen", "-e", "-f", public], check=True, capture_output=True, text=True).stdout
-        found[kind] = (public.read_text(), *told, rfc, path.read_text())
+        found[kind] = (public.read_text(), *parsed, rfc, path.read_text())
     return found
 
 
@@ -98,7 +98,7 @@ WRONG = ["300.1.1.1", "1.2.3", "0x7f.1", "127.1", "1234", "a..b", "-a", "a b", "
 
 
 @pytest.mark.parametrize("name", [*WRONG, "a" * 254])
-def test_what_is_neither_is_refused(name):
+def test_rejects_other_text_as_address(name):
     with pytest.raises(ValueError):
         validation.FIELDS["ip"](name)
     with pytest.raises(ValueError):

@@ -1,4 +1,4 @@
-"""Private keys as people have them: made by the real ssh-keygen and openssl, taken or named with what converts them."""
+"""Private keys made by the real ssh-keygen and openssl: accepted, or refused with the command that converts them."""
 
 import base64
 import struct
@@ -35,7 +35,7 @@ def run(*argv, **more) -> str:
 
 
 def in_form(folder, kind: str, form: str, locked: bool) -> tuple[str, str]:
-    """The text of a new private key, and its public half as ssh-keygen prints it."""
+    """Return the text of a new private key, and its public half as ssh-keygen prints it."""
     secret, path = PASSPHRASE if locked else "", folder / f"{kind}-{form}-{locked}"
     form_of_ssh = {"OpenSSH": [], "PEM": ["-m", "PEM"], "PKCS8": ["-m", "PKCS8"]}.get(form, [])
     if form == "openssl":
@@ -143,7 +143,7 @@ SSH2 = "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nP2/56wAA\n---- END SSH2 ENCR
 
 
 def others(folder):
-    """What may be pasted instead → words of the reason, words of what to do."""
+    """Return what may be pasted instead → words of the reason, words of the next step."""
     text, public = in_form(folder, "ed25519", "OpenSSH", False)
     path = folder / "ed25519-OpenSSH-False"
     run("ssh-keygen", "-q", "-s", path, "-I", "me", "-n", "deploy", path.with_name(path.name + ".pub"))
@@ -190,7 +190,7 @@ def test_names_unusable_key_types(folder):
 
 
 def test_rejects_hardware_token_handles(folder):
-    """Made by hand: nobody has a token here. The public half in the file says what it is."""
+    """Made by hand, as no hardware token is here. The public half in the file says what it is."""
 
     def text(value: bytes) -> bytes:
         return struct.pack(">I", len(value)) + value

@@ -1,4 +1,4 @@
-"""Since when a host is reachable or is not: told apart from when it was last asked, and told to who watches."""
+"""Since when a host is reachable or not, apart from when it was last checked; a change is an event."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ def states():
     return {row.hostname: (row.reachable, row.reachable_since) for row in Asset.objects.all()}
 
 
-def test_changes_the_time_only_when_reachability_changes(django_assert_num_queries):
+def test_keeps_time_until_reachability_changes(django_assert_num_queries):
     never, silent, well = factories.hosts(3)
     Asset.objects.filter(pk=silent.pk).update(reachable=False, reachable_since=LONG_AGO)
     Asset.objects.filter(pk=well.pk).update(reachable=True, reachable_since=LONG_AGO)
@@ -41,5 +41,5 @@ def test_writes_one_event_for_a_silent_host():
         assert not hosts.check(host, Caller(name="ann"))["reachable"]
         host.refresh_from_db()
     assert host.reachable is False and host.reachable_since
-    told = Event.objects.get(kind="host")
-    assert (told.deployment_id, told.data) == (None, {"id": host.pk, "reachable": False})
+    event = Event.objects.get(kind="host")
+    assert (event.deployment_id, event.data) == (None, {"id": host.pk, "reachable": False})

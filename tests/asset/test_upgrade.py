@@ -1,4 +1,4 @@
-"""What a migration makes of the hosts that are there."""
+"""What a migration does to existing hosts."""
 
 import pytest
 from django.db import connection

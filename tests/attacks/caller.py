@@ -1,4 +1,4 @@
-"""Who attacks: callers of the HTTP API with a token, and people with a browser, each from an own address."""
+"""Attackers: callers of the HTTP API with a token, and browsers, each from an address of its own."""
 
 import http.client
 import json
@@ -80,13 +80,13 @@ class Client:
         return self.api("POST", path, {} if body is None else body)
 
     def made(self, path: str, body: Any = None) -> Any:
-        """What a POST that must succeed answers."""
+        """Return the answer to a POST that must succeed."""
         answer = self.post(path, body)
         assert answer.status in (200, 201, 202), (path, answer.status, answer.text)
         return answer.json
 
     def whole(self, path: str) -> list[dict]:
-        """The rows of a list."""
+        """Return the rows of a list."""
         answer = self.get(path)
         assert answer.status == 200, (path, answer.status, answer.text)
         return answer.json["data"]
@@ -98,7 +98,7 @@ class Client:
         return next((value for name, value in self.cookies.items() if name.endswith("csrftoken")), "")
 
     def form(self, path: str, fields: dict[str, str], **headers: str) -> Answer:
-        """Sends a form of a page."""
+        """Send a form of a page."""
         if not self.csrf:
             self.ask("GET", "/login/")
         sent = urllib.parse.urlencode({"csrfmiddlewaretoken": self.csrf, **fields}).encode()

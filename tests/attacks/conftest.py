@@ -45,9 +45,9 @@ def pytest_terminal_summary(terminalreporter):
 
 def _rows(report) -> Iterator[tuple[int, str, str, str]]:
     """(order, entry, what was tried, what came of it) of a report; of a test that broke before it could say."""
-    told = [value for name, value in getattr(report, "user_properties", ()) if name == KEY]
+    properties = [value for name, value in getattr(report, "user_properties", ()) if name == KEY]
     if getattr(report, "when", "") == "call":
-        for entry, what, answer, held in told:
+        for entry, what, answer, held in properties:
             yield entry, str(entry), what, f"refused: {answer}" if held else f"GOT THROUGH: {answer}"
-    if getattr(report, "failed", False) and all(held for *_, held in told):
+    if getattr(report, "failed", False) and all(held for *_, held in properties):
         yield 99, "?", report.nodeid.rpartition("::")[2], "GOT THROUGH, or the test broke: see above"

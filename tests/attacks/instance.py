@@ -55,7 +55,7 @@ PEOPLE = {  # name: team and role
 
 class Instance:
     """`web`, `worker`, `nginx` and `hosts` (an Sshd of red and one of blue) run. `admin` and `people["bob"]` are
-    callers with a token of all rights that they have; frank has no role and none. `secrets`: nobody may see them."""
+    callers with a token of all rights that they have; frank has no role and none. `secrets`: none may come out."""
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack):
         self.folder, self._stack = folder, stack
@@ -146,7 +146,7 @@ class Instance:
         self.admin.made("/services/", {"name": "common"})
 
     def add_host(self, name: str, host: Sshd, team: str) -> int:
-        """The id of the team's new host."""
+        """Create a host of the team; return its id."""
         key = self.admin.made("/credentials/", {"name": f"key-{name}", "kind": "key", "secret": host.client_key})
         return self.admin.made(
             "/hosts/",
@@ -165,7 +165,7 @@ class Instance:
     # --- what people do -----------------------------------------------------------------------------------------------
 
     def browser(self, source: str = "127.0.0.1") -> Client:
-        """Somebody with a browser, not signed in."""
+        """Return a browser that is not signed in."""
         return Client(self.url, source=source)
 
     def publish(self, who: Client, service: str, name: str, data: bytes) -> int:
@@ -177,7 +177,7 @@ class Instance:
         return version
 
     def installed(self, who: Client, service: str, version: int, host: str | int) -> dict[str, Any]:
-        """The operation, once it has ended, with what it printed as `log`."""
+        """Return the operation once it has ended, with its output as `log`."""
         number = self.host_ids.get(host, host)
         made = who.made(f"/services/{service}/versions/{version}/install", {"host": [number]})
         deployment = f"/deployments/{made['id']}"
@@ -186,7 +186,7 @@ class Instance:
         return {**found, "log": who.get(f"/operations/{found['id']}/log").text}
 
     def built(self, who: Client, service: str, name: str, ref: str = "master") -> dict[str, Any]:
-        """The build of a new version, once it has ended; or {"refused": how}."""
+        """Return the build of a new version once it has ended; or {"refused": how}."""
         version = who.made(f"/services/{service}/versions/", {"version": name, "ref": ref})["id"]
         path = f"/services/{service}/versions/{version}/build"
         answer = who.post(path)
@@ -223,7 +223,7 @@ class Instance:
 
 
 class GitLab(Server):
-    """Records what it is asked, and has a user, so that it can be set up."""
+    """Records its requests, and has a user, so that it can be configured."""
 
     def gitlab(self, method: str, path: str, raw: bytes):
         if path == "/api/v4/user":

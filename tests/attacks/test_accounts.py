@@ -40,8 +40,8 @@ def test_leaked_token_makes_token(instance, tried):
     answer = reader.api("DELETE", f"/tokens/{first['id']}")
     tried("a reader's token ends another of the same person", answer.said, answer.status in (403, 404))
     assert instance.admin.api("DELETE", f"/tokens/{first['id']}").status == 204
-    said = [one.get("/services/").status for one in (leaked, child, grandchild)]
-    tried("children of a revoked token go on", f"{said}", said == [401] * 3)
+    statuses = [one.get("/services/").status for one in (leaked, child, grandchild)]
+    tried("children of a revoked token go on", f"{statuses}", statuses == [401] * 3)
     rows = instance.admin.whole("/history/?subject=token&limit=100")
     acted = [row for row in rows if row["subject_name"] == "child" and row.get("token")]
     assert any(row["token"]["id"] == first["id"] for row in acted), "the history names the token that acted"
@@ -61,8 +61,8 @@ def sign_in(instance, address: str, username: str, password: str, cookies: dict 
 @pytest.mark.entry(10)
 def test_lock_out_and_spellings(instance, tried):
     instance.admin.made("/users/", {"username": "heidi", "password": PASSWORD.format("heidi")})
-    said = [sign_in(instance, "198.51.100.7", "frank", "wrong").status for _ in range(102)]
-    assert said[0] == 200 and said.count(429) >= 90, said
+    statuses = [sign_in(instance, "198.51.100.7", "frank", "wrong").status for _ in range(102)]
+    assert statuses[0] == 200 and statuses.count(429) >= 90, statuses
     for spelled in SPELLINGS:
         answer = sign_in(instance, "198.51.100.7", spelled, PASSWORD.format("frank"))
         shown = ascii(spelled) if len(spelled) < 20 else f"'frank' behind {spelled.count(' ')} spaces"
@@ -80,11 +80,11 @@ def test_lock_out_and_spellings(instance, tried):
 @pytest.mark.entry(10)
 def test_many_sign_ins(instance, tried):
     browser = instance.browser("127.0.6.1")
-    said = [browser.ask("GET", "/login/").status for _ in range(60)]
+    statuses = [browser.ask("GET", "/login/").status for _ in range(60)]
     tried(
         "60 sign-in pages a minute of one address, through nginx",
-        f"{said.count(429)} times 429",
-        said[0] == 200 and said.count(429) > 20,
+        f"{statuses.count(429)} times 429",
+        statuses[0] == 200 and statuses.count(429) > 20,
     )
 
 
@@ -107,7 +107,7 @@ def test_roles_outside_team(instance, tried):
     publishes("a viewer of red")
     number = next(one["id"] for one in instance.admin.whole("/users/?limit=100") if one["username"] == "gina")
     assert alice.api("DELETE", f"/teams/{red}/members/{number}").status == 204
-    publishes("somebody who was taken out of the last team")
+    publishes("a user removed from the last team")
     bob.made(f"/teams/{blue}/members/", {"user": "gina", "role": "deployer"})
     answer = gina.post("/services/common/versions/", {"version": "x"})
     tried("a deployer by another owner's grace publishes on it", answer.said, answer.status in (403, 404))
@@ -162,8 +162,8 @@ def test_attempts_are_logged(instance, tried):
     values |= {f"{name}'s token": one.token for name, one in instance.people.items()}
     found = [name for name, value in values.items() if value in everything]
     tried("the logs hold a password, a token or a key", f"found {found}", not found)
-    said = instance.manage("verify_history")
-    assert "all as written" in said, said
+    output = instance.manage("verify_history")
+    assert "all as written" in output, output
 
 
 @pytest.mark.entry(18)

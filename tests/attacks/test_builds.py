@@ -36,7 +36,7 @@ def test_build_command_seeks_keys_and_leaves_process(instance, tried):
     assert "ran" in log, build
     found = [name for name, value in instance.secrets.items() if value in log]
     tried("an owner's build command reads the worker's environment and key files", f"found {found}", not found)
-    tried("… the packages and data of everybody", Meant("no such folders"), "files" not in log)
+    tried("… the packages and data of all users", Meant("no such folders"), "files" not in log)
     tried("… the web process on loopback", Meant("no connection"), "loopback" not in log)
     wait_until(lambda: not _running(mark), 10, "the end of what the build left")
     tried("… leaves a process behind (setsid, env -i)", Meant("it ended with the build"), not _running(mark))
@@ -72,10 +72,10 @@ def test_publisher_builds_pull_request(instance, tried):
     repository.git("reset", "-q", "--hard", honest)
     for name, ref in {"by its hash": proposed, "by its name": "refs/pull/1/head"}.items():
         build = instance.built(carol, "pulls", f"pr-{name.split()[-1]}", ref)
-        said = build.get("refused") or f"{build['status_str']}: {build['detail'][:60]}"
+        outcome = build.get("refused") or f"{build['status_str']}: {build['detail'][:60]}"
         tried(
             f"a publisher builds a pull request's commit {name}",
-            said,
+            outcome,
             "stranger" not in build["log"] and build["status_str"] != "success",
         )
     control = instance.built(carol, "pulls", "honest", honest)
@@ -124,6 +124,8 @@ def test_gitlab_token_for_other_team(instance, tried):
         tried(f"deployer's GitLab token builds a project {which}", answer.said, answer.status == 422)
     version = bob.made("/services/deputy/versions/", {"version": "1"})["id"]
     bob.made(f"/services/deputy/versions/{version}/build")
-    wait_until(lambda: any("/team/shop/" in path for _, path, _ in instance.gitlab.asked), 60, "the control: a build")
-    asked = [path for _, path, _ in instance.gitlab.asked if "red-team" in path]
-    tried("… GitLab is asked for a pipeline of red-team", f"{len(asked)} requests", not asked)
+    wait_until(
+        lambda: any("/team/shop/" in path for _, path, _ in instance.gitlab.requests), 60, "the control: a build"
+    )
+    paths = [path for _, path, _ in instance.gitlab.requests if "red-team" in path]
+    tried("… GitLab is asked for a pipeline of red-team", f"{len(paths)} requests", not paths)

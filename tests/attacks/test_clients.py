@@ -1,4 +1,4 @@
-"""Clients that take what is everybody's: entries 3, 4, 12 and 17."""
+"""Clients that exhaust shared resources: entries 3, 4, 12 and 17."""
 
 import http.client
 import threading
@@ -47,8 +47,8 @@ def test_slow_bodies(instance, tried, path, kind):
 @pytest.mark.parametrize("path", ["/login/", "/api/v1/services/redsvc/versions/", "/api/v1/builds/git/webhook"])
 def test_large_anonymous_body(instance, tried, path):
     sent, answer = pour(instance.url, path, 300 << 20, instance.tmp, unverified())
-    said = answer.split(b"\r\n")[0].decode() or "cut off"
-    tried(f"a form of 300 MB by a stranger to {path}", f"{said} after {sent >> 20} MB", sent < 300 << 20)
+    status_line = answer.split(b"\r\n")[0].decode() or "cut off"
+    tried(f"a form of 300 MB by a stranger to {path}", f"{status_line} after {sent >> 20} MB", sent < 300 << 20)
     lying = lying_in(instance.tmp) + lying_in(instance.nginx.folder)
     tried("… and it lies on the disk", f"{lying >> 20} MB", lying < 2 << 20)
 
@@ -115,7 +115,7 @@ def test_viewer_searches_in_parallel(instance, tried):
 
 @pytest.mark.entry(12)
 def test_slow_pattern_in_chinese(instance, tried):
-    """It took 44 s, in which nobody else of the process was answered."""
+    """It took 44 s, in which no other request of the process was answered."""
     bob = instance.people["bob"]
     bob.made("/services/", {"name": "redos", "team": "blue"})
     browser = instance.browser("127.0.4.2")

@@ -1,4 +1,4 @@
-"""Other teams' hosts and secrets, and a host that lies: entries 6, 7 and 13."""
+"""Other teams' hosts and secrets, and a hostile host: entries 6, 7 and 13."""
 
 import contextlib
 import json
@@ -84,7 +84,7 @@ def test_viewer_seeks_passwords(instance, tried):
             RED_PASSWORD not in answer.text,
         )
     owner = instance.people["alice"].get("/services/redsvc").text
-    assert RED_PASSWORD in owner, "the control: who may deploy sees the environment"
+    assert RED_PASSWORD in owner, "the control: deployers see the environment"
     everything = owner + instance.people["alice"].get("/history/").text + instance.admin.get("/services/redsvc").text
     tried("the owner and an administrator read a secret", Meant("names alone"), RED_VALUE not in everything)
 

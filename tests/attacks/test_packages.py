@@ -1,4 +1,4 @@
-"""Packages of others, and packages that hold what the check does not see: entries 2 and 5."""
+"""Packages of other teams, and packages with content that the check misses: entries 2 and 5."""
 
 import gzip
 import stat
@@ -107,7 +107,7 @@ def test_archive_bomb(instance, tried):
 
 
 def _strange(folder) -> list[str]:
-    """What is neither a file, a folder nor a link that stays inside; and set-uid files."""
+    """Return the names of what is no file, folder or link that stays inside; and of set-uid files."""
     found = []
     for path in folder.rglob("*"):
         mode = path.lstat().st_mode
@@ -119,8 +119,8 @@ def _strange(folder) -> list[str]:
     return found
 
 
-def test_archives_do_smuggle_with_gnu_tar(tmp_path):
-    """The control: what GNU tar makes of the first of them."""
+def test_gnu_tar_unpacks_smuggled_members(tmp_path):
+    """The control: GNU tar unpacks the first of them."""
     archive = tmp_path / "a.tar.gz"
     archive.write_bytes(next(iter(SMUGGLED.values())))
     (tmp_path / "out").mkdir()

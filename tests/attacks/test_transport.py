@@ -1,4 +1,4 @@
-"""What is on the line and on the disk: entries 1 (keys of processes), 8 and 18."""
+"""Network traffic and files: entries 1 (keys of processes), 8 and 18."""
 
 import contextlib
 import json
@@ -148,9 +148,9 @@ def test_old_tls_versions(instance, tried):
 def test_internal_pages_in_many_spellings(instance, tried, page):
     stranger, inside = Client(instance.url, source="127.0.8.2"), Client(instance.url)
     assert inside.ask("GET", f"/{page}").status == 200
-    asked = [one.format(page) if "%6" not in one else f"/%{ord(page[0]):x}{page[1:]}" for one in SPELLINGS]
-    answers = {one: _raw(instance.url, one, stranger.source) for one in asked}
-    answers |= {f"{one} as {page.upper()}": _raw(instance.url, one.upper(), stranger.source) for one in asked[:2]}
+    paths = [one.format(page) if "%6" not in one else f"/%{ord(page[0]):x}{page[1:]}" for one in SPELLINGS]
+    answers = {one: _raw(instance.url, one, stranger.source) for one in paths}
+    answers |= {f"{one} as {page.upper()}": _raw(instance.url, one.upper(), stranger.source) for one in paths[:2]}
     for header in (
         "X-Forwarded-For: 127.0.0.1",
         "X-Real-IP: 127.0.0.1",
@@ -158,8 +158,8 @@ def test_internal_pages_in_many_spellings(instance, tried, page):
         "Forwarded: for=127.0.0.1",
     ):
         answers[header] = _raw(instance.url, f"/{page}", stranger.source, header)
-    told = {"metrics": b"deployer_workers", "readyz": b'"ready"'}[page]
-    got = [one for one, answer in answers.items() if told in answer]
+    secret = {"metrics": b"deployer_workers", "readyz": b'"ready"'}[page]
+    got = [one for one, answer in answers.items() if secret in answer]
     statuses = sorted({answer.split(b" ")[1].decode() for answer in answers.values() if b" " in answer})
     tried(f"a stranger asks for /{page} in {len(answers)} ways", f"{statuses}, got in: {got}", not got)
 
@@ -217,7 +217,7 @@ def test_malformed_reports(instance, tried):
 
 @pytest.mark.entry(18)
 def test_callbacks_to_internal_addresses(instance, tried):
-    port, before = urlsplit(instance.gitlab.url).port, len(instance.gitlab.asked)
+    port, before = urlsplit(instance.gitlab.url).port, len(instance.gitlab.requests)
     answers = {}
     for host in PRIVATE:
         made = instance.admin.post("/callbacks/", {"url": f"http://{host}:{port}/inside", "active": False})
@@ -229,11 +229,11 @@ def test_callbacks_to_internal_addresses(instance, tried):
         answers[host] = "refused" if "may not reach" in tested.text or "no name" in tested.text else tested.text[:200]
         instance.admin.api("DELETE", path)
     others = {host: answer for host, answer in answers.items() if answer not in ("refused", "422 invalid")}
-    asked = [path for _, path, _ in instance.gitlab.asked[before:] if "inside" in path]
+    paths = [path for _, path, _ in instance.gitlab.requests[before:] if "inside" in path]
     tried(
         f"callbacks to {len(PRIVATE)} spellings of inner addresses",
-        f"{len(asked)} arrived, not refused: {others}",
-        not asked and not others,
+        f"{len(paths)} arrived, not refused: {others}",
+        not paths and not others,
     )
 
 

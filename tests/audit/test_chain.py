@@ -39,21 +39,21 @@ def rows(number: int = 6) -> list[History]:
 
 def verified(*options: str) -> tuple[int, str]:
     """Return the exit status and the output of the command."""
-    said = StringIO()
+    output = StringIO()
     try:
-        call_command("verify_history", *options, stdout=said)
+        call_command("verify_history", *options, stdout=output)
     except SystemExit as end:
-        return int(end.code or 0), said.getvalue()
-    return 0, said.getvalue()
+        return int(end.code or 0), output.getvalue()
+    return 0, output.getvalue()
 
 
 @pytest.mark.django_db
 def test_verifies_an_intact_chain():
     assert verified()[0] == 0
     rows()
-    status, said = verified()
-    assert status == 0 and said.startswith("6 rows, all as written.")
-    noted = said.split()[-1]
+    status, output = verified()
+    assert status == 0 and output.startswith("6 rows, all as written.")
+    noted = output.split()[-1]
     rows(2)
     assert verified("--seen", noted)[0] == 0
     assert verified("--seen", noted[:-1] + ("0" if noted[-1] != "0" else "1"))[0] == 1
@@ -79,9 +79,12 @@ def test_verifies_an_intact_chain():
 def test_names_changed_rows(change):
     third = rows()[2]
     History.objects.filter(pk=third.pk).update(**change)
-    status, said = verified()
+    status, output = verified()
     assert (
-        status == 1 and said.count("\n") == 1 and said.startswith(f"Row {third.pk} (position 3,") and "changed" in said
+        status == 1
+        and output.count("\n") == 1
+        and output.startswith(f"Row {third.pk} (position 3,")
+        and "changed" in output
     )
 
 
@@ -98,9 +101,9 @@ def test_names_rows_changed_with_their_digest():
 def test_names_missing_positions():
     there = rows(8)
     History.objects.filter(pk__in=[there[2].pk, there[4].pk, there[5].pk, there[7].pk]).delete()
-    status, said = verified()
+    status, output = verified()
     assert status == 1
-    assert [line.partition(" missing")[0] for line in said.splitlines()] == [
+    assert [line.partition(" missing")[0] for line in output.splitlines()] == [
         "Position 3 is",
         "Positions 5 to 6 are",
         "Position 8 is",
@@ -112,8 +115,8 @@ def test_finds_reordered_inserted_and_truncated_rows():
     first, second, *_ = rows()
     for row, place in ((first, None), (second, 1), (first, 2)):
         History.objects.filter(pk=row.pk).update(position=place)
-    status, said = verified()
-    assert status == 1 and f"Row {first.pk} (position 2," in said and f"Row {second.pk} (position 1," in said
+    status, output = verified()
+    assert status == 1 and f"Row {first.pk} (position 2," in output and f"Row {second.pk} (position 1," in output
     for row, place in ((first, None), (second, 2), (first, 1)):
         History.objects.filter(pk=row.pk).update(position=place)
     assert verified()[0] == 0
@@ -164,8 +167,8 @@ def test_verifies_after_pruning():
         row.save()
     assert verified()[0] == 0
     call_command("prune_history", "--days", "365", stdout=StringIO())
-    status, said = verified()
-    assert status == 0 and said.startswith("3 rows")
+    status, output = verified()
+    assert status == 0 and output.startswith("3 rows")
     pruned = History.objects.order_by("position").last()
     assert (pruned.action, pruned.subject, pruned.after["rows"], pruned.position) == ("delete", "history", 3, 6)
     History.objects.filter(position=4).delete()
@@ -203,8 +206,8 @@ def test_digest_covers_the_token(change):
     assert set(History.objects.values_list("token_id", "token_name")) == {(None, ""), (7, "ci-deploy")}
     assert verified()[0] == 0
     History.objects.filter(pk=row.pk).update(**change)
-    status, said = verified()
-    assert status == 1 and said.startswith(f"Row {row.pk} ")
+    status, output = verified()
+    assert status == 1 and output.startswith(f"Row {row.pk} ")
 
 
 @pytest.mark.django_db

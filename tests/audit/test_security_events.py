@@ -15,7 +15,7 @@ from access.models import FailedSignIns, Token, TokenAddress
 from access.tokens import make_token
 from audit.models import History
 from runtime.logs import JsonFormatter
-from tests.api.conftest import Api
+from tests.api.client import Api
 from tests.lab.web import Web
 
 pytestmark = pytest.mark.django_db
@@ -49,13 +49,13 @@ def sign_in(name="ann", password="right horse 1", **more) -> Client:
     return client
 
 
-def told(**what) -> list[History]:
+def entries(**what) -> list[History]:
     return list(History.objects.filter(**what).order_by("pk"))
 
 
 def test_records_sign_in_and_sign_out(ann, lines):
     sign_in().post("/logout/")
-    came, went = told(subject="user")
+    came, went = entries(subject="user")
     assert [(row.action, row.actor, row.subject_id, row.address, row.after["agent"]) for row in (came, went)] == [
         ("sign_in", "ann", ann.pk, "192.0.2.7", "Firefox"),
         ("sign_out", "ann", ann.pk, "192.0.2.7", "Firefox"),
@@ -78,9 +78,9 @@ def test_records_failures_once_per_window(ann, lines):
     sign_in(password="wrong", REMOTE_ADDR="192.0.2.8")
     assert [line["event"] for line in lines] == ["sign-in failed"] * 6
     assert {line["subject"] for line in lines} == {"ann"} and lines[-1]["address"] == "192.0.2.8"
-    assert not told(action="sign_in_failed") and failed_sign_ins.flush() == 0, "the window is not over"
+    assert not entries(action="sign_in_failed") and failed_sign_ins.flush() == 0, "the window is not over"
     assert over() == 2
-    rows = told(action="sign_in_failed")
+    rows = entries(action="sign_in_failed")
     assert [(row.subject_id, row.address, row.after["failed"], row.after["refused"]) for row in rows] == [
         (ann.pk, "192.0.2.7", 5, 0),
         (ann.pk, "192.0.2.8", 1, 0),
@@ -94,7 +94,7 @@ def test_counts_refused_attempts(ann, lines):
     assert (lines[-1]["event"], lines[-1]["reason"]) == ("refused", "too_many_attempts")
     assert lines[-2]["event"] == "sign-in refused: too many attempts"
     over()
-    [row] = told(action="sign_in_failed")
+    [row] = entries(action="sign_in_failed")
     assert row.after["failed"] + row.after["refused"] == 14 and row.after["refused"] >= 4
 
 
@@ -103,9 +103,9 @@ def test_keeps_names_of_accounts_only(ann, lines):
     for typed in ("my secret horse", 'x\n{"event": "signed in", "user": "root"}', "ANN\r\nann"):
         sign_in(name=typed, password="x")
     over()
-    everything = str(lines) + str([(row.subject_name, row.after, row.actor) for row in told()])
+    everything = str(lines) + str([(row.subject_name, row.after, row.actor) for row in entries()])
     assert "horse" not in everything and "root" not in everything
-    assert [row.subject_name for row in told(action="sign_in_failed")] == [failed_sign_ins.UNKNOWN]
+    assert [row.subject_name for row in entries(action="sign_in_failed")] == [failed_sign_ins.UNKNOWN]
 
 
 def test_limits_rows_for_a_flood_of_names(db, monkeypatch):
@@ -169,15 +169,15 @@ def use(token: str, address: str) -> None:
 def test_records_new_addresses_of_tokens(ann, lines):
     row, token = make_token(ann, "ci", ["read"])
     use(token, "192.0.2.7")
-    assert not told(action="first_use"), "the first place is where it belongs"
+    assert not entries(action="first_use"), "the first place is where it belongs"
     for _ in range(3):
         use(token, "192.0.2.8")
-    [first] = told(action="first_use")
+    [first] = entries(action="first_use")
     assert (first.actor, first.token_id, first.subject_id, first.address) == ("ann", row.pk, row.pk, "192.0.2.8")
     assert [line["event"] for line in lines] == ["token used for the first time", "token used from a new address"]
     token_use._noted.clear()  # an hour later, or another process
     use(token, "192.0.2.8")
-    assert lines[-1]["event"] == "token used" and len(told(action="first_use")) == 1
+    assert lines[-1]["event"] == "token used" and len(entries(action="first_use")) == 1
 
 
 def test_limits_addresses_of_a_token(ann, monkeypatch):
@@ -185,7 +185,7 @@ def test_limits_addresses_of_a_token(ann, monkeypatch):
     token = make_token(ann, "ci", ["read"])[1]
     for number in range(10):
         use(token, f"192.0.2.{number}")
-    assert TokenAddress.objects.count() == 3 and len(told(action="first_use")) == 2
+    assert TokenAddress.objects.count() == 3 and len(entries(action="first_use")) == 2
     assert neighbourhood("2001:db8::1") == neighbourhood("2001:db8::2"), "one stranger's addresses are one"
 
 

@@ -24,7 +24,7 @@ from .watchers import Pages, Stream, get
 
 PARTS = ("sweeps", "writers", "pages", "stream", "command")
 KINDS = ("killed", "frozen", "held", "cut")
-LINES = 3000  # that each operation prints, one in 0.4 s: as long as anybody looks
+LINES = 3000  # that each operation prints, one in 0.4 s: as long as the test watches
 
 
 class Scene:
@@ -119,7 +119,7 @@ class Scene:
         self.until(at_work, 90, "all are at work")
 
     def post(self, path: str, body: dict) -> dict:
-        """A request about the service that is accepted."""
+        """Send a request about the service, which must be accepted."""
         status, answer = get(f"{self.web.url}/api/v1/services/{self.made['service']}/{path}", self.token, body)
         assert status == 202, answer
         return json.loads(answer)
@@ -152,7 +152,7 @@ class Scene:
     # ---- taking it away ----------------------------------------------------------------------------------------------
 
     def away(self, kind: str, seconds: float) -> None:
-        """The database is away for so long. Returns at the moment of its return."""
+        """Stop the database for so many seconds. Returns at the moment of its return."""
         getattr(self, f"_{kind}")(seconds)
 
     def _killed(self, seconds: float) -> None:
@@ -172,7 +172,7 @@ class Scene:
         self.network.heal()
 
     def _held(self, seconds: float) -> None:
-        """Somebody has locked the tables that every process needs."""
+        """Lock the tables that every process needs."""
         url = f"host={self.postgres.folder} port={self.postgres.port} user=postgres dbname=postgres"
         with psycopg.connect(url, application_name="psql") as line:
             line.execute("LOCK TABLE operation, event, worker_heartbeat IN ACCESS EXCLUSIVE MODE")

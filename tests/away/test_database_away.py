@@ -48,9 +48,9 @@ def test_pages_reload_during_database_outage(scene):
     """No bare 500, for people and pipelines alike; and what was posted is not sent again by itself."""
     scene.pages.seen.clear()
     scene.away("killed", 4)
-    told = [text for _, status, text in scene.pages.seen if status == 503]
-    pages = [text for text in told if text.startswith("<!DOCTYPE html>")]
+    texts = [text for _, status, text in scene.pages.seen if status == 503]
+    pages = [text for text in texts if text.startswith("<!DOCTYPE html>")]
     assert pages and all('<meta http-equiv="refresh" content="3">' in text for text in pages)
-    problems = [text for text in told if text not in pages]
+    problems = [text for text in texts if text not in pages]
     assert problems and all('"code": "unavailable"' in text for text in problems)
     scene.until(lambda: get(f"{scene.web.url}/api/v1/hosts/", scene.token)[0] == 200, 20, "its return")

@@ -1,4 +1,4 @@
-"""Clients during an outage: people and pipelines that ask all the time, and one that follows the live events."""
+"""Clients during an outage: browsers and pipelines that send requests all the time, and one that follows events."""
 
 import http.client
 import http.cookiejar
@@ -25,7 +25,7 @@ def get(url: str, token: str, body: object = None, timeout: float = 60) -> tuple
 
 
 def signed_in(url: str) -> urllib.request.OpenerDirector:
-    """A browser's cookies, and what opens pages with them."""
+    """Return an opener with the cookies of a browser that has signed in."""
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
     page = opener.open(f"{url}/login/", timeout=60).read().decode()
     found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
@@ -83,7 +83,7 @@ class Pages:
             self.seen.append((now, status, text))
 
     def last_failure(self) -> float:
-        """When somebody last got something else than what was asked for (0.0: never)."""
+        """When a request last got another answer than expected (0.0: never)."""
         return max((at for at, status, _ in list(self.seen) if status != 200), default=0.0)
 
     def statuses(self) -> set[int]:

@@ -73,10 +73,10 @@ def test_writes_ratios_summary_and_history(tmp_path):
     assert ended.returncode == 1, ended.stdout + ended.stderr  # because of the contestant that cannot be had
     assert "| 2@4ms | REVERT |" in ended.stdout
     assert "| 2 | PRODUCT |" in ended.stdout and "NOBODY is left out: no such contestant" in ended.stdout
-    told = json.loads((tmp_path / "bench.json").read_text())
-    assert set(told) == {*KEYS, "figures"} and told["figures"] == {"race": {"NOBODY": None}}
-    assert set(told["vs_limit"]) == {"2", "2@4ms"}
-    assert told["revert_vs_limit"] > 0 and told["client_cpu_ms_per_host"] > 0
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert set(written) == {*KEYS, "figures"} and written["figures"] == {"race": {"NOBODY": None}}
+    assert set(written["vs_limit"]) == {"2", "2@4ms"}
+    assert written["revert_vs_limit"] > 0 and written["client_cpu_ms_per_host"] > 0
     (rows,) = History(tmp_path / "bench-history.jsonl").runs().values()
     assert [one.contestant for one in rows] == [PRODUCT, REVERT, LIMIT] * 2 and all(one.good for one in rows)
 
@@ -85,9 +85,9 @@ def test_ratios_compare_medians_of_successful_runs():
     rows = [row(LIMIT, 2.0), row(LIMIT, 1.0, hosts=1), row(PRODUCT, 3.0), row(PRODUCT, 5.0), row(PRODUCT, 4.0)]
     rows += [row(PRODUCT, 0.1, status=1), row(PRODUCT, 0.1, carrying=49), row(REVERT, 1.0), row(tools.CAPISTRANO, 6.0)]
     found = figures(rows)
-    told = summary(found)
-    assert told["vs_limit"] == {"50": 2.0} and told["revert_vs_limit"] == 0.5
-    assert told["client_cpu_ms_per_host"] == 20.0 and told["vs_fabric"] is None and told["vs_capistrano"] == 1.5
+    ratios = summary(found)
+    assert ratios["vs_limit"] == {"50": 2.0} and ratios["revert_vs_limit"] == 0.5
+    assert ratios["client_cpu_ms_per_host"] == 20.0 and ratios["vs_fabric"] is None and ratios["vs_capistrano"] == 1.5
     one = next(figure for figure in found if figure.contestant == PRODUCT)
     assert (one.least, one.most, one.good, one.turns) == (1.5, 2.5, 3, 5)
     assert "| 50 | PRODUCT | 2.00 | 1.50–2.50 | 2.00 |" in report.race(found, found)
@@ -136,8 +136,8 @@ def test_failed_measurement_does_not_end_bench(tmp_path, monkeypatch, capsys):
     run = bench.Run(History(tmp_path / "history.jsonl"), "1")
     for name in measurements:
         run.measure(name, None)
-    told = summary([], run.findings)
-    assert told["lock_10000_s"] == {"sqlite": 0.2, "postgresql": None} and told["idle_cpu_percent"] == 0.5
+    ratios = summary([], run.findings)
+    assert ratios["lock_10000_s"] == {"sqlite": 0.2, "postgresql": None} and ratios["idle_cpu_percent"] == 0.5
     assert not run.good and "the floor gave way" in capsys.readouterr().out
     assert "not measured: RuntimeError: the floor gave way" in report.own(run.findings)
     assert [one.value for one in History(tmp_path / "history.jsonl").findings()] == [0.2, 0.5]
@@ -149,8 +149,8 @@ def test_reports_regression(tmp_path):
     document = tmp_path / "figures.md"
     document.write_text("before\n<!-- runs: begin -->\n<!-- runs: end -->\nafter\n")
     for name in ("first", "second"):
-        told = dict.fromkeys(KEYS) | {"vs_limit": {"1": 1.2, "50": 1.05}}
-        report.write(document, "runs", report.runs(report.between(document.read_text(), "runs"), name, told))
+        ratios = dict.fromkeys(KEYS) | {"vs_limit": {"1": 1.2, "50": 1.05}}
+        report.write(document, "runs", report.runs(report.between(document.read_text(), "runs"), name, ratios))
     lines = document.read_text().splitlines()
     assert [line.split("| ")[1:3] for line in lines[4:6]] == [
         [f"{one} ", "1: 1.2, 50: 1.05 "] for one in ("first", "second")

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 
 class Server:
-    """`with Server() as server:` answers at `server.url`. What it is asked is in `asked`; `broken` changes the answers:
+    """`with Server() as server:` answers at `server.url`. Its requests are in `requests`; `broken` changes the answers:
     a status, "slow", "garbage", "sign-in" (a redirect), or "lost" (does it, and closes without an answer).
 
     `broken_start`: a status for the start alone; `says`: the body and the headers of what is refused; `forgotten`:
@@ -16,7 +16,7 @@ class Server:
     """
 
     def __init__(self):
-        self.asked: list[tuple[str, str, dict]] = []
+        self.requests: list[tuple[str, str, dict]] = []
         self.broken: int | str | None = None
         self.broken_start: int | None = None
         self.says: tuple[bytes, dict[str, str]] = (b'{"message": "broken"}', {})
@@ -53,7 +53,7 @@ class Server:
     def answer(self, request, method: str) -> None:
         raw = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         path = unquote(urlsplit(request.path).path)
-        self.asked.append((method, path, dict(request.headers)))
+        self.requests.append((method, path, dict(request.headers)))
         refused = self.broken_start if method == "POST" else None
         if isinstance(self.broken, int) or refused:
             return self.send(request, refused or self.broken, self.says[0].decode(), self.says[1].items())

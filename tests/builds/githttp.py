@@ -13,16 +13,16 @@ from pathlib import Path
 class GitHttp:
     """`with GitHttp(folder, "ci", "word") as server:` serves the repository in `folder` at `server.url`.
 
-    `asked`: what callers proved themselves with, "" for nothing. `redirect`: another server's address to send them to.
+    `requests`: the credentials of each request, "" for none. `redirect`: another server's address to send them to.
     `objects`: what Git LFS keeps, {hash: bytes}; `lfs` stores a file and returns the pointer that stands for it.
     """
 
     def __init__(self, folder: Path, username: str, password: str, redirect: str = ""):
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.objects: dict[str, bytes] = {}
         objects = self.objects
         wanted = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
-        asked = self.asked
+        requests = self.requests
 
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_):
@@ -30,7 +30,7 @@ class GitHttp:
 
             def do_GET(self):
                 given = self.headers.get("Authorization", "")
-                asked.append(given)
+                requests.append(given)
                 if redirect:
                     self.send_response(302)
                     self.send_header("Location", redirect + self.path)
@@ -47,11 +47,11 @@ class GitHttp:
 
             def _batch(self, body):
                 """git-lfs.github.com/spec: docs/api/batch.md and docs/api/basic-transfers.md."""
-                told = []
+                batch = []
                 for one in json.loads(body)["objects"]:
                     there = one["oid"] in objects
                     address = f"http://{self.headers['Host']}/lfs-objects/{one['oid']}"
-                    told.append(
+                    batch.append(
                         {**one, "authenticated": False}
                         | (
                             {"actions": {"download": {"href": address}}}
@@ -60,7 +60,7 @@ class GitHttp:
                         )
                     )
                 self._answer(
-                    json.dumps({"transfer": "basic", "objects": told}).encode(), "application/vnd.git-lfs+json"
+                    json.dumps({"transfer": "basic", "objects": batch}).encode(), "application/vnd.git-lfs+json"
                 )
 
             def _answer(self, body, kind="application/octet-stream", status=200):

@@ -24,7 +24,7 @@ def run(
     mounts: tuple[Mount, ...] = (),
     environment: dict | None = None,
 ) -> str:
-    """What the script printed. Raises BuildRefused and BuildTimedOut."""
+    """Return what the script printed. Raises BuildRefused and BuildTimedOut."""
     with Run(way, (), limits, lambda text: None, base) as one:
         home = () if way.means == "off" else (one.home("home"),)
         one.execute(

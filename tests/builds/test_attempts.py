@@ -1,4 +1,4 @@
-"""A build that ended badly is built again under the same name, attempts side by side; a commit on purpose once more."""
+"""A failed build is built again under the same name, with all attempts listed; a commit again on request only."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +17,11 @@ from messages.rendering import literal
 from microservice.models import MicroServiceVersion
 from microservice.publishing import upload
 from microservice.status import BuildStatus
-from tests.api.conftest import api, store  # noqa: F401 - fixtures
 
 from .buildservers import Server
-from .test_builds import ask, pending, quick, repository, service, state  # noqa: F401 - fixtures
+from .steps import ask, pending, state
 
-pytestmark = [pytest.mark.django_db, pytest.mark.found("builds")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store", "quick"), pytest.mark.found("builds")]
 ENDS_BADLY = [BuildStatus.FAILED, BuildStatus.TIMEOUT]
 
 
@@ -30,7 +29,7 @@ def again(caller, version, **more):
     return caller.post(f"/services/shop/versions/{version.pk}/build", {"again": True, **more})
 
 
-def test_retry_keeps_both_attempts(api, service, store):  # noqa: F811
+def test_retry_keeps_both_attempts(api, service, store):
     service.build_command = "echo first; exit 3"
     service.save()
     version, caller = pending(service), api()
@@ -43,24 +42,24 @@ def test_retry_keeps_both_attempts(api, service, store):  # noqa: F811
     service.save()
     made = again(caller, version)
     assert (made.status_code, made.json()["attempt"], state(version)) == (202, 2, BuildStatus.BUILDING)
-    assert again(caller, version).json()["id"] == made.json()["id"], "while it goes on, the same"
+    assert again(caller, version).json()["id"] == made.json()["id"], "a build in progress is returned as it is"
     execution.work()
     assert state(version) == BuildStatus.SUCCESS and version.build_detail == ""
-    told = caller.get(f"/services/shop/versions/{version.pk}/builds/").json()
-    assert told["count"] == 2
-    assert [(one["attempt"], one["status_str"], one["requested_by"]) for one in told["data"]] == [
+    attempts = caller.get(f"/services/shop/versions/{version.pk}/builds/").json()
+    assert attempts["count"] == 2
+    assert [(one["attempt"], one["status_str"], one["requested_by"]) for one in attempts["data"]] == [
         (2, "success", "ann"),
         (1, "failed", "ann"),
     ]
-    assert "second" in told["data"][0]["log"] and "first" in told["data"][1]["log"]
-    assert "exit status 3" in told["data"][1]["detail"] and told["data"][1]["finished"]
+    assert "second" in attempts["data"][0]["log"] and "first" in attempts["data"][1]["log"]
+    assert "exit status 3" in attempts["data"][1]["detail"] and attempts["data"][1]["finished"]
     done = again(caller, version, even_built=True)
-    assert (done.status_code, done.json()["code"]) == (409, "build_status"), "what is built never is once more"
+    assert (done.status_code, done.json()["code"]) == (409, "build_status"), "a built version is not built again"
 
 
 @pytest.mark.parametrize("how", ENDS_BADLY)
 @pytest.mark.parametrize("origin", ["git", "gitlab", "jenkins"])
-def test_retry_after_every_end_and_origin(api, service, monkeypatch, how, origin):  # noqa: F811
+def test_retry_after_every_end_and_origin(api, service, monkeypatch, how, origin):
     from builds import servers
 
     monkeypatch.setattr(servers, "check", lambda service: None)
@@ -73,7 +72,7 @@ def test_retry_after_every_end_and_origin(api, service, monkeypatch, how, origin
     assert Build.objects.first().origin == origin
 
 
-def test_idempotency_key_makes_one_attempt(api, service):  # noqa: F811
+def test_idempotency_key_makes_one_attempt(api, service):
     version, caller = pending(service), api()
     build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, literal("x"))
     path = f"/services/shop/versions/{version.pk}/build"
@@ -84,7 +83,7 @@ def test_idempotency_key_makes_one_attempt(api, service):  # noqa: F811
 
 
 @pytest.mark.django_db(transaction=True)
-def test_concurrent_retries_make_one_attempt(service):  # noqa: F811
+def test_concurrent_retries_make_one_attempt(service):
     version = pending(service)
     build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, literal("x"))
 
@@ -102,7 +101,7 @@ def test_concurrent_retries_make_one_attempt(service):  # noqa: F811
     assert found == {Build.objects.first().pk} and Build.objects.count() == 2
 
 
-def test_rebuilding_a_commit_is_explicit(api, service):  # noqa: F811
+def test_rebuilding_a_commit_is_explicit(api, service):
     first, second, third = (pending(service, f"{number}.0") for number in (1, 2, 3))
     caller = api()
     ask(caller, first)
@@ -117,14 +116,14 @@ def test_rebuilding_a_commit_is_explicit(api, service):  # noqa: F811
     assert len(set(Build.objects.filter(status=BuildStatus.SUCCESS).values_list("commit", flat=True))) == 1
 
 
-def test_ignores_late_reports_of_earlier_attempts(service, settings):  # noqa: F811
+def test_ignores_late_reports_of_earlier_attempts(service, settings):
     settings.BUILD_WEBHOOK_SECRET = "word"
     version = pending(service)
     old = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.FAILED, reference="team/shop#7")
     MicroServiceVersion.objects.update(status=BuildStatus.BUILDING)
     new = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.BUILDING)
-    told = reports.ReportedState(version.pk, "team/shop#7", BuildStatus.SUCCESS)
-    assert reports._apply("gitlab", told) == "unchanged"
+    report = reports.ReportedState(version.pk, "team/shop#7", BuildStatus.SUCCESS)
+    assert reports._apply("gitlab", report) == "unchanged"
     new.refresh_from_db()
     assert (new.status, new.reference, old.pk < new.pk) == (BuildStatus.BUILDING, "", True)
     assert reports._apply("gitlab", reports.ReportedState(version.pk, "team/shop#8", BuildStatus.SUCCESS)) == "moved"
@@ -133,7 +132,7 @@ def test_ignores_late_reports_of_earlier_attempts(service, settings):  # noqa: F
 @pytest.mark.parametrize(
     ("known", "said"), [("queue:12", "build:/job/shop/4"), ("", "build:/job/shop/4"), ("build:/job/shop/4", "")]
 )
-def test_ambiguous_reports_query_the_server(service, known, said):  # noqa: F811
+def test_ambiguous_reports_query_the_server(service, known, said):
     """Of the first attempt only the queue item is known, or the report names nothing: its end is not the second's."""
     version = pending(service)
     Build.objects.create(version=version, origin="jenkins", status=BuildStatus.TIMEOUT, reference=known)
@@ -165,7 +164,7 @@ def test_does_not_adopt_starts_of_earlier_attempts(name):
         assert origin.find(replace(one, others=frozenset({found}))) == ""
 
 
-def test_reports_the_end_of_each_attempt(service):  # noqa: F811
+def test_reports_the_end_of_each_attempt(service):
     Callback.objects.create(url="https://x.example", events=["build.ended"], active=True)
     version = pending(service)
     for _ in range(2):
@@ -175,7 +174,7 @@ def test_reports_the_end_of_each_attempt(service):  # noqa: F811
 
 
 @pytest.mark.found("waiting")
-def test_reports_each_end_of_a_retried_pipeline(service):  # noqa: F811
+def test_reports_each_end_of_a_retried_pipeline(service):
     Callback.objects.create(url="https://x.example", events=["build.ended"], active=True)
     version = pending(service)
     build = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.BUILDING, reference="team/shop#7")
@@ -190,7 +189,7 @@ def test_reports_each_end_of_a_retried_pipeline(service):  # noqa: F811
     assert Delivery.objects.count() == 3
 
 
-def test_worker_without_lease_stores_nothing(service, store, monkeypatch):  # noqa: F811
+def test_worker_without_lease_stores_nothing(service, store, monkeypatch):
     """Its build ended and was asked for again while the package of the first attempt was on its way."""
     version = pending(service)
     first = build_requests.start(SYSTEM, version)
@@ -212,7 +211,7 @@ def test_worker_without_lease_stores_nothing(service, store, monkeypatch):  # no
     assert state(version) == BuildStatus.SUCCESS
 
 
-def test_page_lists_and_retries_attempts(client, admin_user, service):  # noqa: F811
+def test_page_lists_and_retries_attempts(client, admin_user, service):
     client.force_login(admin_user)
     version = pending(service)
     one = build_requests.start(SYSTEM, version)
@@ -232,7 +231,7 @@ def test_page_lists_and_retries_attempts(client, admin_user, service):  # noqa: 
         assert client.get(page, {"attempt": wrong}).status_code == 200
 
 
-def test_page_builds_a_confirmed_duplicate(client, admin_user, service):  # noqa: F811
+def test_page_builds_a_confirmed_duplicate(client, admin_user, service):
     client.force_login(admin_user)
     version = pending(service)
     build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.DUPLICATE, literal("x"))
@@ -244,7 +243,7 @@ def test_page_builds_a_confirmed_duplicate(client, admin_user, service):  # noqa
     assert Build.objects.count() == 2 and Build.objects.first().even_built
 
 
-def test_builds_long_version_and_branch_names(api, service, repository, store):  # noqa: F811
+def test_builds_long_version_and_branch_names(api, service, repository, store):
     name, branch = "a" * 100 + "+b_c." + "1" * 23, "功能/支付#42(fix)"
     assert len(name) == 128
     repository.git("checkout", "-q", "-b", branch)

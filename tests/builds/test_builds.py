@@ -1,4 +1,4 @@
-"""Builds from asking to their end, through the API and the worker's own moves, with real repositories."""
+"""Builds from request to end, through the API and the worker's steps, with real repositories."""
 
 from datetime import timedelta
 
@@ -10,59 +10,29 @@ from audit.models import History
 from builds import build_requests, execution, jobs
 from builds.models import Build
 from messages.rendering import literal
-from microservice.models import Deployment, MicroServiceVersion
+from microservice.models import Deployment
 from microservice.status import BuildStatus
 from tests import factories
-from tests.api.conftest import api, store  # noqa: F401 - fixtures
 
-from .repository import Repository
+from .steps import ask, pending, state
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def quick(settings):
-    settings.GIT_ALLOWED_PROTOCOLS = ["file"]
-    settings.BUILD_POLL_INTERVAL = 1
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store", "quick")]
 
 
-@pytest.fixture
-def repository(tmp_path):
-    return Repository(tmp_path / "repository")
-
-
-@pytest.fixture
-def service(repository, db):
-    return factories.service("shop", build_url=repository.url, build_command="echo built; cp app app2")
-
-
-def pending(service, name="1.0", **more) -> MicroServiceVersion:
-    return MicroServiceVersion.objects.create(microservice=service, version=name, **more)
-
-
-def ask(caller, version):
-    return caller.post(f"/services/shop/versions/{version.pk}/build")
-
-
-def state(version) -> BuildStatus:
-    version.refresh_from_db()
-    return BuildStatus(version.status)
-
-
-def test_builds_a_version_from_its_repository(api, service, store):  # noqa: F811
+def test_builds_a_version_from_its_repository(api, service, store):
     version, caller = pending(service), api()
     answer = ask(caller, version)
     assert (answer.status_code, answer.json()["status_str"]) == (202, "pending"), answer.content
     assert state(version) == BuildStatus.BUILDING
     assert execution.work() == 1
     assert state(version) == BuildStatus.SUCCESS
-    told = caller.get(f"/services/shop/versions/{version.pk}/build").json()
-    assert (told["status_str"], "built" in told["log"], len(told["commit"])) == ("success", True, 40)
+    build = caller.get(f"/services/shop/versions/{version.pk}/build").json()
+    assert (build["status_str"], "built" in build["log"], len(build["commit"])) == ("success", True, 40)
     assert (store / version.file_path).exists()
     assert answer["Location"] == f"/api/v1/services/{service.pk}/versions/{version.pk}/build"
 
 
-def test_builds_equal_requests_once(api, service):  # noqa: F811
+def test_builds_equal_requests_once(api, service):
     version, caller = pending(service), api()
     assert [ask(caller, version).json()["id"] for _ in range(2)] == [Build.objects.get().pk] * 2
     execution.work()
@@ -70,7 +40,7 @@ def test_builds_equal_requests_once(api, service):  # noqa: F811
     assert (again.status_code, again.json()["code"]) == (409, "build_status")
 
 
-def test_builds_a_commit_once(api, service, repository):  # noqa: F811
+def test_builds_a_commit_once(api, service, repository):
     first, second, third = (pending(service, f"{number}.0") for number in (1, 2, 3))
     caller = api()
     ask(caller, first)
@@ -85,7 +55,7 @@ def test_builds_a_commit_once(api, service, repository):  # noqa: F811
     assert state(third) == BuildStatus.SUCCESS
 
 
-def test_reports_why_a_build_failed(api, service):  # noqa: F811
+def test_reports_why_a_build_failed(api, service):
     service.build_command = "echo no compiler; exit 2"
     service.save()
     version = pending(service)
@@ -95,7 +65,7 @@ def test_reports_why_a_build_failed(api, service):  # noqa: F811
     assert "no compiler" in version.build_detail
 
 
-def test_rejects_packages_that_lead_outside(api, service):  # noqa: F811
+def test_rejects_packages_that_lead_outside(api, service):
     service.build_command = "ln -s /etc/passwd link"
     service.save()
     version = pending(service)
@@ -106,7 +76,7 @@ def test_rejects_packages_that_lead_outside(api, service):  # noqa: F811
 
 
 @pytest.mark.parametrize("lacking", ["build_url", "build_command"])
-def test_reports_missing_settings(api, service, lacking):  # noqa: F811
+def test_reports_missing_settings(api, service, lacking):
     setattr(service, lacking, "")
     service.save()
     answer = ask(api(), pending(service))
@@ -114,7 +84,7 @@ def test_reports_missing_settings(api, service, lacking):  # noqa: F811
 
 
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
-def test_reports_missing_build_servers(api, service, origin):  # noqa: F811
+def test_reports_missing_build_servers(api, service, origin):
     service.build_orig = origin
     service.save()
     version = pending(service)
@@ -173,12 +143,12 @@ def test_ended_builds_do_not_change(service):
     build = build_requests.start(SYSTEM, version)
     assert build_requests.end(build, BuildStatus.FAILED, literal("first"))
     assert not build_requests.end(build, BuildStatus.SUCCESS, literal("late"))
-    told = History.objects.get(action="build", reason="first")  # and so whoever watches the versions is told
-    assert (told.microservice.name, told.after) == ("shop", {"status": BuildStatus.FAILED.value})
+    entry = History.objects.get(action="build", reason="first")  # so the subscribers of versions receive an event
+    assert (entry.microservice.name, entry.after) == ("shop", {"status": BuildStatus.FAILED.value})
     assert (state(version), version.build_detail) == (BuildStatus.FAILED, "first")
 
 
-# --- what follows by itself -------------------------------------------------------------------------------------------
+# --- automatic deployments --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -224,7 +194,7 @@ def test_older_versions_are_not_deployed(following):
     assert (state(late), Deployment.objects.count()) == (BuildStatus.SUCCESS, 0)
 
 
-def test_revert_marks_versions_bad(api, service):  # noqa: F811
+def test_revert_marks_versions_bad(api, service):
     old, new = factories.versions(service, 2)
     factories.instances(new, factories.hosts(1))
     caller, path = api(), f"/services/shop/versions/{new.pk}"
@@ -243,7 +213,7 @@ def test_revert_marks_versions_bad(api, service):  # noqa: F811
     assert refused.json()["errors"][0]["pointer"] == "/mark_bad"
 
 
-def test_unreadable_build_secrets_fail_the_build(api, service, settings):  # noqa: F811
+def test_unreadable_build_secrets_fail_the_build(api, service, settings):
     version, caller = pending(service), api()
     assert caller.patch("/services/shop", {"build_secrets": {"TOKEN": "a canary"}}).status_code == 200
     ask(caller, version)
@@ -253,7 +223,7 @@ def test_unreadable_build_secrets_fail_the_build(api, service, settings):  # noq
     assert "build secrets" in version.build_detail and "canary" not in Build.objects.get().log
 
 
-def test_sends_no_secrets_to_build_servers(api, service, settings):  # noqa: F811
+def test_sends_no_secrets_to_build_servers(api, service, settings):
     api().patch("/services/shop", {"build_secrets": {"TOKEN": "a canary"}, "build_password": "another canary"})
     made = Build.objects.create(version=pending(service), origin="jenkins")
     job = jobs.job_of(Build.objects.select_related("version__microservice").get(pk=made.pk))

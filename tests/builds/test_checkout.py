@@ -1,4 +1,4 @@
-"""A build from a real repository: what it gets, what it leaves, and every limit."""
+"""A build from a real repository: its input, its output, and every limit."""
 
 import os
 import tarfile
@@ -12,13 +12,6 @@ from builds.checkout import Git, LeaseLost
 from builds.providers import BuildRefused, Job, ProviderUnreachable
 from builds.sandbox import means
 from builds.sandbox.watching import Limits
-
-from .repository import Repository
-
-
-@pytest.fixture
-def repository(tmp_path):
-    return Repository(tmp_path / "repository")
 
 
 def job(repository, command: str = "true", **more) -> Job:
@@ -41,7 +34,7 @@ def git(*protocols: str, **limits) -> Git:
 
 
 def built(one: Job, tell=lambda text: None, **limits) -> dict[str, bytes]:
-    """The package's files."""
+    """Return the package's files."""
     ours = git(**limits)
     with ours.built(one, ours.commit(one), tell) as package, tarfile.open(package) as archive:
         return {entry.name: archive.extractfile(entry).read() for entry in archive if entry.isfile()}
@@ -141,7 +134,7 @@ def test_leaves_nothing_behind(repository, tmp_path, monkeypatch):
 
 @pytest.fixture
 def pulled(repository) -> str:
-    """A commit that only a pull request leads to."""
+    """Return a commit that only a pull request leads to."""
     repository.git("checkout", "-q", "-b", "theirs")
     commit = repository.commit({"app": "theirs"})
     repository.git("update-ref", "refs/pull/1/head", commit)
@@ -185,7 +178,7 @@ def test_refuses_refs_outside_the_patterns(repository):
             git().commit(job(repository, ref=name, refs=patterns))
 
 
-# --- what opens a repository, and what the package is made from -------------------------------------------------------
+# --- repositories, credentials and packages ---------------------------------------------------------------------------
 
 
 def test_removes_credentials_before_the_command(repository, monkeypatch):
@@ -198,8 +191,8 @@ def test_removes_credentials_before_the_command(repository, monkeypatch):
         "find / -name netrc.test 2>/dev/null > told; env >> told; ls -A ~ >> told",
         secrets={"NPM_TOKEN": Secret("for-the-build")},
     )
-    told = built(one)["told"]
-    assert b"netrc" not in told and b"GIT_SECRET" not in told and b"NPM_TOKEN=for-the-build" in told
+    content = built(one)["told"]
+    assert b"netrc" not in content and b"GIT_SECRET" not in content and b"NPM_TOKEN=for-the-build" in content
     assert "for-the-build" not in repr(one)
 
 

@@ -35,23 +35,23 @@ def test_bubblewrap_without_privileges():
 
 
 def test_root_drops_to_another_user():
-    told = text(
+    command = text(
         Isolation("bubblewrap", network=True, root=True), Bounds(42, 1000, 50, (6, 1), ("/g/a",), ("192.0.2.9",))
     )
-    assert told.startswith(
+    assert command.startswith(
         "unshare --mount --propagation private -- sh -c set -e\necho 0 > /g/a/cgroup.procs\n"
         f"mount --rbind /srv/repo {FOLDER}/repository/0\nmount --rbind {FOLDER} /tmp\n"
     )
-    assert "setpriv --reuid=2000000000 --regid=2000000000 --clear-groups --pdeathsig KILL -- " in told
-    assert "--no-map-gw --dns-forward 198.18.0.53 -t none -u none -T none -U none -- " in told
-    assert "route add blackhole 192.0.2.9\n" in told and "route add blackhole 169.254.0.0/16\n" in told
-    assert "--ro-bind /tmp/repository/0 /srv/repo --bind /tmp/work /build" in told and "--unshare-net" not in told
+    assert "setpriv --reuid=2000000000 --regid=2000000000 --clear-groups --pdeathsig KILL -- " in command
+    assert "--no-map-gw --dns-forward 198.18.0.53 -t none -u none -T none -U none -- " in command
+    assert "route add blackhole 192.0.2.9\n" in command and "route add blackhole 169.254.0.0/16\n" in command
+    assert "--ro-bind /tmp/repository/0 /srv/repo --bind /tmp/work /build" in command and "--unshare-net" not in command
 
 
 def test_namespaces_are_removed():
-    told = text(Isolation("namespaces"))
-    assert "unshare --user --map-root-user --mount --propagation private --pid --ipc --uts --cgroup --net" in told
-    assert "echo 1 > /proc/sys/user/max_user_namespaces\nexec unshare --user --map-user=1000" in told
+    command = text(Isolation("namespaces"))
+    assert "unshare --user --map-root-user --mount --propagation private --pid --ipc --uts --cgroup --net" in command
+    assert "echo 1 > /proc/sys/user/max_user_namespaces\nexec unshare --user --map-user=1000" in command
     alone = text(Isolation("namespaces", root=True, user_namespace=False))
     assert "--bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL" in alone
     assert "--nproc" not in alone  # it would count the processes of other builds

@@ -207,7 +207,7 @@ def test_migration_keeps_shallow_history(capsys):
     for operation in migration.operations:
         if isinstance(operation, migrations.RunPython):
             operation.code(apps, connection.schema_editor())
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     old.refresh_from_db()
     other.refresh_from_db()
-    assert (old.build_depth, other.build_depth) == (1, 0) and "build_depth is 1" in said and ": old" in said
+    assert (old.build_depth, other.build_depth) == (1, 0) and "build_depth is 1" in output and ": old" in output

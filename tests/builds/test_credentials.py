@@ -1,4 +1,4 @@
-"""What git fetches with and what the build command sees: real servers, and a look at what could give it away."""
+"""git fetches with credentials that the build command never sees: real servers, and every place of a leak."""
 
 import base64
 import os
@@ -23,16 +23,10 @@ from builds.sandbox.watching import Limits
 from microservice.models import MicroService
 
 from .githttp import GitHttp
-from .repository import Repository
 from .test_checkout import git as shut_in
 from .test_checkout import job
 
 PASSWORD = "canary p@ss:word%40'\"$(id)"
-
-
-@pytest.fixture
-def repository(tmp_path):
-    return Repository(tmp_path / "repository")
 
 
 def git_of(*protocols: str) -> Git:
@@ -41,11 +35,11 @@ def git_of(*protocols: str) -> Git:
 
 
 def build(one: Job, *protocols: str) -> tuple[str, bytes]:
-    """What it printed, and the bytes of its package."""
-    said = [""]
+    """Return the output of the build, and the bytes of its package."""
+    output = [""]
     git = git_of(*protocols)
-    with git.built(one, git.commit(one), lambda text: said.append(text)) as package:
-        return said[-1], package.read_bytes()
+    with git.built(one, git.commit(one), lambda text: output.append(text)) as package:
+        return output[-1], package.read_bytes()
 
 
 class Watched(threading.Thread):
@@ -75,7 +69,7 @@ class Watched(threading.Thread):
 
 
 @pytest.mark.found("builds")
-def test_passwords_stay_out_of_arguments_and_environment(repository):
+def test_passwords_are_not_in_arguments_or_environment(repository):
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as server, Watched() as watched:
         one = job(
             repository,
@@ -84,7 +78,7 @@ def test_passwords_stay_out_of_arguments_and_environment(repository):
             credential=Credential("ci", Secret(PASSWORD)),
         )
         printed, package = build(one, "http")
-    assert len(package) > 50 and any(server.asked)
+    assert len(package) > 50 and any(server.requests)
     coded = base64.b64encode(f"ci:{PASSWORD}".encode())
     everything = b"\n".join(watched.seen)
     assert b"git" in everything and b"COMMIT=" in everything
@@ -109,7 +103,7 @@ def test_redirects_get_no_password(repository):
                 job(repository, url=f"{server.url}/repository/.git", credential=Credential("ci", Secret(PASSWORD))),
                 "http",
             )
-        assert thief.asked and not any(thief.asked)
+        assert thief.requests and not any(thief.requests)
 
 
 def test_build_commands_see_no_credential(repository):
@@ -162,12 +156,12 @@ def test_ssh_uses_only_the_given_key():
 def test_masks_secrets_in_build_output(repository):
     secrets = {"TOKEN": Secret("canary-token"), "PEM": Secret("line-of-canary-1\nline-of-canary-2\n")}
     slowly = 'printf "tok=canary-"; sleep 1.3; echo token; echo "$PEM"; printf %s "$TOKEN" | base64; echo "$TOKEN" >&2'
-    said: list[str] = []
+    output: list[str] = []
     git, one = git_of("file"), job(repository, f'{slowly}; printf %s "$TOKEN" > kept', secrets=secrets)
-    with Watched() as watched, git.built(one, git.commit(one), said.append):
+    with Watched() as watched, git.built(one, git.commit(one), output.append):
         pass
-    assert not [text for text in said if "canary" in text or base64.b64encode(b"canary-token").decode() in text]
-    assert said[-1].splitlines()[0] == "tok=************"
+    assert not [text for text in output if "canary" in text or base64.b64encode(b"canary-token").decode() in text]
+    assert output[-1].splitlines()[0] == "tok=************"
     assert not [one for one in watched.seen if b"canary-token" in one and b"\0git\0" in one]
 
 

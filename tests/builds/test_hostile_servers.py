@@ -1,4 +1,4 @@
-"""Build servers that answer without end, or slowly, or nonsense: bounded, and never an error of ours."""
+"""Build servers that answer endlessly, slowly or with nonsense: bounded, and never an internal error."""
 
 import http.server
 import json
@@ -23,12 +23,12 @@ class Hostile:
     """Answers whatever it is asked with `answer(request)`; `elsewhere` counts what came with a token to /elsewhere."""
 
     def __init__(self, answer):
-        self.answer, self.asked = answer, []
+        self.answer, self.requests = answer, []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                outer.asked.append((self.path, dict(self.headers)))
+                outer.requests.append((self.path, dict(self.headers)))
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 try:
                     outer.answer(self)
@@ -138,7 +138,7 @@ def test_sends_tokens_to_no_other_address():
         with Hostile(answer) as server:
             for make in ORIGINS.values():
                 ask_all(make(server.url))
-        assert server.asked and not other.asked
+        assert server.requests and not other.requests
 
 
 anything = st.recursive(

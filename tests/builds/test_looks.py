@@ -1,4 +1,4 @@
-"""Looks at build servers: only a start can be refused, and what is retried there goes on here."""
+"""Polls of build servers: only a start can be refused, and a retry at the server continues the build."""
 
 from datetime import timedelta
 
@@ -15,19 +15,18 @@ from microservice.models import MicroServiceVersion
 from microservice.publishing import upload
 from microservice.status import BuildStatus
 from tests.api.archives import GOOD
-from tests.api.conftest import store  # noqa: F401
 
 from .buildservers import Server
+from .steps import moved, requested
 from .test_reports import SECRET, gitlab, pipeline, signed
-from .test_servers import asked, moved, server, set_up  # noqa: F401
 
-pytestmark = [pytest.mark.django_db, pytest.mark.found("waiting")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store", "configured"), pytest.mark.found("waiting")]
 BOTH = pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
 B = BuildStatus
 
 
-def ends(server: Server, well: bool = True, number: int = 4) -> None:  # noqa: F811
-    """The build has ended at the build server, by whichever it is."""
+def ends(server: Server, well: bool = True, number: int = 4) -> None:
+    """End the build at the build server, GitLab or Jenkins."""
     server.status = "success" if well else "failed"
     server.queue = {"executable": {"number": number, "url": f"{server.url}/job/shop/{number}/"}}
     server.build = {"building": False, "result": "SUCCESS" if well else "FAILURE"}
@@ -40,13 +39,13 @@ def to_its_end(build: Build) -> Build:
     return build
 
 
-# --- only its start may be refused ------------------------------------------------------------------------------------
+# --- refused starts and polls -----------------------------------------------------------------------------------------
 
 
 @BOTH
 @pytest.mark.parametrize("broken", [401, 403, 404, 409, 410, "garbage", "sign-in"])
-def test_refused_polls_do_not_end_a_build(server, origin, broken):  # noqa: F811
-    build = moved(asked(origin, server))
+def test_refused_polls_do_not_end_a_build(server, origin, broken):
+    build = moved(requested(origin, server))
     server.broken, before = broken, build.silences  # a busy machine's server may have been silent once already
     for silences in (1, 2, 3):
         build = moved(build)
@@ -59,8 +58,8 @@ def test_refused_polls_do_not_end_a_build(server, origin, broken):  # noqa: F811
 
 
 @BOTH
-def test_first_poll_may_be_refused(server, origin, monkeypatch):  # noqa: F811
-    build = asked(origin, server)
+def test_first_poll_may_be_refused(server, origin, monkeypatch):
+    build = requested(origin, server)
     start = execution.servers.provider_of(origin).__class__.start
 
     def then_refused(self, job):
@@ -74,11 +73,11 @@ def test_first_poll_may_be_refused(server, origin, monkeypatch):  # noqa: F811
     server.broken = None
     ends(server)
     assert to_its_end(build).status == B.SUCCESS
-    assert len([1 for method, _, _ in server.asked if method == "POST"]) == 1
+    assert len([1 for method, _, _ in server.requests if method == "POST"]) == 1
 
 
-def test_finds_builds_of_forgotten_queue_items(server):  # noqa: F811
-    build = moved(asked("jenkins", server))
+def test_finds_builds_of_forgotten_queue_items(server):
+    build = moved(requested("jenkins", server))
     assert build.reference == "queue:/queue/item/3"
     server.forgotten = {"/queue/item/3/api/json"}
     build = moved(build)
@@ -87,8 +86,8 @@ def test_finds_builds_of_forgotten_queue_items(server):  # noqa: F811
     assert moved(build).status == B.SUCCESS
 
 
-def test_finds_pipelines_of_moved_projects(server):  # noqa: F811
-    build = moved(asked("gitlab", server))
+def test_finds_pipelines_of_moved_projects(server):
+    build = moved(requested("gitlab", server))
     Build.objects.update(reference="team/elsewhere#7")
     ends(server)
     build = moved(build)
@@ -96,8 +95,8 @@ def test_finds_pipelines_of_moved_projects(server):  # noqa: F811
 
 
 @BOTH
-def test_missing_settings_end_no_build(server, origin, monkeypatch):  # noqa: F811
-    build = moved(asked(origin, server))
+def test_missing_settings_end_no_build(server, origin, monkeypatch):
+    build = moved(requested(origin, server))
     there = servers.provider_of
 
     def gone(name):
@@ -111,8 +110,8 @@ def test_missing_settings_end_no_build(server, origin, monkeypatch):  # noqa: F8
     assert to_its_end(build).status == B.SUCCESS
 
 
-def test_changed_addresses_end_no_build(server):  # noqa: F811
-    build = moved(asked("jenkins", server))
+def test_changed_addresses_end_no_build(server):
+    build = moved(requested("jenkins", server))
     build.version.microservice.__class__.objects.update(build_url=server.url)
     server.forgotten = {"/queue/item/3/api/json"}
     build = moved(build)
@@ -120,7 +119,7 @@ def test_changed_addresses_end_no_build(server):  # noqa: F811
 
 
 @BOTH
-def test_polls_before_giving_up(server, origin, settings):  # noqa: F811
+def test_polls_before_giving_up(server, origin, settings):
     build = moved(moved_to_build(server, origin))
     ends(server)
     late(settings)
@@ -128,9 +127,9 @@ def test_polls_before_giving_up(server, origin, settings):  # noqa: F811
     assert (build.status, build.version.status) == (B.SUCCESS, B.SUCCESS)
 
 
-def moved_to_build(server: Server, origin: str) -> Build:  # noqa: F811
-    """Started, and known as what it is built as."""
-    build = moved(asked(origin, server))
+def moved_to_build(server: Server, origin: str) -> Build:
+    """Return a build that was started, and give it number 4 at Jenkins."""
+    build = moved(requested(origin, server))
     server.queue = {"executable": {"number": 4, "url": f"{server.url}/job/shop/4/"}}
     return build
 
@@ -140,8 +139,8 @@ def late(settings) -> None:
 
 
 @BOTH
-def test_quotes_the_last_answer_when_giving_up(server, origin, settings):  # noqa: F811
-    build = moved(asked(origin, server))
+def test_quotes_the_last_answer_when_giving_up(server, origin, settings):
+    build = moved(requested(origin, server))
     server.broken, server.says = 403, (b'{"message": "403 Forbidden: project is archived"}', {})
     build = moved(build)
     assert "project is archived" in build.detail
@@ -151,7 +150,7 @@ def test_quotes_the_last_answer_when_giving_up(server, origin, settings):  # noq
     assert "had not ended" in build.detail and "project is archived" in build.version.build_detail
 
 
-# --- what is retried there goes on here -------------------------------------------------------------------------------
+# --- retries at the build server --------------------------------------------------------------------------------------
 
 
 def looked_at(build: Build) -> Build:
@@ -162,7 +161,7 @@ def looked_at(build: Build) -> Build:
 
 
 @BOTH
-def test_retry_at_the_server_succeeds(server, origin):  # noqa: F811
+def test_retry_at_the_server_succeeds(server, origin):
     build = moved(moved_to_build(server, origin))
     ends(server, well=False)
     build = moved(build)
@@ -177,16 +176,16 @@ def test_retry_at_the_server_succeeds(server, origin):  # noqa: F811
     ends(server, number=5)
     build = to_its_end(build)
     assert (build.status, build.version.status, build.version.build_detail) == (B.SUCCESS, B.SUCCESS, "")
-    assert execution.work() == 0, "nobody looks at it any more"
+    assert execution.work() == 0, "it is no longer polled"
 
 
-def retried(server: Server, origin: str) -> None:  # noqa: F811
+def retried(server: Server, origin: str) -> None:
     """GitLab runs the same pipeline again; Jenkins makes another build with the same parameters."""
     server.status, server.build, server.newest = "running", {"building": True, "result": None}, 5
 
 
 @BOTH
-def test_success_between_two_polls_counts(server, origin):  # noqa: F811
+def test_success_between_two_polls_counts(server, origin):
     build = moved(moved_to_build(server, origin))
     ends(server, well=False)
     build = moved(build)
@@ -196,8 +195,8 @@ def test_success_between_two_polls_counts(server, origin):  # noqa: F811
     assert (build.status, build.version.status) == (B.SUCCESS, B.SUCCESS)
 
 
-def test_timed_out_builds_return_by_success_only(server, settings):  # noqa: F811
-    build = moved(asked("gitlab", server))
+def test_timed_out_builds_return_by_success_only(server, settings):
+    build = moved(requested("gitlab", server))
     late(settings)
     assert moved(build).status == B.TIMEOUT
     build = looked_at(build)
@@ -209,7 +208,7 @@ def test_timed_out_builds_return_by_success_only(server, settings):  # noqa: F81
 
 @BOTH
 @pytest.mark.parametrize("broken", [404, 500, "garbage"])
-def test_refused_polls_keep_ended_builds(server, origin, broken):  # noqa: F811
+def test_refused_polls_keep_ended_builds(server, origin, broken):
     build = moved(moved_to_build(server, origin))
     ends(server, well=False)
     ended = moved(build)
@@ -218,7 +217,7 @@ def test_refused_polls_keep_ended_builds(server, origin, broken):  # noqa: F811
     assert (build.status, build.detail, build.finished) == (B.FAILED, ended.detail, ended.finished)
 
 
-def test_polls_ended_builds_for_a_day(server):  # noqa: F811
+def test_polls_ended_builds_for_a_day(server):
     build = moved(moved_to_build(server, "gitlab"))
     ends(server, well=False)
     build = moved(build)
@@ -233,7 +232,7 @@ def test_polls_ended_builds_for_a_day(server):  # noqa: F811
     assert execution.work() == 0
 
 
-def test_polls_the_newest_build_only(server):  # noqa: F811
+def test_polls_the_newest_build_only(server):
     build = moved(moved_to_build(server, "gitlab"))
     ends(server, well=False)
     build = moved(build)
@@ -242,7 +241,7 @@ def test_polls_the_newest_build_only(server):  # noqa: F811
     assert not rebuilds.due().exists()
 
 
-def test_open_builds_keep_earlier_ones_ended(server):  # noqa: F811
+def test_open_builds_keep_earlier_ones_ended(server):
     build = moved(moved_to_build(server, "gitlab"))
     ends(server, well=False)
     build = moved(build)
@@ -260,13 +259,13 @@ def secret(monkeypatch):
 
 
 @pytest.mark.parametrize("word", ["running", "success"])
-def test_reports_only_trigger_a_poll(server, secret, word):  # noqa: F811
+def test_reports_only_trigger_a_poll(server, secret, word):
     build = moved(moved_to_build(server, "gitlab"))
     ends(server, well=False)
     build = moved(build)
     Build.objects.update(watched_until=None)  # it ended long ago
     assert gitlab(pipeline(build, word, number=8)).json()["result"] == "unchanged"
-    assert not rebuilds.due().exists(), "that is another pipeline, which got the variables handed on"
+    assert not rebuilds.due().exists(), "that is another pipeline, which inherited the variables"
     assert gitlab(pipeline(build, word)).json()["result"] == "unchanged"
     assert rebuilds.due().exists()
     assert execution.work() == 1
@@ -279,7 +278,7 @@ def test_reports_only_trigger_a_poll(server, secret, word):  # noqa: F811
     assert build.status == (B.BUILDING if word == "running" else B.SUCCESS)
 
 
-def test_jenkins_report_of_a_rebuild(server, secret):  # noqa: F811
+def test_jenkins_report_of_a_rebuild(server, secret):
     build = moved(moved_to_build(server, "jenkins"))
     ends(server, well=False)
     build = moved(build)
@@ -293,7 +292,7 @@ def test_jenkins_report_of_a_rebuild(server, secret):  # noqa: F811
 
 
 @BOTH
-def test_retried_pipeline_uploads_before_a_poll(server, origin, store):  # noqa: F811
+def test_retried_pipeline_uploads_before_a_poll(server, origin, store):
     build = moved(moved_to_build(server, origin))
     ends(server, well=False)
     build = moved(build)
@@ -310,7 +309,7 @@ def test_retried_pipeline_uploads_before_a_poll(server, origin, store):  # noqa:
     assert (build.status, build.version.status, build.version.file_path) == (B.SUCCESS, B.SUCCESS, version.file_path)
 
 
-def test_refuses_packages_of_failed_git_builds(server, store):  # noqa: F811
+def test_refuses_packages_of_failed_git_builds(server, store):
     import io
 
     from tests import factories

@@ -1,4 +1,4 @@
-"""What is found out about a machine, what it says to people, and that nothing is built without it."""
+"""Which sandbox a machine supports, how it is reported, and that nothing is built without one."""
 
 import os
 
@@ -13,7 +13,6 @@ from messages.rendering import english
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 from tests import factories
-from tests.api.conftest import api  # noqa: F401 - a fixture
 from tests.lab import processes
 from tests.lab.network import wait_until
 
@@ -22,7 +21,7 @@ from .test_sandbox import running
 
 
 def machine(monkeypatch, works: set[str], network: bool = True) -> None:
-    """A machine where these means work."""
+    """Simulate a machine where these means of isolation work."""
 
     def try_out(way: Isolation) -> str:
         if way.means not in works:
@@ -42,7 +41,7 @@ def test_removes_folders_of_killed_workers_only(tmp_path, monkeypatch):
 
 
 def test_failed_networks_leave_no_process(monkeypatch):
-    """A pasta that finds no /dev/net/tun leaves a child of its own, which waits for ever."""
+    """A pasta that finds no /dev/net/tun leaves a child process that waits for ever."""
     before = set(processes.children(1))
     way = Isolation("bubblewrap", network=True, root=os.geteuid() == 0)
     monkeypatch.setattr(commands, "network", lambda *_: ["sh", "-c", "sleep 321.5 & exit 1", "sh"])
@@ -64,21 +63,22 @@ def test_failed_networks_leave_no_process(monkeypatch):
 )
 def test_uses_the_strongest_sandbox(monkeypatch, works, wanted, found):
     machine(monkeypatch, works)
-    told = means.look(wanted, "auto")
-    assert told.means == found
-    assert bool(told.refusal()) is (found == NONE)
-    assert found != NONE or "bubblewrap" in english(told.refusal())
+    support = means.look(wanted, "auto")
+    assert support.means == found
+    assert bool(support.refusal()) is (found == NONE)
+    assert found != NONE or "bubblewrap" in english(support.refusal())
 
 
 def test_reports_what_a_network_lacks(monkeypatch):
     machine(monkeypatch, {BUBBLEWRAP}, network=False)
-    told = means.look("auto", "auto")
-    assert (told.means, told.network) == (BUBBLEWRAP, "none") and told.missing[0].code == "sandbox_missing.network"
+    support = means.look("auto", "auto")
+    assert (support.means, support.network) == (BUBBLEWRAP, "none")
+    assert support.missing[0].code == "sandbox_missing.network"
     assert means.look("auto", "none").missing == ()
 
 
 @pytest.mark.django_db
-def test_builds_nothing_without_a_sandbox(api, tmp_path, monkeypatch, settings):  # noqa: F811
+def test_builds_nothing_without_a_sandbox(api, tmp_path, monkeypatch, settings):
     settings.GIT_ALLOWED_PROTOCOLS = ["file"]
     machine(monkeypatch, set())
     found = means.look("auto", "auto")
@@ -86,7 +86,7 @@ def test_builds_nothing_without_a_sandbox(api, tmp_path, monkeypatch, settings):
     ran = tmp_path / "ran"
     service = factories.service("shop", build_url=Repository(tmp_path / "repository").url, build_command=f"touch {ran}")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
-    build_requests.start(SYSTEM, version)  # asked for before anybody knew
+    build_requests.start(SYSTEM, version)  # requested before it was known
     assert execution.work() == 1
     build = Build.objects.get()
     assert build.status == BuildStatus.FAILED and "Install the package bubblewrap" in build.detail

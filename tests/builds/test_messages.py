@@ -13,7 +13,6 @@ from messages.texts.builds import TEXTS
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 from tests import factories
-from tests.api.conftest import api  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
 
@@ -70,7 +69,7 @@ def test_stores_only_printable_parameters(build):
     assert build.detail_params["words"].startswith("a ba") and len(build.detail_params["words"]) <= 500
 
 
-def test_api_gives_english_sentence_code_and_parameters(api, build):  # noqa: F811
+def test_api_returns_english_sentence_code_and_params(api, build):
     refusal = BuildRefused("build_url_invalid.gitlab", url="https://user:canary@git.example/x")
     build_requests.end(build, BuildStatus.FAILED, refusal.message)
     attempt = api().get(f"/services/shop/versions/{build.version_id}/build").json()

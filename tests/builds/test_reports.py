@@ -13,7 +13,7 @@ from builds.models import Build
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 from tests import factories
-from tests.api.conftest import Api
+from tests.api.client import Api
 
 pytestmark = pytest.mark.django_db
 SECRET = "a-secret-of-both-sides"

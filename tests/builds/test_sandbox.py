@@ -1,5 +1,5 @@
-"""Builds as strangers: what a command tries from inside, by each means, as root's worker and as an unprivileged one.
-Beside each refusal the same is tried without a sandbox, where it works."""
+"""The sandbox against hostile commands, by each means, for a worker of root's and for an unprivileged one.
+As a control, each attack succeeds without a sandbox."""
 
 import contextlib
 import os
@@ -45,7 +45,7 @@ def command(means: str, script: str, uid: int = 0, *more: str) -> list[str]:
 
 
 def tried(means: str, script: str, uid: int = 0, *more: str) -> list[str]:
-    """The lines that it printed, in a worker of its own; a refusal is the last of them."""
+    """Return the lines that a command printed in a worker of its own; a refusal is the last of them."""
     done = subprocess.run(command(means, script, uid, *more), cwd=ROOT, capture_output=True, text=True, timeout=150)
     first, *lines = done.stdout.splitlines() or [done.stderr]
     assert first == "reason: ", done.stdout + done.stderr
@@ -54,7 +54,7 @@ def tried(means: str, script: str, uid: int = 0, *more: str) -> list[str]:
 
 @pytest.fixture
 def world():
-    """What a worker has: a process with secrets, files, a port, sockets. All of it open to every user."""
+    """Yield what a worker has: a process with secrets, files, a port, sockets. All of it is open to every user."""
     folder = Path(tempfile.mkdtemp(prefix="dp-", dir="/var/tmp"))
     folder.chmod(0o755)
     (folder / "var").mkdir()
@@ -137,7 +137,7 @@ def running(mark: str) -> list[int]:
 
 @pytest.fixture
 def mark():
-    """An argument of `sleep` that no other process has."""
+    """Return an argument of `sleep` that no other process has."""
     text = f"4242.{uuid.uuid4().int % 10**12}"
     yield text
     for pid in running(text):
@@ -164,7 +164,7 @@ def test_ends_with_a_killed_worker(means, uid, network, mark, own_tun):
     script = f"setsid env -i sleep {mark} & sleep {mark}"
     words = [*own_tun, *command(means, script, uid, *(["--network"] if network else []))]
     if network and not own_tun:
-        pytest.skip("needs root, for a /dev/net/tun of its own that everybody may open")
+        pytest.skip("needs root, for a /dev/net/tun of its own that every user may open")
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL) as worker:
         wait_until(lambda: len(running(mark)) == 2, 60, "the build")
         worker.kill()
@@ -225,7 +225,7 @@ def test_allows_use_within_limits():
 
 @pytest.fixture
 def own_tun() -> list[str]:
-    """In front of a command: a /dev/net/tun that everybody may open, as machines with udev have it."""
+    """In front of a command: a /dev/net/tun that every user may open, as machines with udev have it."""
     if not AS_ROOT:
         return []
     script = 'mount -t tmpfs tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200 && exec "$@"'

@@ -1,4 +1,4 @@
-"""What people read of a build that was refused: the build server's own sentence, which nothing overwrites."""
+"""The error of a refused build is the build server's own sentence, which nothing overwrites."""
 
 import json
 import time
@@ -8,9 +8,9 @@ import pytest
 from builds.error_sentence import error_sentence
 from microservice.status import BuildStatus as B
 
-from .test_servers import asked, moved, server, set_up  # noqa: F401
+from .steps import moved, requested
 
-pytestmark = [pytest.mark.django_db, pytest.mark.found("waiting")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("configured"), pytest.mark.found("waiting")]
 BOTH = pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
 
 OOPS = (
@@ -70,11 +70,11 @@ SAYS = [
 
 
 @pytest.mark.parametrize(("origin", "status", "body", "headers", "sentence"), SAYS)
-def test_quotes_why_a_start_was_refused(server, origin, status, body, headers, sentence):  # noqa: F811
+def test_quotes_why_a_start_was_refused(server, origin, status, body, headers, sentence):
     server.broken_start, server.says = status, (body, headers)
     if status == 500:
         server.job = {"buildable": True, "property": [{}]}
-    build = moved(asked(origin, server))
+    build = moved(requested(origin, server))
     assert (build.status, build.version.status) == (B.FAILED, B.FAILED)
     assert sentence in build.detail and sentence in build.version.build_detail
     assert str(status) in build.detail or status == 401
@@ -88,16 +88,16 @@ def test_quotes_why_a_start_was_refused(server, origin, status, body, headers, s
         ({"buildable": False, "property": []}, "the job is not buildable"),
     ],
 )
-def test_reports_disabled_jenkins_jobs(server, job, sentence):  # noqa: F811
+def test_reports_disabled_jenkins_jobs(server, job, sentence):
     server.broken_start, server.says, server.job = 500, (OOPS, {}), job
-    build = moved(asked("jenkins", server))
+    build = moved(requested("jenkins", server))
     assert (build.status, sentence in build.detail) == (B.FAILED, True)
 
 
-def test_keeps_the_first_answer_while_unknown(server):  # noqa: F811
+def test_keeps_the_first_answer_while_unknown(server):
     server.broken_start, server.says = 500, (b'{"message": "disk quota exceeded"}', {})
     server.job = {"buildable": True, "property": [{"parameterDefinitions": [{"name": "REF"}]}]}
-    build = moved(asked("jenkins", server))
+    build = moved(requested("jenkins", server))
     assert build.status == B.BUILDING and "disk quota exceeded" in build.detail
     server.broken_start = None
     for _ in range(3):
@@ -106,18 +106,18 @@ def test_keeps_the_first_answer_while_unknown(server):  # noqa: F811
     assert build.status == B.BUILDING
 
 
-def test_quotes_invalid_pipeline_reasons(server):  # noqa: F811
-    build = moved(asked("gitlab", server))
+def test_quotes_invalid_pipeline_reasons(server):
+    build = moved(requested("gitlab", server))
     server.status, server.yaml_errors = "failed", "jobs:test config contains unknown keys: scirpt"
     build = moved(build)
     assert build.status == B.FAILED and "unknown keys: scirpt" in build.version.build_detail
 
 
 @BOTH
-def test_quotes_hold_no_token(server, origin):  # noqa: F811
+def test_quotes_hold_no_token(server, origin):
     token = "glpat-secret" if origin == "gitlab" else "secret"
     server.broken_start, server.says = 403, (json.dumps({"message": f"no right for {token}"}).encode(), {})
-    build = moved(asked(origin, server))
+    build = moved(requested(origin, server))
     assert build.status == B.FAILED and "no right for ***" in build.detail
 
 

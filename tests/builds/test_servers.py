@@ -7,61 +7,24 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from access.callers import Caller
 from access.problems import Problem
 from access.secrets import Secret
-from builds import build_requests, execution, gitlab, jenkins, server_session, servers
+from builds import execution, servers
 from builds.models import Build
 from builds.providers import Job, ProviderUnreachable
 from integrations.models import Setting
-from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 from tests import factories
 from tests.integrations import servers as outside
 
-from .buildservers import Server
+from .steps import moved, requested
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("configured")]
 ORIGIN_OF = servers.provider_of
-ANN = Caller(name="ann", scopes=frozenset({"publish"}))
-
-
-@pytest.fixture
-def server():
-    with Server() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def set_up(server, monkeypatch, settings):
-    settings.BUILD_POLL_INTERVAL = 1
-    monkeypatch.setattr(server_session, "TIMEOUT", 1)
-    known = {
-        "gitlab": gitlab.GitLab(server.url, "glpat-secret"),
-        "jenkins": jenkins.Jenkins(server.url, "ci", "secret"),
-    }
-    monkeypatch.setattr(servers, "provider_of", known.get)
-
-
-def asked(origin, server, name="1.0") -> Build:
-    path = "team/shop.git" if origin == "gitlab" else "job/shop/"
-    from microservice.models import MicroService
-
-    service = MicroService.objects.filter(name="shop").first() or factories.service(
-        "shop", build_orig=origin, build_url=f"{server.url}/{path}"
-    )
-    return build_requests.start(ANN, MicroServiceVersion.objects.create(microservice=service, version=name, ref="main"))
-
-
-def moved(build) -> Build:
-    """The build after one more move of a worker."""
-    Build.objects.filter(pk=build.pk).update(due=timezone.now() - timedelta(seconds=1), lease=None)
-    assert execution.work() == 1
-    return Build.objects.select_related("version").get(pk=build.pk)
 
 
 def test_starts_a_gitlab_pipeline(server):
-    build = moved(asked("gitlab", server))
+    build = moved(requested("gitlab", server))
     variables = {one["key"]: one["value"] for one in server.pipelines[7]}
     assert variables == {
         "SERVICE_ID": str(build.version.microservice_id),
@@ -71,7 +34,7 @@ def test_starts_a_gitlab_pipeline(server):
     }
     assert (build.reference, build.status, build.commit) == ("team/shop#7", BuildStatus.BUILDING, server.sha)
     assert build.url.endswith("/pipelines/7")
-    assert all(headers.get("Private-Token") == "glpat-secret" for _, _, headers in server.asked)
+    assert all(headers.get("Private-Token") == "glpat-secret" for _, _, headers in server.requests)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +51,7 @@ def test_starts_a_gitlab_pipeline(server):
     ],
 )
 def test_reads_every_pipeline_status(server, word, becomes, detail):
-    build = moved(asked("gitlab", server))
+    build = moved(requested("gitlab", server))
     server.status = word
     build = moved(build)
     assert (build.status, build.version.status) == (becomes, becomes)
@@ -96,8 +59,8 @@ def test_reads_every_pipeline_status(server, word, becomes, detail):
 
 
 def test_starts_a_commit_once(server):
-    moved(asked("gitlab", server))
-    second = moved(asked("gitlab", server, "2.0"))
+    moved(requested("gitlab", server))
+    second = moved(requested("gitlab", server, "2.0"))
     assert (second.status, len(server.pipelines)) == (BuildStatus.DUPLICATE, 1)
     assert "1.0" in second.detail
 
@@ -105,7 +68,7 @@ def test_starts_a_commit_once(server):
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
 @pytest.mark.parametrize("broken", [500, 502, 429, "slow", "garbage"])
 def test_retries_server_errors(server, origin, broken):
-    build = moved(asked(origin, server))
+    build = moved(requested(origin, server))
     server.broken = broken
     build = moved(build)
     assert (build.status, build.silences) == (BuildStatus.BUILDING, 1)
@@ -124,13 +87,13 @@ def test_retries_server_errors(server, origin, broken):
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_refusal_fails_the_build(server, origin, status):
     server.broken = status
-    build = moved(asked(origin, server))
+    build = moved(requested(origin, server))
     assert (build.status, "secret" in build.detail) == (BuildStatus.FAILED, False)
 
 
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
 def test_unreachable_server_has_started_nothing(server, origin):
-    build = asked(origin, server)
+    build = requested(origin, server)
     server.__exit__()
     build = moved(build)
     assert (build.status, build.silences) == (BuildStatus.PENDING, 1) or origin == "jenkins"
@@ -139,7 +102,7 @@ def test_unreachable_server_has_started_nothing(server, origin):
 
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
 def test_finds_a_start_whose_answer_was_lost(server, origin, monkeypatch):
-    build = asked(origin, server)
+    build = requested(origin, server)
     start = execution.servers.provider_of(origin).__class__.start
 
     def lost(self, job):
@@ -154,18 +117,18 @@ def test_finds_a_start_whose_answer_was_lost(server, origin, monkeypatch):
     assert (build.status, build.reference) == (BuildStatus.BUILDING, "")
     build = moved(build)
     assert build.reference in ("team/shop#7", "build:/job/shop/4")
-    assert len([1 for method, _, _ in server.asked if method == "POST"]) == 1
+    assert len([1 for method, _, _ in server.requests if method == "POST"]) == 1
 
 
 def test_times_out_without_reports(server, settings):
-    build = moved(asked("gitlab", server))
+    build = moved(requested("gitlab", server))
     Build.objects.update(started=timezone.now() - timedelta(seconds=settings.BUILD_TIMEOUT + 1))
     build = moved(build)
     assert (build.status, build.version.status) == (BuildStatus.TIMEOUT, BuildStatus.TIMEOUT)
 
 
 def test_follows_a_jenkins_build(server):
-    build = moved(asked("jenkins", server))
+    build = moved(requested("jenkins", server))
     assert server.parameters["VERSION_ID"] == str(build.version_id)
     assert server.parameters["REF"] == "main"
     assert (build.reference, build.detail) == ("queue:/queue/item/3", "Waiting in the queue: In the quiet period")
@@ -179,7 +142,7 @@ def test_follows_a_jenkins_build(server):
 
 
 def test_jenkins_build_cancelled_in_the_queue(server):
-    build = moved(asked("jenkins", server))
+    build = moved(requested("jenkins", server))
     server.queue = {"cancelled": True}
     build = moved(build)
     assert (build.status, "queue" in build.detail) == (BuildStatus.FAILED, True)
@@ -187,7 +150,7 @@ def test_jenkins_build_cancelled_in_the_queue(server):
 
 @pytest.mark.parametrize(("result", "becomes"), [("SUCCESS", 2), ("UNSTABLE", 4), ("FAILURE", 4), ("NOT_BUILT", 4)])
 def test_reads_every_jenkins_result(server, result, becomes):
-    build = moved(asked("jenkins", server))
+    build = moved(requested("jenkins", server))
     server.queue = {"executable": {"number": 4, "url": f"{server.url}/job/shop/4/"}}
     server.build = {"building": False, "result": result}
     moved(build)
@@ -196,7 +159,7 @@ def test_reads_every_jenkins_result(server, result, becomes):
 
 def test_reports_addresses_without_a_job(server):
     factories.service("shop", build_orig="jenkins", build_url=server.url)
-    assert "does not name a Jenkins job" in moved(asked("jenkins", server)).detail
+    assert "does not name a Jenkins job" in moved(requested("jenkins", server)).detail
 
 
 @pytest.fixture
@@ -264,5 +227,5 @@ def test_git_uses_configured_proxies(monkeypatch):
 
 
 def holds(document: dict) -> None:
-    """These settings hold, untested."""
+    """Save these settings without testing them."""
     Setting.objects.create(document=Secret(json.dumps(document)))

@@ -1,4 +1,4 @@
-"""An error that nobody foresaw is that build's failure, with its text and at once: broken servers, strange names, a
+"""An unforeseen error is that build's failure, with its text and at once: broken servers, strange names, a
 full disk."""
 
 import contextlib
@@ -21,16 +21,16 @@ from microservice.status import BuildStatus
 from tests import factories
 
 from .buildservers import Server
-from .test_builds import pending, quick, repository, service, state  # noqa: F401 - fixtures
+from .steps import pending, state
 
-pytestmark = [pytest.mark.django_db, pytest.mark.found("builds")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick"), pytest.mark.found("builds")]
 
 
 class Odd(Exception):
     """An exception that the product does not expect."""
 
 
-def test_unexpected_errors_fail_the_build(service, monkeypatch):  # noqa: F811
+def test_unexpected_errors_fail_the_build(service, monkeypatch):
     from access.callers import SYSTEM
 
     version = pending(service)
@@ -46,7 +46,7 @@ def test_unexpected_errors_fail_the_build(service, monkeypatch):  # noqa: F811
     assert "(Odd): at https://•••@git.example/x" in build.detail and "canary" not in build.detail
 
 
-def test_next_build_continues(service, monkeypatch):  # noqa: F811
+def test_next_build_continues(service, monkeypatch):
     from access.callers import SYSTEM
 
     first, second = pending(service), pending(service, "2.0")
@@ -62,7 +62,7 @@ def test_next_build_continues(service, monkeypatch):  # noqa: F811
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str = "1m"):
-    """A file system of its own, in this test's own mounts."""
+    """Yield a small file system of its own, mounted at `folder`."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(folder)], check=True)
     try:
@@ -72,7 +72,7 @@ def small_disk(folder: Path, size: str = "1m"):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which needs root")
-def test_full_package_store_fails_the_build(service, settings, tmp_path):  # noqa: F811
+def test_full_package_store_fails_the_build(service, settings, tmp_path):
     from access.callers import SYSTEM
 
     service.build_command = "dd if=/dev/urandom of=big bs=1M count=8 2>/dev/null"
@@ -91,7 +91,7 @@ def test_full_package_store_fails_the_build(service, settings, tmp_path):  # noq
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which needs root")
-def test_full_disk_fails_the_build(service, tmp_path, monkeypatch):  # noqa: F811
+def test_full_disk_fails_the_build(service, tmp_path, monkeypatch):
     from access.callers import SYSTEM
 
     version = pending(service)
@@ -112,7 +112,7 @@ def test_full_disk_fails_the_build(service, tmp_path, monkeypatch):  # noqa: F81
 
 @contextlib.contextmanager
 def answering(raw: bytes):
-    """A server that answers whatever comes with these bytes, and closes."""
+    """Run a server that answers every connection with these bytes, and closes it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve():
@@ -154,9 +154,9 @@ def test_broken_answers_count_as_no_answer(name, what):
             lambda: origin.find(one),
             lambda: origin.look("build:/job/shop/3" if name == "jenkins" else "job/shop#3"),
         ):
-            with pytest.raises((ProviderUnreachable, BuildRefused)) as told:
+            with pytest.raises((ProviderUnreachable, BuildRefused)) as raised:
                 call()
-            assert str(told.value).isprintable() and len(str(told.value)) < 400
+            assert str(raised.value).isprintable() and len(str(raised.value)) < 400
 
 
 def test_reports_truncated_answers():
@@ -176,7 +176,7 @@ def test_quotes_jenkins_job_names(path):
         asked = unquote(jenkins._quoted(urlsplit(url).path))
         with pytest.raises(BuildRefused, match="404"):
             origin.start(Job(1, 1, "shop", 1, "1.0", "功能/#42", url, "", "ann"))
-        assert server.asked[0][1] == f"{asked}/buildWithParameters"
+        assert server.requests[0][1] == f"{asked}/buildWithParameters"
 
 
 def test_quotes_gitlab_project_names():
@@ -191,7 +191,7 @@ def test_quotes_gitlab_project_names():
         assert reference == "team/买菜#7"
         with pytest.raises(BuildRefused, match="404"):
             origin.look(reference)
-        assert {asked[1] for asked in server.asked} == {
+        assert {asked[1] for asked in server.requests} == {
             "/api/v4/projects/team/买菜/pipeline",
             "/api/v4/projects/team/买菜/pipelines/7",
         }

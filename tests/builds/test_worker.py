@@ -1,4 +1,4 @@
-"""A build by a real worker process; and by another one, when the first is killed in the middle."""
+"""A build by a real worker process, and by another one after the first was killed."""
 
 import os
 import signal

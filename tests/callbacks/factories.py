@@ -1,4 +1,4 @@
-"""A callback, a message for it, and the sending of all that wait."""
+"""Creates a callback and a message for it, and sends all that wait."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""A real HTTP server on the loopback that keeps what it is sent, and answers as it is told."""
+"""A real HTTP server on loopback that keeps its requests, and answers as configured."""
 
 import threading
 import time

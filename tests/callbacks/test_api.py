@@ -1,18 +1,17 @@
-"""Callbacks over the API, from their making to their end."""
+"""Callbacks through the API, from creation to deletion."""
 
 import json
 
 import pytest
 
 from callbacks.models import Callback, EventType
-from tests.api.conftest import api, store  # noqa: F401
 
 from .factories import SECRET, create_callback, enqueue, send_all
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
 
 
-def test_callback_lifecycle(api, receiver):  # noqa: F811
+def test_callback_lifecycle(api, receiver):
     some = api()
     made = some.post("/callbacks/", {"url": receiver.url, "headers": {"X-Api-Key": "hush"}})
     assert made.status_code == 201, made.content
@@ -42,7 +41,7 @@ def test_callback_lifecycle(api, receiver):  # noqa: F811
     assert some.get(path).status_code == 404
 
 
-def test_forbidden_test_names_the_reason(api):  # noqa: F811
+def test_test_delivery_names_why_it_is_refused(api):
     row = Callback.objects.create(url="http://localhost:9/", secret=SECRET, events=["lock.broken"])
     answer = api().post(f"/callbacks/{row.pk}/test").json()
     assert (answer["state"], answer["answer_status"]) == ("failed", None)
@@ -59,7 +58,7 @@ def test_forbidden_test_names_the_reason(api):  # noqa: F811
         {"url": 1},
     ],
 )
-def test_rejects_invalid_fields(api, body):  # noqa: F811
+def test_rejects_invalid_fields(api, body):
     assert api().post("/callbacks/", body).status_code == 422
     assert not Callback.objects.exists()
 

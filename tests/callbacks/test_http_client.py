@@ -147,22 +147,22 @@ def test_gives_up_on_names_of_private_addresses(host):
 
 
 def test_connects_to_the_checked_address(receiver, monkeypatch):
-    """DNS rebinding: whoever answers differently the second time is not asked a second time."""
-    asked = []
+    """DNS rebinding: a name is resolved once, so a second answer does not count."""
+    lookups = []
     real = socket.getaddrinfo
 
     def rebinding(host, port, *rest, **more):
         if host != "rebind.example":
             return real(host, port, *rest, **more)
-        asked.append(host)
-        address = "127.0.0.1" if len(asked) == 1 else "10.0.0.1"
+        lookups.append(host)
+        address = "127.0.0.1" if len(lookups) == 1 else "10.0.0.1"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     create_callback(f"http://rebind.example:{receiver.port}/")
     enqueue()
     assert send_all()[0].state == DeliveryState.DELIVERED
-    assert len(asked) == 1
+    assert len(lookups) == 1
     assert receiver.got[0].headers["host"] == f"rebind.example:{receiver.port}"
 
 

@@ -1,4 +1,4 @@
-"""What is told to whom: once, with what it tells, in the transaction of the deed."""
+"""Which event is queued for which callback: once, with its data, in the transaction of the change."""
 
 import json
 

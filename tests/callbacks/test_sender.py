@@ -1,4 +1,4 @@
-"""Callbacks are signed, sent, tried again, and kept with both sides."""
+"""Callbacks are signed, sent, retried, and kept with request and response."""
 
 import base64
 import hashlib
@@ -171,7 +171,7 @@ def test_cuts_off_dripping_servers(settings, monkeypatch):
 
 @pytest.mark.found("away")
 def test_unexpected_errors_fail_one_delivery_only(receiver, caplog):
-    """A secret whose key is lost: it was sent again and again every minute for ever, and nobody was told."""
+    """A secret whose key is lost: it was sent every minute for ever, without a word to anyone."""
     broken, good = create_callback(receiver.url), create_callback(receiver.url)
     type(broken).objects.filter(pk=broken.pk).update(headers="{no json: canary")
     enqueue()

@@ -40,7 +40,7 @@ class Form:
     buttons: list[tuple[str, str]] = field(default_factory=list)
 
     def data(self) -> dict[str, list[str]]:
-        """What is posted when nothing was changed: as lists, with the line ends that browsers send."""
+        """Return what is posted when nothing was changed: as lists, with the line ends that browsers send."""
         found: dict[str, list[str]] = {}
         for control in self.controls:
             for value in control.sends():
@@ -63,7 +63,7 @@ def forms(page: str) -> list[Form]:
 
 
 def head(page: str) -> dict[str, str]:
-    """What the page says it is about, outside its form: title, breadcrumbs, headings and the line below them."""
+    """Return the page's words outside its form: title, breadcrumbs, headings and the line below them."""
     found = {}
     for name, pattern in (
         ("title", r"<title>(.*?)</title>"),

@@ -1,4 +1,4 @@
-"""People who are signed in, and a count of what a page costs the database."""
+"""Signed-in users, and a count of a page's database queries."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -19,19 +19,19 @@ def _client(name: str, **rights) -> Client:
 
 @pytest.fixture
 def admin(db) -> Client:
-    """Somebody with every right."""
+    """Return a client whose user has every right."""
     return _client("ada", is_staff=True, is_superuser=True)
 
 
 @pytest.fixture
 def operator(db) -> Client:
-    """Somebody who may look, publish and deploy, and not administer."""
+    """Return a client whose user may read, publish and deploy, and not administer."""
     return _client("olga")
 
 
 @pytest.fixture
 def viewer(db, settings) -> Client:
-    """Somebody who may look, and nothing else: there is a team, and services of no team are for everyone to look at."""
+    """Return a client whose user may only read: a team exists, and services without one are open to every reader."""
     settings.DEFAULT_ROLE = Role.VIEWER
     client = _client("vera")
     team = Team.objects.create(name="lookers")

@@ -41,7 +41,7 @@ MARKUP = re.compile(r'<span class="(?:t-\w+(?: t-\w+)*|seen|clipped)">|</span>')
         (b"", ""),
     ],
 )
-def test_what_is_shown(output, html):
+def test_renders_output_as_html(output, html):
     assert terminal.render(output).html == html
 
 

@@ -1,4 +1,4 @@
-"""Times are reckoned as moments: across both changes of the clock, by an hour, by half of one, and by none."""
+"""Times are moments: across both clock changes, of an hour, of half an hour, and in zones without one."""
 
 import ast
 import html
@@ -46,7 +46,7 @@ AROUND = [STEP * n for n in range(-12, 13)]
 
 
 def test_clock_changes_are_real():
-    """The table is what it says: another offset just before than just after, but in Shanghai."""
+    """The table is right: the offset differs before and after each change, except in Shanghai."""
     for zone, at in CHANGES:
         before, after = (one.astimezone(ZoneInfo(zone)).utcoffset() for one in (at - timedelta(seconds=1), at))
         assert (before == after) == (zone == "Asia/Shanghai"), zone
@@ -107,7 +107,7 @@ def hosts_shown(page: str) -> set[str]:
 
 
 def fields(page: str) -> dict[str, str]:
-    """What the form would send again, unchanged."""
+    """Return what the form would send again, unchanged."""
     found = {name: value for name in ("since", "until") if (value := _value(page, name))}
     for name in ("since_at", "until_at"):
         select = re.search(rf'<select name="{name}".*?</select>', page, re.DOTALL)
@@ -182,8 +182,8 @@ def test_pages_and_api_agree(reader, zone, change):
             assert {int(one) for one in re.findall(r"keep:</span> 0 → (\d+)", page)} == wanted, query
         rows = browser.get(f"/api/v1/history/?since={quote(exact['since'])}&until={quote(exact['until'])}")
         assert rows.status_code == 422, "the API takes RFC 3339, which has seconds"
-        asked = {name: f"{text[:16]}:00{text[16:]}" for name, text in exact.items()}
-        rows = browser.get("/api/v1/history/", asked).json()["data"]
+        typed = {name: f"{text[:16]}:00{text[16:]}" for name, text in exact.items()}
+        rows = browser.get("/api/v1/history/", typed).json()["data"]
         assert {row["after"]["keep"] for row in rows} == wanted
 
 
@@ -238,7 +238,7 @@ def test_ambiguous_time_can_be_chosen(reader):
     assert 'name="since_at"' not in page, "a time that comes once has no choice, and its old one counts no more"
 
 
-# --- what lasts, ends and is kept -------------------------------------------------------------------------------------
+# --- lifetimes --------------------------------------------------------------------------------------------------------
 
 
 @EACH
@@ -274,7 +274,7 @@ APPS = (
 
 
 def test_only_moments_format_times():
-    """Whoever takes a moment apart or adds to it by the clock does so here, or a reason stands in the table."""
+    """Only console/moments.py takes moments apart or adds clock time; the table gives the reason for exceptions."""
     found = set()
     for path in [one for app in APPS for one in (ROOT / app).rglob("*.py") if "migrations" not in one.parts]:
         for node in ast.walk(ast.parse(path.read_text())):

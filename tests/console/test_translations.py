@@ -64,7 +64,7 @@ def test_translations_keep_placeholders(domain: str) -> None:
 
 @pytest.fixture(scope="module")
 def fresh_catalogues(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The catalogues as `make messages` writes them, from a copy of this checkout."""
+    """Return the catalogues as `make messages` writes them, from a copy of this checkout."""
     copy = tmp_path_factory.mktemp("messages") / "copy"
     unneeded = shutil.ignore_patterns(".*", "tests", "docs", "bench", "demo", "var", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=unneeded)

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.demo
 
 
 def plain(var: Path, **more: str) -> dict[str, str]:
-    """An environment with nothing in it but what README asks for."""
+    """Return an environment with nothing in it but what README requires."""
     kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     return kept | {
         "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
@@ -41,7 +41,7 @@ def plain(var: Path, **more: str) -> dict[str, str]:
 
 
 def run(command: str, environment: dict[str, str], timeout: float = 60) -> subprocess.CompletedProcess:
-    """Runs one command of README's. One that does not end in time is ended with all that it started."""
+    """Run one command of README's. One that does not end in time is ended with all that it started."""
     process = subprocess.Popen(
         ["sh", "-c", command],
         cwd=ROOT,
@@ -63,7 +63,7 @@ def run(command: str, environment: dict[str, str], timeout: float = 60) -> subpr
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The environment of an installation with its tables, its static files and its first person."""
+    """Return the environment of an installation with its tables, its static files and its first user."""
     environment = plain(tmp_path_factory.mktemp("installation") / "var")
     for command in ("python manage.py migrate", "python manage.py collectstatic --noinput"):
         done = run(command, environment)

@@ -1,4 +1,4 @@
-"""`make demo` as somebody meets it who has just cloned the repository: started for real, in a folder of its own."""
+"""`make demo` right after the repository was cloned: started for real, in a folder of its own."""
 
 import json
 import os
@@ -56,7 +56,7 @@ class Demo:
         return self.process.wait(60)
 
     def pid_of(self, words: str) -> int | None:
-        """The part whose command line has `words` in it, directly below the demo."""
+        """Return the process whose command line has `words` in it, directly below the demo."""
         for pid in processes.children(self.process.pid):
             try:
                 line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
@@ -70,7 +70,7 @@ class Demo:
         return self.client.all(f"services/{definition.NAME}/instances/")
 
     def answers(self, instance: dict) -> str:
-        """What the service says at the instance's own address and port."""
+        """Return the service's answer at the instance's own address and port."""
         ip = instance["host"].rpartition(":")[2]
         with OPENER.open(f"http://{ip}:{instance['port']}/", timeout=5) as answer:
             return answer.read().decode().strip()
@@ -80,8 +80,8 @@ class Demo:
         path = f"services/{definition.NAME}/versions/"
         ids = {row["version"]: row["id"] for row in self.client.all(path)}
         [now] = {row["version_id"] for row in self.instances()}
-        asked = self.client.post(f"{path}{now}/{action}", {"dest_version": ids[to], "host": "all"})
-        return self.client.get(f"deployments/{asked['id']}?wait=30")
+        accepted = self.client.post(f"{path}{now}/{action}", {"dest_version": ids[to], "host": "all"})
+        return self.client.get(f"deployments/{accepted['id']}?wait=30")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The demo's hosts: OpenSSH's server and the small one that stands in for it do the same."""
+"""The demo's hosts: OpenSSH's server and its small substitute behave alike."""
 
 import getpass
 import json
@@ -16,7 +16,7 @@ from tests.lab.network import wait_for_port, wait_until
 
 @pytest.fixture(params=["openssh", "paramiko"])
 def host(request, short_tmp, monkeypatch):
-    """A host and a function that runs a command on it with the OpenSSH client."""
+    """Yield a host and a function that runs a command on it with the OpenSSH client."""
     monkeypatch.setenv("DEMO_SSH", request.param)
     public = openssh.make_key(short_tmp / "key")
     one = hosts.choose(short_tmp, [])[0]

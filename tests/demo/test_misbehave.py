@@ -1,4 +1,4 @@
-"""The switch that makes a host misbehave: what it writes, and what then happens over a real sshd."""
+"""The switch that makes a host misbehave: its output, and its effect over a real sshd."""
 
 import json
 import os
@@ -59,8 +59,8 @@ def test_dropped_connection_changes_nothing(fleet, worker):
     fleet.service.save()
     deployment = fleet.go("upgrade", 0, 1, wait=False)
     wait_until(lambda: Step.objects.filter(name="pre", status="running").exists(), 20)
-    told = misbehave.misbehave(fleet.hosts[0].root, "drop", "1", fleet.hosts[0].folder)
-    assert not told.startswith("0 ")
+    sentence = misbehave.misbehave(fleet.hosts[0].root, "drop", "1", fleet.hosts[0].folder)
+    assert not sentence.startswith("0 ")
     assert fleet.ended(deployment).status == "succeeded"
     fleet.agrees(1)
 

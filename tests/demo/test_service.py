@@ -18,7 +18,7 @@ OLD, NEW = definition.BUILDS[0][0], definition.BUILDS[1][0]
 
 @pytest.fixture
 def run(short_tmp):
-    """Runs a command of the service for a version; `run.shared` is its shared folder."""
+    """Return a function that runs a command of the service for a version; `run.shared` is its shared folder."""
     base = short_tmp / "root" / "hello"
     shared = base / "shared"
     shared.mkdir(parents=True)

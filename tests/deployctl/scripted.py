@@ -1,4 +1,4 @@
-"""A server that answers a waiting deployctl as a script says, step by step, and then well."""
+"""A server that answers a waiting deployctl as scripted, step by step, and then with success."""
 
 import http.server
 import json
@@ -19,7 +19,7 @@ class Scripted:
 
     def __init__(self, *steps, end: str = "succeeded"):
         self.steps, self.end = list(steps), end
-        self.asked: list[tuple[float, str]] = []
+        self.requests: list[tuple[float, str]] = []
         self.waiting = threading.Event()
         outer = self
 
@@ -27,7 +27,7 @@ class Scripted:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
-                outer.asked.append((time.monotonic(), self.path))
+                outer.requests.append((time.monotonic(), self.path))
                 outer.answer(self)
 
             do_POST = do_GET
@@ -73,8 +73,8 @@ class Scripted:
         raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         kind = "text/html" if isinstance(body, str) else "application/json"
         request.send_response(status)
-        told = {"Content-Type": kind, "Content-Length": str(announced or len(raw)), **(headers or {})}
-        for name, value in told.items():
+        fields = {"Content-Type": kind, "Content-Length": str(announced or len(raw)), **(headers or {})}
+        for name, value in fields.items():
             request.send_header(name, value() if callable(value) else value)
         request.end_headers()
         request.wfile.write(raw)

@@ -10,9 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from django.contrib.auth import get_user_model
 
-from access.tokens import make_token
 from builds import build_requests
 from builds.models import Build
 from messages.rendering import literal
@@ -20,44 +18,10 @@ from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests import factories
 from tests.api.archives import GOOD
-from tests.lab.web import Web
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.django_db(transaction=True)
 
-
-@pytest.fixture
-def web(environment, tmp_path, settings):
-    store = tmp_path / "store"
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": store}},
-    }
-    with Web({**environment, "PACKAGE_ROOT": str(store)}, tmp_path / "web.log") as server:
-        yield server
-
-
-def token() -> str:
-    user = get_user_model().objects.create(username="ann", is_superuser=True)
-    return make_token(user, "ci", ["read", "publish", "deploy", "admin"])[1]
-
-
-@pytest.fixture
-def ctl(web):
-    secret = token()
-
-    def run(*words: str, **more: str) -> subprocess.CompletedProcess:
-        known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret, **more}
-        return subprocess.run(
-            [sys.executable, "-m", "deployctl", *words],
-            cwd=ROOT,
-            env=known,
-            text=True,
-            capture_output=True,
-            timeout=100,
-        )
-
-    return run
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_publishing_again_changes_nothing(ctl, tmp_path):
@@ -116,8 +80,8 @@ def test_starts_names_and_awaits_builds(ctl):
     assert refused.returncode == 4 and "again" in refused.stderr
     assert ctl("build", "shop", "1.0", "--again", "--no-wait").returncode == 0
     assert Build.objects.count() == 2
-    told = ctl("versions", "attempts", "shop", "1.0").stdout.splitlines()
-    assert len(told) == 2 and "no compiler" in told[1]
+    lines = ctl("versions", "attempts", "shop", "1.0").stdout.splitlines()
+    assert len(lines) == 2 and "no compiler" in lines[1]
 
 
 def test_exit_codes(ctl):
@@ -192,8 +156,8 @@ def test_shell_completion(shell):
     done = alone("completion", shell)
     assert (done.returncode, "_DEPLOYCTL_COMPLETE" in done.stdout) == (0, True), done.stderr
     words = {"COMP_WORDS": "deployctl ver", "COMP_CWORD": "ver" if shell == "fish" else "1"}
-    asked = alone(**words, _DEPLOYCTL_COMPLETE=f"{shell}_complete")
-    assert "versions" in asked.stdout, asked.stdout + asked.stderr
+    completed = alone(**words, _DEPLOYCTL_COMPLETE=f"{shell}_complete")
+    assert "versions" in completed.stdout, completed.stdout + completed.stderr
 
 
 def test_does_not_import_django():

@@ -16,7 +16,7 @@ from asset.models import HostTeam
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.publishing.auto_deploy import build_ended
 from microservice.status import DeploymentStatus, OperationStatus
-from tests.api.conftest import Api
+from tests.api.client import Api
 from tests.lab.fleet import Fleet
 from tests.lab.web import Web
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def fleet(transactional_db, sshds):
-    """h0 is red's, h1 everybody's; blue has the service."""
+    """h0 is red's, h1 has no team; blue has the service."""
     made = Fleet(sshds(2))
     made.red, made.blue = (Team.objects.create(name=name) for name in ("red", "blue"))
     made.service.team = made.blue
@@ -59,12 +59,12 @@ def test_cannot_reach_host_of_another_team(fleet, environment, worker, tmp_path)
         assert "Host h0 does not exist" in ctl("install", "shop", "1.0", "--host", "h0").stderr
         by_number = ctl("install", "shop", "1.0", "--host", str(fleet.assets[0].pk))
         assert by_number.returncode != 0 and f"Host {fleet.assets[0].pk} does not exist" in by_number.stderr
-        asked = api.post(f"/services/shop/versions/{first.pk}/install", {"host": [fleet.assets[0].pk]})
-        assert (asked.status_code, asked.json()["code"]) == (422, "wrong_target")
+        answer = api.post(f"/services/shop/versions/{first.pk}/install", {"host": [fleet.assets[0].pk]})
+        assert (answer.status_code, answer.json()["code"]) == (422, "wrong_target")
         page = browser.post(f"/services/shop/versions/{first.pk}/install/", {"host": fleet.assets[0].pk, "key": "k"})
         assert page.status_code == 422 and b"h0" not in page.content
         assert not Deployment.objects.exists()
-        # What is everybody's takes it.
+        # A host without a team takes it.
         with_worker = worker()
         done = ctl("install", "shop", "1.0", "--host", "h1", "--tag", "follow", "--wait")
         assert done.returncode == 0, done.stderr
@@ -74,14 +74,14 @@ def test_cannot_reach_host_of_another_team(fleet, environment, worker, tmp_path)
 
 
 def _after_it_was_given_away(fleet: Fleet, api: Api, worker) -> None:
-    """Requested while the host was everybody's, and claimed when it was red's; then tried again in every way."""
+    """Request while the host has no team, claim when it is red's; then try again in every way."""
     first, second, third = fleet.versions
     trace, instance = fleet.trace(1), MicroServiceInstance.objects.get()
-    asked = api.post(f"/services/shop/versions/{first.pk}/upgrade", {"dest_version": second.pk, "host": "all"})
-    assert asked.status_code == 202
+    answer = api.post(f"/services/shop/versions/{first.pk}/upgrade", {"dest_version": second.pk, "host": "all"})
+    assert answer.status_code == 202
     HostTeam.objects.create(host=fleet.assets[1], team=fleet.red)
     worker()
-    made = fleet.ended(Deployment.objects.get(pk=asked.json()["id"]))
+    made = fleet.ended(Deployment.objects.get(pk=answer.json()["id"]))
     assert made.status == DeploymentStatus.FAILED
     assert made.operations.get().status == OperationStatus.NOT_STARTED
     instance.refresh_from_db()

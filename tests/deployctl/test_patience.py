@@ -10,9 +10,9 @@ from deployctl.patience import Patience
 pytestmark = [pytest.mark.pure, pytest.mark.found("waiting")]
 
 
-def test_patience():
+def test_retry_limits():
     now = time.monotonic()
-    assert Patience().pause(patience.MAX_TRIES, None) is None, "who does not wait tries a few times"
+    assert Patience().pause(patience.MAX_TRIES, None) is None, "without --wait there are a few tries"
     assert Patience().pause(1, None) is not None
     assert Patience(waits=True, began=now - patience.FIRST_CONTACT_TIMEOUT - 1).pause(1, None) is None, (
         "it was never there"

@@ -9,12 +9,10 @@ from audit.models import History
 from microservice.models import MicroService, MicroServiceInstance
 from tests import factories
 
-from .test_commands import ctl, web  # noqa: F401 - fixtures
-
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
 
 
-def test_forgets_instance_by_host_name(ctl):  # noqa: F811
+def test_forgets_instance_by_host_name(ctl):
     version = factories.versions(factories.service("shop"))[0]
     one, two = factories.instances(version, factories.hosts(2))
     refused = ctl("forget", "shop", one.host.hostname)
@@ -28,7 +26,7 @@ def test_forgets_instance_by_host_name(ctl):  # noqa: F811
     assert again.returncode == 2 and "has no instance on" in again.stderr
 
 
-def test_archives_and_restores_host(ctl):  # noqa: F811
+def test_archives_and_restores_host(ctl):
     (row,) = factories.instances(factories.versions(factories.service("shop"))[0], factories.hosts(1))
     name = row.host.hostname
     refused = ctl("hosts", "archive", name, "--reason", "x")
@@ -40,14 +38,14 @@ def test_archives_and_restores_host(ctl):  # noqa: F811
     assert Asset.objects.filter(hostname=name).exists()
 
 
-def test_deleting_a_service_needs_yes(ctl):  # noqa: F811
+def test_deleting_a_service_needs_yes(ctl):
     factories.service("shop")
     assert ctl("services", "delete", "shop").returncode == 2 and MicroService.objects.exists()
     done = ctl("services", "delete", "shop", "--yes")
     assert done.returncode == 0 and not MicroService.objects.exists(), done.stderr
 
 
-def test_import_errors_name_their_lines(ctl, tmp_path):  # noqa: F811
+def test_import_errors_name_their_lines(ctl, tmp_path):
     file = tmp_path / "hosts.csv"
     file.write_text("hostname,ip\nweb1,10.0.0.1\nweb2,x/y\n")
     refused = ctl("hosts", "import", str(file))

@@ -19,7 +19,7 @@ ROWS = [{"id": 9002, "host_id": 9001, "host": "web1:10.0.0.1"}, {"id": 9001, "ho
         ((), ("7", "8,9"), {"instances": [7, 8, 9]}),
     ],
 )
-def test_body(hosts, instances, body):
+def test_request_body(hosts, instances, body):
     assert Targets(hosts, instances).body() == body
 
 

@@ -1,41 +1,15 @@
 """deployctl selects hosts by name or id and instances by id, in a fleet where each id has two meanings."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from django.contrib.auth import get_user_model
 
-from access.tokens import make_token
 from microservice.models import Deployment, MicroServiceInstance
-from tests.lab.web import Web
 from tests.microservice.deployments import distinct_ids
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("hosts")]
-
-
-@pytest.fixture
-def ctl(environment, tmp_path):
-    user = get_user_model().objects.create(username="ann", is_superuser=True)
-    secret = make_token(user, "ci", ["read", "publish", "deploy", "admin"])[1]
-    with Web(environment, tmp_path / "web.log") as web:
-
-        def run(*words: str) -> subprocess.CompletedProcess:
-            known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret}
-            return subprocess.run(
-                [sys.executable, "-m", "deployctl", *words],
-                cwd=ROOT,
-                env=known,
-                text=True,
-                capture_output=True,
-                timeout=100,
-            )
-
-        yield run
 
 
 def let_go() -> None:

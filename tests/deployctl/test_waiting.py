@@ -56,8 +56,8 @@ class Command:
         )
 
     def ended(self) -> tuple[int, str, str]:
-        out, told = self.process.communicate(timeout=90)
-        return self.process.returncode, out, told
+        out, errors = self.process.communicate(timeout=90)
+        return self.process.returncode, out, errors
 
     def end(self) -> None:
         if self.process.poll() is None:
@@ -117,9 +117,9 @@ def test_waits_across_killed_web_process(webs, background, end, status):
     Deployment.objects.update(status=end)
     assert command.process.poll() is None, command.ended()
     webs(port)
-    code, out, told = command.ended()
-    assert code == status, told
-    assert "does not answer" in told and "answers again" in told
+    code, out, errors = command.ended()
+    assert code == status, errors
+    assert "does not answer" in errors and "answers again" in errors
     assert Deployment.objects.count() == 1
     assert str(end) in out
 
@@ -160,8 +160,8 @@ def test_builds_across_killed_web_process(webs, background):
     time.sleep(AWAY)
     assert command.process.poll() is None, command.ended()
     webs(port)
-    code, out, told = command.ended()
-    assert code == 1 and "no compiler" in out, told
+    code, out, errors = command.ended()
+    assert code == 1 and "no compiler" in out, errors
     assert Build.objects.count() == 1
 
 
@@ -183,11 +183,11 @@ def test_follows_output_across_killed_web_process(webs, background):
     time.sleep(AWAY)
     Deployment.objects.update(status=DeploymentStatus.SUCCEEDED)
     webs(port)
-    code, out, told = command.ended()
-    assert (code, [line.partition("| ")[2] for line in out.splitlines()]) == (0, ["two"]), told
+    code, out, errors = command.ended()
+    assert (code, [line.partition("| ")[2] for line in out.splitlines()]) == (0, ["two"]), errors
 
 
-# --- every way in which it does not answer ----------------------------------------------------------------------------
+# --- servers that do not answer ---------------------------------------------------------------------------------------
 
 SOON = {"Retry-After": "0"}
 PASSES = ["reset", "cut", "cut error", "html", "garbage", 500, 502, 503, 504, 408, 429, 302]
@@ -213,7 +213,7 @@ def test_respects_retry_after(how):
     with Scripted("running", (429, {"Retry-After": after})) as server:
         done = run(server.url, "status", "7", "--wait", "--timeout", "60")
     assert done.returncode == 0, done.stderr
-    (_, refused, again) = (at for at, _ in server.asked)
+    (_, refused, again) = (at for at, _ in server.requests)
     assert again - refused >= 2.9
 
 
@@ -222,7 +222,7 @@ def test_respects_retry_after(how):
 def test_refusal_ends_waiting(status, before):
     with Scripted(*before, status, "running", "running") as server:
         done = run(server.url, "status", "7", "--wait", "--timeout", "60")
-    assert (done.returncode, len(server.asked)) == (2, len(before) + 1), done.stderr
+    assert (done.returncode, len(server.requests)) == (2, len(before) + 1), done.stderr
 
 
 @pytest.mark.parametrize("step", ["hang", 503])
@@ -239,7 +239,7 @@ def test_timeout_names_reason():
     with Scripted("running") as server:
 
         def leave():
-            while not server.asked:
+            while not server.requests:
                 time.sleep(0.05)
             server.__exit__()
 
@@ -265,7 +265,7 @@ def test_reports_end_without_reasons():
 def test_gives_up_on_repeated_error():
     with Scripted(*[500] * 40) as server:
         done = run(server.url, "retry", "7", "--timeout", "60")
-    assert (done.returncode, len(server.asked)) == (1, patience.MAX_TRIES), done.stderr
+    assert (done.returncode, len(server.requests)) == (1, patience.MAX_TRIES), done.stderr
 
 
 def test_retries_failed_name_lookup(monkeypatch):
@@ -282,12 +282,12 @@ def test_retries_failed_name_lookup(monkeypatch):
     monkeypatch.setattr(patience, "MAX_PAUSE", 0.05)
     with Scripted("running", "running") as server:
         port = server.server.server_port
-        told = CliRunner().invoke(
+        result = CliRunner().invoke(
             main,
             ["--url", f"http://deployer.example:{port}", "--json", "status", "7", "--wait"],
             env={"DEPLOYCTL_TOKEN": "x"},
         )
-    assert told.exit_code == 0, told.output
+    assert result.exit_code == 0, result.output
     assert len(looked) >= 10
-    assert json.loads(told.stdout.splitlines()[-1])["status"] == "succeeded"
-    assert "Temporary failure in name resolution" in told.stderr
+    assert json.loads(result.stdout.splitlines()[-1])["status"] == "succeeded"
+    assert "Temporary failure in name resolution" in result.stderr

@@ -1,4 +1,4 @@
-"""What probes are told."""
+"""What /healthz, /readyz and /metrics answer."""
 
 import time
 from contextlib import contextmanager
@@ -15,9 +15,9 @@ from microservice.status import OperationStatus
 from runtime.broker_url import transport_options
 from runtime.celery_app import app
 from tests import factories
-from tests.lab import moody
+from tests.lab import faulty_proxy
 from tests.lab.busy import within
-from tests.lab.moody import Moody
+from tests.lab.faulty_proxy import FaultyProxy
 
 pytestmark = pytest.mark.django_db
 
@@ -52,19 +52,19 @@ def test_not_ready_without_a_recent_worker(client, broker):
 
 @pytest.mark.found("away")
 @pytest.mark.parametrize(
-    "mood", [moody.REFUSE, moody.FREEZE, b"-LOADING it is loading\r\n", b"\x00garbage", "replica", "full"]
+    "mode", [faulty_proxy.REFUSE, faulty_proxy.FREEZE, b"-LOADING it is loading\r\n", b"\x00garbage", "replica", "full"]
 )
-def test_stays_ready_without_the_broker(client, broker, mood):
-    """Greetings say nothing: a replica and a full server greet as ever."""
+def test_stays_ready_without_the_broker(client, broker, mode):
+    """A greeting proves nothing: a replica and a full server greet as usual."""
     worker()
-    with Moody(broker.path) as door, app_of(door.url) as check:
+    with FaultyProxy(broker.path) as proxy, app_of(proxy.url) as check:
         assert check() == "ok"
-        if mood == "replica":
+        if mode == "replica":
             broker.ask("REPLICAOF 127.0.0.1 1")
-        elif mood == "full":
+        elif mode == "full":
             broker.ask("CONFIG SET maxmemory 1")
         else:
-            door.mood = mood
+            proxy.mode = mode
         time.sleep(1.1)  # an answer is remembered for a second
         started = time.monotonic()
         try:
@@ -72,9 +72,9 @@ def test_stays_ready_without_the_broker(client, broker, mood):
         finally:
             broker.kill()
         assert time.monotonic() - started < within(4)
-        told = answer.json()
-        assert (answer.status_code, told["ready"], told["degraded"], told["worker"]) == (200, True, True, "ok")
-        assert told["broker"].startswith("away (") and "/" not in told["broker"]
+        body = answer.json()
+        assert (answer.status_code, body["ready"], body["degraded"], body["worker"]) == (200, True, True, "ok")
+        assert body["broker"].startswith("away (") and "/" not in body["broker"]
 
 
 @pytest.mark.found("away")
@@ -94,7 +94,7 @@ def test_probes_never_answer_500(client, broker, monkeypatch, error):
 
 @contextmanager
 def app_of(url):
-    """The product's own application, at another broker; gives what asks it."""
+    """Let the product's own Celery app use another broker; yield a function that checks it."""
     before = app.conf.broker_url, app.conf.broker_transport_options
     app.conf.broker_url, app.conf.broker_read_url, app.conf.broker_write_url = url, url, url
     app.conf.broker_transport_options = transport_options("redis")
@@ -110,7 +110,7 @@ def app_of(url):
     [
         ({}, True),
         ({"REMOTE_ADDR": "192.0.2.1"}, False),
-        ({"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, False),  # through a proxy that nobody named
+        ({"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, False),  # through a proxy that is not configured
         ({"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "192.0.2.1"}, False),
         ({"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "127.0.0.1"}, True),
         ({"REMOTE_ADDR": "192.0.2.1", "HTTP_AUTHORIZATION": "Bearer wrong"}, False),

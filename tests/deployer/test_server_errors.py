@@ -52,7 +52,7 @@ def test_other_error_names_the_request():
     assert re.search(rb"Give this request ID to an administrator: \w", page.content)
 
 
-def test_is_away_and_is_held():
+def test_recognizes_database_away_and_locked():
     assert is_away(OperationalError("server closed the connection"))
     assert is_away(caused(InternalError, errors.ReadOnlySqlTransaction()))
     assert is_away(caused(InternalError, errors.IdleInTransactionSessionTimeout()))

@@ -1,4 +1,4 @@
-"""An upgrade from the last release before the apps were parted: every row of every table stays, under its new name."""
+"""An upgrade from the last release before the apps were split: every row of every table is kept."""
 
 import json
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 @pytest.fixture
 def old_apps() -> Iterator[Any]:
-    """The old schema, created from nothing, with content types and permissions as `migrate` leaves them."""
+    """Create the old schema from nothing, with content types and permissions as `migrate` leaves them."""
     leaves = MigrationExecutor(connection).loader.graph.leaf_nodes()
     drop_all_tables()
     MigrationRecorder(connection).ensure_schema()
@@ -75,7 +75,7 @@ def test_upgrade_keeps_every_row(old_apps: Any) -> None:
         assert list(model._base_manager.all()), f"{model} is read by the current code"
 
 
-def test_content_types_and_permissions_move_with_their_models(old_apps: Any) -> None:
+def test_content_types_and_permissions_follow_models(old_apps: Any) -> None:
     user = get_user_model().objects.create_user("ann")
     permission = old_apps.get_model("auth", "Permission").objects.get(
         content_type__app_label="microservice", codename="view_history"

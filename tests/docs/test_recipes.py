@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def recipe(title: str) -> str:
-    """The first code block below a heading of docs/api.md."""
+    """Return the first code block below a heading of docs/api.md."""
     return recipes(title)[0]
 
 
@@ -44,7 +44,7 @@ def recipes(title: str) -> list[str]:
 
 
 def snippet(name: str) -> str:
-    """The three lines of shell in a pipeline's file, without the file's own syntax around them."""
+    """Return the three lines of shell in a pipeline's file, without the file's own syntax around them."""
     lines = [line.strip().removeprefix("- ") for line in (ROOT / "docs" / "ci" / name).read_text().splitlines()]
     return "\n".join(line for line in lines if re.match(r'version="|tar |python ', line))
 
@@ -200,8 +200,8 @@ def test_upgrade_some_hosts(shell, sshds, worker):
     by_command, by_request = recipes("Upgrade some hosts")
     shell(by_command)
     fleet.agrees(1)
-    told = shell(by_request, RUNS_NOW=str(fleet.versions[1].pk), DEST=str(fleet.versions[2].pk))
-    fleet.ended(Deployment.objects.get(pk=json.loads(told)["id"]))
+    output = shell(by_request, RUNS_NOW=str(fleet.versions[1].pk), DEST=str(fleet.versions[2].pk))
+    fleet.ended(Deployment.objects.get(pk=json.loads(output)["id"]))
     fleet.agrees(2)
 
 
@@ -210,8 +210,8 @@ def test_set_a_secret(web, shell, tmp_path):
     key = "-----BEGIN PRIVATE KEY-----\n'quoted' \"too\"\n-----END PRIVATE KEY-----\n"
     (tmp_path / "tls.key").write_text(key)
     boss = get_user_model().objects.create_superuser("boss")
-    told = shell(recipe("Set a secret"), DEPLOYCTL_TOKEN=make_token(boss, "boss", ["admin"])[1])
-    assert "quoted" not in told and '"secrets": ["TLS_KEY"]' in told
+    output = shell(recipe("Set a secret"), DEPLOYCTL_TOKEN=make_token(boss, "boss", ["admin"])[1])
+    assert "quoted" not in output and '"secrets": ["TLS_KEY"]' in output
     assert MicroService.objects.get().secrets.value("TLS_KEY").reveal() == key
 
 
@@ -242,13 +242,13 @@ def test_archive_import_and_change_hosts(shell):
     one, two = (Asset.objects.create(hostname=f"web{number}", ip=f"10.0.0.{number}") for number in (1, 2))
     factories.instances(new, [one, two])
     admin = make_token(get_user_model().objects.get(username="ann"), "admin", ["read", "deploy", "admin"])[1]
-    said = shell(recipe("Archive a host that is gone for good"), DEPLOYCTL_TOKEN=admin)
-    assert "web1 archived" in said and "archived: the machine burned" in said
+    output = shell(recipe("Archive a host that is gone for good"), DEPLOYCTL_TOKEN=admin)
+    assert "web1 archived" in output and "archived: the machine burned" in output
     assert list(MicroServiceInstance.objects.values_list("host", flat=True)) == [two.pk]
-    said = shell(recipe("Import hosts from a file"), DEPLOYCTL_TOKEN=admin)
-    assert "1 would be added, 0 unchanged" in said and "1 added" in said
+    output = shell(recipe("Import hosts from a file"), DEPLOYCTL_TOKEN=admin)
+    assert "1 would be added, 0 unchanged" in output and "1 added" in output
     assert Asset.objects.get(hostname="web7").labels == {"zone": "eu", "rack": "4"}
-    said = shell(recipe("Change an instance, delete a version"), DEPLOYCTL_TOKEN=admin)
-    assert "port 8081" in said and "shop 0.9 deleted" in said
+    output = shell(recipe("Change an instance, delete a version"), DEPLOYCTL_TOKEN=admin)
+    assert "port 8081" in output and "shop 0.9 deleted" in output
     assert MicroServiceInstance.objects.get().weight == 50
     assert not MicroServiceVersion.objects.filter(version="0.9").exists()

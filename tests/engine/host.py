@@ -25,7 +25,7 @@ _numbers = count(1)
 
 
 def package(version: str, size: int = 2000, **files: str) -> bytes:
-    """A .tar.gz that holds `version`, some noise, and `files`."""
+    """Return a .tar.gz that holds `version`, some noise, and `files`."""
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
         for name, content in {"version": version, "noise": os.urandom(size).hex(), **files}.items():
@@ -36,7 +36,7 @@ def package(version: str, size: int = 2000, **files: str) -> bytes:
 
 
 class Call:
-    """One program on its way: its process, and what it says. `over()` waits for it."""
+    """One running program: its process, and its answers. `over()` waits for its end."""
 
     def __init__(self, process: subprocess.Popen, nonce: str, deaf: bool = False, unread: bool = False):
         self.process, self.events, self.output = process, [], b""
@@ -111,7 +111,7 @@ class Host:
         self.packages: dict[str, bytes] = {}
         self.fence = 0
         self.port = 8080  # of the service
-        self.user: str | None = None  # who logs in, where it is not whoever runs the tests
+        self.user: str | None = None  # the user that logs in; None: the user that runs the tests
         self.groups: list[int] = []  # of that user, besides the own
         self._sessions: list[int] = []
         self.tools = root / "bin"
@@ -162,8 +162,8 @@ class Host:
         session: bool = True,
         **options,
     ) -> Call:
-        """Feeds a program and `data` to the shell. `close`: input ends then; `deaf`: the channel is cut;
-        `unread`: it is open, and nobody reads; `session`: the shell leads a session, as under sshd.
+        """Feed a program and `data` to the shell. `close`: input ends then; `deaf`: the channel is cut;
+        `unread`: it is open, and is not read; `session`: the shell leads a session, as under sshd.
         """
         argv = ["/usr/bin/" + self.shell[0], *self.shell[1:], "-c", program.command(len(text), sudo=False)]
         environment = {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}", **options}
@@ -235,7 +235,7 @@ class Host:
         return found
 
     def end(self) -> None:
-        """Ends whatever its runs left in their sessions, or outside with their marker."""
+        """End what its runs left in their sessions, or outside with their marker."""
         left = [each for session in self._sessions for each in self.processes(session)]
         left += [each for marker in self.folder.glob(".deployer/runs/*/alive") for each in self.holders(marker)]
         for pid in left:

@@ -1,4 +1,4 @@
-"""An SSH server of paramiko's, made to be what OpenSSH's cannot be made to be: its lists are set one by one."""
+"""An SSH server of paramiko's with freely chosen algorithm lists, as OpenSSH's cannot have them."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ import paramiko
 from deployer.engine.ssh import Endpoint, algorithms
 
 
-class Anybody(paramiko.ServerInterface):
+class AcceptAll(paramiko.ServerInterface):
     def get_allowed_auths(self, username):
         return "publickey"
 
@@ -49,7 +49,7 @@ class Odd:
             try:
                 transport = self._transport(self._listener.accept()[0])
                 transport.add_server_key(self.key)
-                transport.start_server(threading.Event(), Anybody())
+                transport.start_server(threading.Event(), AcceptAll())
             except OSError:
                 return
 

@@ -1,4 +1,4 @@
-"""What the tests of SSH share: the way to a server of the lab, its keys, and a command's output to the end."""
+"""Shared by the tests of SSH: the endpoint of a server of the lab, its keys, and a command's whole output."""
 
 import subprocess
 import time
@@ -14,7 +14,7 @@ def endpoint_of(host, **other) -> Endpoint:
 
 
 def collect(channel, given: bytes = b"", seconds: float = 30) -> tuple[bytes, bytes]:
-    """Gives the input, reads both streams to the end."""
+    """Send the input, and read both streams to the end."""
     end, out, err, rest = time.monotonic() + seconds, b"", b"", memoryview(given)
     while not channel.ended:
         assert time.monotonic() < end, "the command did not end"

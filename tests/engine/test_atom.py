@@ -29,8 +29,8 @@ def test_atom_ignores_unknown_keys(tmp_path):
 
 
 def test_preview_shows_commands_and_missing_undo(tmp_path):
-    told = {step["name"]: step for step in atom(tmp_path).describe()}
-    assert told["migrate"] == {
+    described = {step["name"]: step for step in atom(tmp_path).describe()}
+    assert described["migrate"] == {
         "name": "migrate",
         "what": "the service's own step before stop",
         "command": "up",
@@ -38,7 +38,7 @@ def test_preview_shows_commands_and_missing_undo(tmp_path):
         "check": "look",
         "undoable": False,
     }
-    assert told["pre"]["undo"] == "b" and told["pre"]["undoable"]
+    assert described["pre"]["undo"] == "b" and described["pre"]["undoable"]
 
 
 def test_only_revert_asks_before_sending(tmp_path):

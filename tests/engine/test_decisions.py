@@ -1,4 +1,4 @@
-"""What comes next after each answer of a host: every rung, without a host."""
+"""The decision after each answer of a host, without a host."""
 
 import pytest
 from hypothesis import given
@@ -28,7 +28,7 @@ def end(result: Result, size: int = 0, reason: Message | None = None) -> Journal
 
 
 def go(state: RunState, *result: AttemptResult, away: float = 0.0) -> Decision:
-    """The decision after these attempts."""
+    """Return the decision after these attempts."""
     for each in result:
         state = state.after(each, away)
         decision = decide(state, each)
@@ -229,7 +229,7 @@ ANSWERS = st.sampled_from([*Answer, 1, 2, 126, 127, 137, 255])
 
 @st.composite
 def attempts(draw):
-    """What a host may bring, in any order and however mad."""
+    """Return what a host may answer, in any order and however wrong."""
     error = draw(st.sampled_from([None, LOST, AWAY, NO_KEY]))
     events = draw(st.booleans())
     return {

@@ -1,4 +1,4 @@
-"""Which line of a failed command's output names the cause: real outputs, and the line a person would read out."""
+"""Which line of a failed command's output names the cause: real outputs, and the line that a person would choose."""
 # ruff: noqa: E501  what programs print is as long as it is
 
 import time

@@ -27,7 +27,7 @@ WITHOUT_CAUSE = {Code.STEP_FAILED, Code.CANCELLED, Code.OTHER}
 
 
 def places(text) -> set[str]:
-    """The parameters that a text names."""
+    """Return the parameters that a text names."""
     return {name for _, name, _, _ in Formatter().parse(str(text)) if name}
 
 
@@ -46,7 +46,7 @@ def test_connection_errors_fill_their_texts(error):
 
 
 def raised_reasons() -> set[str]:
-    """The names of reasons that the engine's code gives."""
+    """Return the names of reasons that the engine's code gives."""
     code = "".join(path.read_text() for path in ENGINE.rglob("*.py"))
     named = re.findall(r'(?:\breason|DoesNotFit|BadCredential)\(\s*"([a-z0-9_]+)"', code)
     named += re.findall(r'reason\("(\w+)" if \w+ else "(\w+)"\)', code)[0]
@@ -109,7 +109,7 @@ def example(error: type[errors.WireError]) -> errors.WireError:
 
 
 def outcomes() -> list[Outcome]:
-    """What is decided after every answer, loss and end, in every state of a run."""
+    """Return the decision after every answer, loss and end, in every state of a run."""
     states = [
         RunState(safe=safe, begun=begun, cancelled=cancelled, out_of_touch=99, cuts=9, no_runs=3, fetches=9, attempts=n)
         for safe, begun, cancelled, n in product((True, False), (True, False), (True, False), (1, 999))

@@ -1,4 +1,4 @@
-"""Crash points: named once, met once in the code, nothing at all in production, and deadly where they are armed."""
+"""Failpoints: each stands once in the code, does nothing in production, and kills the process where it is armed."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Accounts that run something else than they are asked: told at the first answer, by the check and by operations."""
+"""Accounts that run another command than requested: reported at the first answer, by check and by operations."""
 
 import pytest
 
@@ -9,8 +9,8 @@ from deployer.engine.run import OutcomeKind, carry_out
 from messages.texts import TEXTS
 from tests.lab.sshd import Sshd
 
+from .site import QUICK, Site, Watching
 from .ssh_client import endpoint_of
-from .test_run import QUICK, Site, Watching
 from .words import next_step, said
 
 pytestmark = pytest.mark.found("ssh")
@@ -85,7 +85,7 @@ def test_reports_force_command_in_sshd_config(tmp_path):
         assert logins(host) == 1
 
 
-def test_account_locked_during_run_is_retried_a_few_times(tmp_path):
+def test_retries_account_locked_during_run(tmp_path):
     """What was begun may be under way, so nothing is concluded before patience is over; but not 200 log-ins."""
     with Sshd(tmp_path / "host") as host:
         site = Site(host)

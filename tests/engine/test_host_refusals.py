@@ -1,4 +1,4 @@
-"""What hosts say where they do not run the program: sentences of logins, PAM, sudo and shells, and what they mean."""
+"""Hosts that do not run the program: sentences of logins, PAM, sudo and shells, and their meaning."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a host says is read, and not believed."""
+"""Reading the journal and answers of hosts, which are not trusted."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Login shells that say something, that take long, or that run nothing: over real SSH, with their start-up files."""
+"""Login shells that print, that take long, or that run nothing: over real SSH, with their start-up files."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ from deployer.engine.codes import Code
 from deployer.engine.journal import OutputReader
 from deployer.engine.probe import probe
 from deployer.engine.run import OutcomeKind, carry_out
-from tests.engine.test_run import QUICK, Site, Watching
+from tests.engine.site import QUICK, Site, Watching
 from tests.lab.busy import within
 from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
@@ -178,7 +178,7 @@ def test_error_quotes_host_output(shell, start_up, code, words):
     site = shell(start_up)
     outcome, watch = site.carry_out(site.host.run("install", None, "1.0"))
     assert (outcome.kind, outcome.code) == (OutcomeKind.NOT_STARTED, code)
-    assert words in said(outcome) and watch.data == b"", "what the host says is no output of the service"
+    assert words in said(outcome) and watch.data == b"", "the host's greeting is not the service's output"
     if code is not Code.NOT_RUN:
         found = probe(site.endpoint(), str(site.sshd.root), False)
         assert found.reachable and not found.ready and words in said(found) and next_step(found)

@@ -1,4 +1,4 @@
-"""A host's address may be a name: it is looked up at each connection, and never longer than one may take."""
+"""A host's address may be a name: it is looked up at each connection, within the connection's time limit."""
 
 import socket
 import threading
@@ -45,7 +45,7 @@ def test_name_is_looked_up_at_each_connection(sshds, leads):
         assert connection.alive
     leads["web.lab"] = [second.address]
     with pytest.raises(Unreachable, match="web"):
-        connect(endpoint, QUICK)  # nobody listens on the first one's port there
+        connect(endpoint, QUICK)  # no server listens on the first one's port there
 
 
 def test_connects_to_first_address_that_answers(sshds, leads):
@@ -76,8 +76,8 @@ def test_name_lookup_has_connect_timeout(leads):
 
 
 def test_address_needs_no_name_server(monkeypatch):
-    asked = []
-    monkeypatch.setattr(transport_socket.threading, "Thread", lambda *_, **__: asked.append(1))
+    lookups = []
+    monkeypatch.setattr(transport_socket.threading, "Thread", lambda *_, **__: lookups.append(1))
     for address in ("127.0.0.1", "::1"):
         assert transport_socket.resolved(address, 22, 1)[0][1][0] == address
-    assert not asked
+    assert not lookups

@@ -1,4 +1,4 @@
-"""What is done on a host, decided without one."""
+"""Plans: the steps of each action on a host, without a host."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The host check, against a real OpenSSH server: what it finds, and the words for what is in the way."""
+"""The host check against a real OpenSSH server: what it finds, and how it describes problems."""
 
 import re
 import socket
@@ -96,13 +96,13 @@ def test_host_check_tries_sudo(sshd, tmp_path):
         fake.chmod(0o755)
         text = probing.script(str(sshd.root), True, "n0")
         done = subprocess.run(["sh"], input=text, capture_output=True, env={"PATH": f"{fake.parent}:/usr/bin:/bin"})
-        told = [tuple(line.split(" ", 2)[1:]) for line in done.stdout.decode().splitlines()]
-        found = judge(Finding(True), told, str(sshd.root), True)
+        lines = [tuple(line.split(" ", 2)[1:]) for line in done.stdout.decode().splitlines()]
+        found = judge(Finding(True), lines, str(sshd.root), True)
         assert (found.sudo_works, found.ready, found.base_path_writable) == (works, works, True if works else None)
 
 
 def test_finding_describes_problems():
-    told = [
+    lines = [
         ("uid", "1000"),
         ("user", "deploy"),
         ("missing", "flock"),
@@ -112,7 +112,7 @@ def test_finding_describes_problems():
         ("kills", "yes"),
         ("over", "yes"),
     ]
-    found = judge(Finding(True), told, "/srv", False)
+    found = judge(Finding(True), lines, "/srv", False)
     assert found.tools_missing == ["flock"]
     assert "flock" in said(found)
     assert any("linger" in each for each in warnings(found)) and any("1 MiB" in each for each in warnings(found))
@@ -124,7 +124,7 @@ def test_host_check_covers_runner_tools():
 
 
 def test_host_check_tries_run_as_user(sshd):
-    """A warning, and no hindrance: other services may come there."""
+    """A warning, not a problem: other services may be installed there."""
     found = probe(endpoint_of(sshd), str(sshd.root), False, users=["no-such-user", "$(touch canary)"])
     assert found.ready
     assert [warning.split(" does not")[0] for warning in warnings(found) if "sudo" in warning] == [

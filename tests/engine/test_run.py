@@ -1,99 +1,22 @@
-"""An operation carried out over real SSH, whatever happens to the line, the host, or the one who carries it out."""
+"""An operation carried out over real SSH: its steps, its package, its run on the host, and its cancellation."""
 
-import hashlib
-import io
 import os
 import signal
-import threading
 import time
 
 import pytest
 
-from deployer.engine import decisions, program
+from deployer.engine import program
 from deployer.engine.journal import Kind
-from deployer.engine.run import OutcomeKind, Package, carry_out
-from deployer.engine.ssh import Endpoint, Limits
-from tests.engine.host import Host, package
+from deployer.engine.run import OutcomeKind, Package
+from tests.engine.host import package
 from tests.lab.busy import within
 from tests.lab.network import wait_until
 from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
 
+from .site import Site, Watching, in_thread
 from .words import said
-
-QUICK = Limits(connect=2, handshake=3, auth=3, keepalive=0.3, silence=1.5)
-
-
-class Watching:
-    """Keeps what it is told, and holds the engine to its promises."""
-
-    def __init__(self, output_from: int = 0):
-        self.told, self.data, self.start, self.bytes_sent = [], b"", output_from, 0
-        self.cancel, self.leave = threading.Event(), threading.Event()
-        self.asked: list[float] = []
-
-    def events(self, seen):
-        assert [event.seq for event in seen] == sorted({event.seq for event in seen})
-        assert not self.told or self.told[-1].seq < seen[0].seq, "an event was told twice"
-        self.told += seen
-
-    def output(self, start, data):
-        assert start == self.start + len(self.data), "output was lost or doubled"
-        self.data += data
-
-    def sent(self, count):
-        self.bytes_sent += count
-
-    def cancelled(self):
-        return self.cancel.is_set()
-
-    def lost(self):
-        self.asked.append(time.monotonic())
-        return self.leave.is_set()
-
-    def steps(self, kind: Kind = Kind.DONE) -> list[str]:
-        return [event.step for event in self.told if event.kind is kind]
-
-    def until(self, kind: Kind, step: str = "") -> None:
-        wait_until(lambda: any(event.kind is kind and event.step == step for event in self.told), what=f"{kind} {step}")
-
-
-class Site:
-    """A service on a real host: builds operations and carries them out."""
-
-    def __init__(self, sshd: Sshd):
-        self.sshd, self.host = sshd, Host(sshd.root)
-        self.known: dict = {}  # what the endpoint is besides
-
-    def endpoint(self, at=None, **other) -> Endpoint:
-        at = at or self.sshd
-        known = {"address": at.address, "port": at.port, "username": self.sshd.username}
-        known |= {"host_key": self.sshd.host_key, "key": self.sshd.client_key} | self.known
-        return Endpoint(**known | other)
-
-    def package(self, version: str, data: bytes | None = None, **other) -> Package:
-        whole = self.host.package(version)
-        return Package(hashlib.sha256(whole).hexdigest(), len(whole), lambda: io.BytesIO(data or whole), **other)
-
-    def carry_out(self, run, watch=None, *, at=None, package="usual", **options):
-        watch = watch or Watching()
-        if package == "usual":
-            package = self.package(run.atom.new) if run.atom.new else None
-        options = {"fresh": True, "patience": 20, "limits": QUICK} | options
-        return carry_out(run, self.endpoint(at), False, package, watch, **options), watch
-
-    def have(self, version: str) -> None:
-        outcome, _ = self.carry_out(self.host.run("install", None, version))
-        assert outcome.kind is OutcomeKind.DONE, outcome
-        self.host.log.unlink()
-
-
-@pytest.fixture
-def site(sshds):
-    return Site(sshds(1)[0])
-
-
-# --- as it should go --------------------------------------------------------------------------------------------------
 
 
 def test_upgrade_uses_one_connection(site):
@@ -147,9 +70,6 @@ def test_delete_needs_no_package(site):
     assert (outcome.kind, site.host.running, site.host.current) == (OutcomeKind.DONE, "", "")
 
 
-# --- the package ------------------------------------------------------------------------------------------------------
-
-
 def test_damaged_package_changes_nothing(site):
     site.have("1.0")
     whole = site.host.package("2.0")
@@ -174,140 +94,6 @@ def test_missing_package_is_reported(site):
         assert outcome.kind is OutcomeKind.NOT_STARTED and "package" in said(outcome)
         assert "secret-place" not in said(outcome)
         assert site.host.running == "1.0"
-
-
-# --- the line ---------------------------------------------------------------------------------------------------------
-
-
-NOISY = "i=0; while [ $i -lt 300 ]; do echo line $i of the output; i=$((i+1)); done"
-
-
-def test_connection_cut_at_any_byte_is_harmless(site):
-    """And a second time a little later: in the key exchange, log-in, program, package, output and end."""
-    site.have("0")
-    usual = "".join(f"line {i} of the output\n" for i in range(300)).encode()
-    old, cuts = "0", [*range(300, 6000, 1300), *range(9000, 56_000, 8500)]
-    met = 0
-    for number, limit in enumerate(cuts, 1):
-        new = str(number)
-        with Relay(site.sshd.address, site.sshd.port, cuts=[limit, limit + 700]) as relay:
-            outcome, watch = site.carry_out(site.host.run("upgrade", old, new, post=NOISY), at=relay)
-            met += relay.cut_count
-        assert outcome.kind is OutcomeKind.DONE, (limit, outcome, watch.told)
-        printed = watch.data.rpartition(b"[started again]\n")[2]  # before it: that a package was cut short
-        assert (site.host.running, printed) == (new, usual), limit
-        assert site.host.logged.count(f"{new} start") == site.host.logged.count(f"{old} stop") == 1
-        old = new
-    assert met > len(cuts), "the relay cut too little to show anything"
-
-
-def test_reconnects_after_cut_in_upload(site):
-    site.host.packages["2.0"] = package("2.0", size=3_000_000)
-    site.have("1.0")
-    with Relay(site.sshd.address, site.sshd.port, cuts=[1_000_000, 2_000_000]) as relay:
-        outcome, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0"), at=relay)
-        assert relay.cut_count == 2
-    assert (outcome.kind, site.host.running) == (OutcomeKind.DONE, "2.0")
-    assert watch.bytes_sent > len(site.host.packages["2.0"])
-
-
-def test_reconnects_after_silence_in_upload(site):
-    site.host.packages["2.0"] = package("2.0", size=3_000_000)
-    site.have("1.0")
-    with Relay(site.sshd.address, site.sshd.port) as relay:
-        watch = Watching()
-        watch.sent = lambda count: None if relay.connections > 1 else relay.frozen.set()
-        thawing = threading.Timer(3, relay.frozen.clear)
-        thawing.start()
-        start = time.monotonic()
-        outcome, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0"), watch, at=relay)
-        assert relay.connections > 1
-    assert (outcome.kind, site.host.running) == (OutcomeKind.DONE, "2.0")
-    assert time.monotonic() - start < 25
-
-
-@pytest.mark.parametrize("step", ["stop", "start", "check", "post"])
-def test_killed_sshd_during_step_is_harmless(site, step):
-    site.have("1.0")
-    slow = f"echo {step} begins; sleep 1; echo {step} ends"
-    spec = site.host.spec()
-    commands = {"stop": spec.stop, "start": spec.start, "check": spec.check, "post": "true"}
-    watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", **{step: f"{slow}; {commands[step]}"})
-    thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
-    watch.until(Kind.STARTED, step)
-    time.sleep(0.2)
-    site.sshd.drop_connections()
-    thread.join(30)
-    assert result[0].kind is OutcomeKind.DONE
-    assert site.host.running == "2.0"
-    assert watch.data == f"{step} begins\n{step} ends\n".encode()
-    assert site.host.logged.count("2.0 start") == 1
-
-
-def test_output_is_not_repeated_after_cut(site):
-    site.have("1.0")
-    watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="echo one; sleep 3; echo two")
-    thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
-    wait_until(lambda: watch.data, what="some output")
-    site.sshd.drop_connections()
-    thread.join(30)
-    assert (result[0].kind, watch.data) == (OutcomeKind.DONE, b"one\ntwo\n")
-
-
-def in_thread(call):
-    result = []
-    thread = threading.Thread(target=lambda: result.append(call()), daemon=True)
-    thread.start()
-    return thread, result
-
-
-def test_waits_for_frozen_host(site):
-    site.have("1.0")
-    watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="sleep 1; echo late")
-    thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
-    watch.until(Kind.STARTED, "post")
-    site.sshd.freeze()
-    time.sleep(3)
-    site.sshd.thaw()
-    thread.join(30)
-    assert (result[0].kind, watch.data) == (OutcomeKind.DONE, b"late\n")
-
-
-def test_lost_host_leaves_operation_unknown(site):
-    site.have("1.0")
-    with Relay(site.sshd.address, site.sshd.port) as relay:
-        watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="echo one; sleep 3; echo two")
-        thread, result = in_thread(lambda: site.carry_out(run, watch, at=relay, patience=1.5)[0])
-        watch.until(Kind.STARTED, "post")
-        wait_until(lambda: watch.data)
-        relay.refusing.set()
-        relay.cut()
-        thread.join(20)
-    assert result[0].kind is OutcomeKind.UNKNOWN
-    next_one = Watching(output_from=len(watch.data))
-    outcome, _ = site.carry_out(
-        run, next_one, fresh=False, journal_from=watch.told[-1].seq, output_from=len(watch.data)
-    )
-    assert (outcome.kind, watch.data + next_one.data) == (OutcomeKind.DONE, b"one\ntwo\n")
-    assert next_one.told[0].seq == watch.told[-1].seq + 1
-    assert site.host.logged.count("2.0 start") == 1
-
-
-def test_absent_host_leaves_operation_not_started(site, monkeypatch):
-    monkeypatch.setattr(decisions, "FIRST_TRIES", 2.0)
-    site.have("1.0")
-    run = site.host.run("upgrade", "1.0", "2.0")
-    with Relay(site.sshd.address, site.sshd.port) as relay:
-        relay.refusing.set()
-        start = time.monotonic()
-        outcome, _ = site.carry_out(run, at=relay)
-        assert 2 < time.monotonic() - start < within(8)
-    assert outcome.kind is OutcomeKind.NOT_STARTED
-    assert "Nothing was changed" in said(outcome)
-    assert site.host.running == "1.0"
-
-
-# --- the run on the host ----------------------------------------------------------------------------------------------
 
 
 def runner_of(site, run) -> int:
@@ -354,7 +140,7 @@ def test_lost_lease_leaves_run_alone(site):
 def test_watch_is_polled(site):
     site.have("1.0")
     _, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0", post="sleep 2"))
-    gaps = [later - earlier for earlier, later in zip(watch.asked, watch.asked[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in zip(watch.polled, watch.polled[1:], strict=False)]
     assert max(gaps) < 0.6
 
 
@@ -391,9 +177,6 @@ def test_run_waits_for_other_run_of_instance(site):
     assert site.carry_out(second)[0].kind is OutcomeKind.DONE
     thread.join(20)
     assert site.host.running == "3.0"
-
-
-# --- cancelling -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sessions", [10, 1])

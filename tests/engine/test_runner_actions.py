@@ -199,8 +199,8 @@ def test_failed_undo_does_not_stop_others(running):
     )
     assert call.end.result is Result.FAILED
     assert said(call.end) == "Not undone: once pre."
-    told = {event.step: said(event) for event in call.events if event.kind is Kind.UNDO_FAILED}
-    assert told == {"once": "cannot be undone", "pre": "exit status 4: stuck"}
+    failures = {event.step: said(event) for event in call.events if event.kind is Kind.UNDO_FAILED}
+    assert failures == {"once": "cannot be undone", "pre": "exit status 4: stuck"}
     assert names(call, Kind.UNDONE) == ["start", "link", "stop", "migrate"]
     assert running.running == "v1"
 

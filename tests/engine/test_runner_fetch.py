@@ -50,7 +50,7 @@ TOOLS = (
 
 @contextlib.contextmanager
 def serving(folder: Path, *packages: bytes):
-    """The jump host's server, as a process of our own; the line that a host is told."""
+    """Start the jump host's server as a process of our own; yield the line that a host is sent."""
     port = free_port()
     source = protocol.server()
     process = subprocess.Popen(
@@ -73,7 +73,7 @@ def serving(folder: Path, *packages: bytes):
 
 
 def only(host: Host, *programs: str) -> str:
-    """A PATH with what the program needs, these, and no other way to fetch anything."""
+    """Return a PATH with what the program needs, these tools, and no other way to fetch anything."""
     for path in (*map(shutil.which, TOOLS), *programs):
         (host.tools / Path(path).name).symlink_to(path)
     return str(host.tools)
@@ -114,7 +114,7 @@ def upload_of(call):
 
 
 def falls_back(host: Host, line: bytes, data: bytes, **options) -> str:
-    """The host's reason to ask once more, for the bytes."""
+    """Return the host's reason to ask once more, for the bytes."""
     host.packages["v1"] = data
     call = start(host, line, data, **options)
     host.end()

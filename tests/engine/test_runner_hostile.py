@@ -1,4 +1,4 @@
-"""Values that would like to be shell text, and packages that would like to be elsewhere."""
+"""Values that look like shell text, and packages that try to leave their release."""
 
 import gzip
 import io
@@ -107,20 +107,20 @@ def test_commands_see_version_and_paths(running):
     assert call.end.result is Result.UNDONE
     new = f"|0|shop|v2|v1|host-1|8080|blue|50|{running.folder}/releases/v2"
     old = f"|0|shop|v1|v2|host-1|8080|blue|50|{running.folder}/releases/v1"
-    said = ["|" + line.partition("|")[2] for line in call.output.decode().splitlines() if "|" in line]
+    lines = ["|" + line.partition("|")[2] for line in call.output.decode().splitlines() if "|" in line]
     # pre, stop, own, post; undone: start (a stop of the new one), own, pre
-    assert said == [new, old, new, new, new, old, old]
+    assert lines == [new, old, new, new, new, old, old]
 
 
 def test_commands_get_an_ordinary_shell(running):
     show = 'umask; echo "$-" | tr -d "\\n" | grep -c u; read -r line; echo "input $?"; ls /proc/self/fd | tr "\\n" " "'
     call = running.carry_out("upgrade", "v1", "v2", start=f"{show}; printf $VERSION >{running.root}/running")
-    said = call.output.decode().splitlines()
-    assert said[:3] == ["0022", "0", "input 1"]
-    assert set(said[3].split()) <= {"0", "1", "2", "3"}, "the last one is ls's own"
+    lines = call.output.decode().splitlines()
+    assert lines[:3] == ["0022", "0", "input 1"]
+    assert set(lines[3].split()) <= {"0", "1", "2", "3"}, "the last one is ls's own"
 
 
-def test_commands_may_share_names_with_runner_functions(running):
+def test_commands_may_be_named_like_runner_functions(running):
     call = running.carry_out("upgrade", "v1", "v2", pre="type start stop link event main step; true")
     assert call.end.result is Result.DONE
     assert b"function" not in call.output
@@ -147,7 +147,7 @@ def test_unpacked_files_belong_to_login_user(host):
 
 
 def archive(*members: tuple[str, bytes, dict]) -> bytes:
-    """A .tar.gz as an old version's, which was not written anew: a member is its name, its type and what else."""
+    """Return a .tar.gz that was not rewritten, as old versions have: a member is its name, its type and more."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.GNU_FORMAT) as tar:
         for name, kind, more in (("version", tarfile.REGTYPE, {"mode": 0o644}), *members):
@@ -160,7 +160,7 @@ def archive(*members: tuple[str, bytes, dict]) -> bytes:
 
 
 def smuggling() -> bytes:
-    """What Python's tarfile takes for a file with data, GNU tar takes for a folder, and its data for headers."""
+    """Return an archive whose file GNU tar takes for a folder, and the file's data for headers."""
     link, folder = tarfile.TarInfo("smug"), tarfile.TarInfo("d/")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc"
     folder.type, folder.size = tarfile.REGTYPE, 512

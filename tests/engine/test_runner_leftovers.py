@@ -1,17 +1,17 @@
-"""What a run leaves of itself on the host: nothing that holds the service's environment."""
+"""What a run leaves on the host: nothing that holds the service's environment."""
 
 from deployer.engine.journal import Kind
 from deployer.engine.program import Answer
 
 
 def holding(host, text: str) -> list[str]:
-    """The files of ours that hold a text."""
+    """Return the engine's files that hold a text."""
     ours = (path for path in (host.folder / ".deployer").rglob("*") if path.is_file())
     return [path.name for path in ours if text in path.read_text(errors="replace")]
 
 
 def test_program_is_removed_after_run(any_host):
-    """It holds the service's environment. However the run ends, and whoever brings it to its end."""
+    """The program holds the service's environment. It is removed however the run ends, and by whichever process."""
     secret = {"environment": {"DB_PASSWORD": "canary-41d"}}
     any_host.carry_out("install", None, "v1", **secret)
     assert not holding(any_host, "canary-41d")
@@ -46,7 +46,7 @@ def test_cut_run_keeps_its_program(any_host):
 
 
 def torn(host, run) -> None:
-    """The last line of the journal is half there, as after a power cut."""
+    """Cut the last line of the journal in half, as a power cut does."""
     journal = host.folder / f".deployer/runs/{run.operation}/journal"
     whole = journal.read_bytes()
     journal.write_bytes(whole[: whole.rindex(b"\n", 0, -1) + 9])

@@ -11,8 +11,8 @@ from deployer.engine.journal import Kind, Result
 from tests.lab.busy import within
 from tests.lab.network import wait_until
 
+from .gate import WAIT, gated, wait_at
 from .host import Host
-from .test_runner_runs import WAIT, gated, wait_at
 from .words import said
 
 STUBBORN = {
@@ -44,9 +44,9 @@ def test_cancel_ends_processes_and_undoes(running, how):
     first = running.start(run)
     wait_at(running)
     marker = running.folder / f".deployer/runs/{run.operation}/alive"
-    asked = time.monotonic()
+    began = time.monotonic()
     second = running.attach(run, cancel=True).over()
-    assert time.monotonic() - asked < within(10)
+    assert time.monotonic() - began < within(10)
     assert first.over().end.result is Result.FAILED, "the step has no undo"
     assert said(second.end) == "Not undone: long."
     nobody_lives(running, first.process.pid)

@@ -1,4 +1,4 @@
-"""Releases that resist: folders without write permission go all the same, and what cannot go is told."""
+"""Releases that resist removal: folders without write permission are removed, and the rest is reported."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def who():
 
 @pytest.fixture(params=SHELLS)
 def deployed(request, who):
-    """A host to which an ordinary user logs in: root may remove everything, so nothing would resist it."""
+    """Yield a host to which an ordinary user logs in: root may remove everything, so nothing would resist it."""
     folder = Path(tempfile.mkdtemp(prefix="rm-", dir="/tmp"))
     folder.chmod(0o755)
     host = Host(folder, request.param)
@@ -44,7 +44,7 @@ def deployed(request, who):
 
 
 def close(host: Host, version: str, itself: bool = False) -> None:
-    """Takes write permission away inside a release, as tools do that keep read-only caches; and from its own folder."""
+    """Remove write permission inside a release, as tools do that keep read-only caches; and from its own folder."""
     release = host.folder / "releases" / version
     for name in ("cache", "cache/deep"):
         (release / name).mkdir()
@@ -88,11 +88,11 @@ def test_deletes_release_with_read_only_folders(deployed, itself):
 
 
 def test_delete_fails_prepare_where_files_resist(deployed):
-    """A folder inside belongs to somebody else: nothing of ours can empty it."""
+    """A folder inside belongs to another user: the service's user cannot empty it."""
     assert deployed.carry_out("install", None, "v1").end.result is Result.DONE
     foreign = deployed.folder / "releases" / "v1" / "theirs"
     foreign.mkdir(mode=0o755)
-    (foreign / "file").write_text("stays")  # root's, as whoever runs the tests is
+    (foreign / "file").write_text("stays")  # root's, who runs the tests
     deployed.log.unlink()
     ended = deployed.carry_out("delete", "v1", None)
     assert ended.end.result is Result.UNDONE
@@ -104,7 +104,7 @@ def test_delete_fails_prepare_where_files_resist(deployed):
 
 
 def test_delete_with_late_leftovers_fails(deployed):
-    """The stop command makes what cannot be removed: the look before has not seen it."""
+    """The stop command creates what cannot be removed, after the check."""
     assert deployed.carry_out("install", None, "v1").end.result is Result.DONE
     sign = deployed.root / "go"
     helper = subprocess.Popen(
@@ -127,9 +127,9 @@ def test_delete_with_late_leftovers_fails(deployed):
         helper.kill()
         helper.wait()
     assert ended.end.result in (Result.FAILED, Result.UNDONE), ended.end
-    told = " ".join(said(event) for event in ended.events)
-    assert "theirs" in told
-    assert list(deployed.folder.rglob("theirs")), "it stays, and was told"
+    sentences = " ".join(said(event) for event in ended.events)
+    assert "theirs" in sentences
+    assert list(deployed.folder.rglob("theirs")), "it stays, and was reported"
 
 
 def test_pruning_reports_leftovers(deployed):
@@ -180,7 +180,7 @@ def test_interrupted_removal_is_finished(host, monkeypatch):
         died = host.start(run).over()
         assert "end" not in died.said
         (host.folder / ".deployer" / "runs" / str(run.operation) / "why").write_text("cancelled\n")
-        assert host.attach(run).over().end.result is Result.DONE, "there is no way back any more"
+        assert host.attach(run).over().end.result is Result.DONE, "a removal cannot be undone"
         assert left(host) == []
     finally:
         program.body.cache_clear()

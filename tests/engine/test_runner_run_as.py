@@ -1,4 +1,4 @@
-"""A service with a user of its own on the host: real users, real sudo; root deploys, or a plain user does."""
+"""A service with a user of its own on the host: real users and sudo, with root or an ordinary user as login."""
 
 import os
 import pwd
@@ -42,7 +42,7 @@ class Lab:
         }
 
     def of(self, user: str) -> list[int]:
-        """The processes of a user."""
+        """Return the processes of a user."""
         uid = pwd.getpwnam(user).pw_uid
         return [
             int(each)
@@ -138,7 +138,7 @@ def test_undo_runs_as_service_user(lab):
 
 
 @pytest.mark.parametrize("text, result", [("cancelled", "cancelled"), ("timeout", "undone")])
-def test_cancel_and_timeout_end_service_users_processes(lab, text, result):
+def test_cancel_and_timeout_end_processes_of_run_as(lab, text, result):
     """Also what ignores TERM, and what went into a session of its own: the user who deploys may signal neither."""
     shared_by(lab)
     lab.host.carry_out("install", None, "v1", **lab.spec())

@@ -1,4 +1,4 @@
-"""What a service prints that a start command left running: shown while the run lasts, then nowhere that grows."""
+"""Output of a service that a start command left running: shown during the run, and stored nowhere after it."""
 
 import os
 import re
@@ -54,7 +54,7 @@ def chatty(any_host):
 
 
 def readers(host) -> list[int]:
-    """Processes that read a pipe of a run, also where its name is gone."""
+    """Return the processes that read a pipe of a run, also where its name is gone."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
@@ -94,7 +94,7 @@ def test_service_survives_killed_readers(any_host, chatty, program):
 
 
 def what(pid: int) -> str:
-    """A busybox is what it was called as."""
+    """Return the name that a busybox was called by."""
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode().rpartition("/")[2]
 
 

@@ -1,4 +1,4 @@
-"""The wire, against a real OpenSSH server: what travels, and who is trusted."""
+"""SSH against a real OpenSSH server: what is sent, and which keys are trusted."""
 
 import hashlib
 import os
@@ -103,11 +103,11 @@ def test_rekey_during_transfer_is_harmless(sshd, monkeypatch):
         assert collect(connection.run("sha256sum"), data)[0].split()[0].decode() == hashlib.sha256(data).hexdigest()
 
 
-# --- who is trusted ---------------------------------------------------------------------------------------------------
+# --- trusted keys -----------------------------------------------------------------------------------------------------
 
 
 def plain_messages(sent: bytes) -> list[int]:
-    """The types of the packets after the banner, as long as they are not encrypted."""
+    """Return the types of the packets after the banner, as long as they are not encrypted."""
     _, _, rest = sent.partition(b"\r\n")
     types = []
     while rest:

@@ -1,4 +1,4 @@
-"""Servers that speak other algorithms: spoken to where paramiko can, told with both offers where not, never retried."""
+"""Servers with other algorithms: connected to where paramiko can, else reported with both lists and never retried."""
 
 import dataclasses
 import io
@@ -20,8 +20,8 @@ from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
 
 from .paramiko_server import Odd
+from .site import Site
 from .ssh_client import collect, endpoint_of, let_in, make_key
-from .test_run import Site
 from .words import next_step, said, warnings
 
 pytestmark = pytest.mark.found("ssh")
@@ -51,7 +51,7 @@ def keys(tmp_path_factory):
 
 
 def only(what: str, name: str, keys) -> str:
-    """The lines of a server that has nothing else in this list, and a key of every type. AEAD would hide the MAC."""
+    """Return the lines of a server with only this in the list, and a key of every type. AEAD would hide the MAC."""
     ciphers = "Ciphers aes256-ctr\n" if what == "mac" else ""
     return f"{ciphers}{OPTIONS[what]} {name}\n" + "\n".join(f"HostKey {path}" for path in keys.values())
 
@@ -77,10 +77,10 @@ def test_server_with_one_algorithm(tmp_path, keys, what, name):
                 continue
             with pytest.raises(NoCommonAlgorithm) as caught:
                 connect(endpoint)
-            told = said(caught.value)
-            assert not caught.value.passing and name in told
+            sentence = said(caught.value)
+            assert not caught.value.passing and name in sentence
             # With a key pinned, only its type is asked for.
-            assert set(offer) & set(told.replace(",", "").replace(")", "").split())
+            assert set(offer) & set(sentence.replace(",", "").replace(")", "").split())
             assert f"gap.{LISTS[what]} (" in str(caught.value) and OPTIONS[what] in next_step(caught.value)
             assert ("legacy_algorithms" in next_step(caught.value)) == (not allowed and name in legacy)
 
@@ -102,8 +102,8 @@ def test_names_every_list_without_common_algorithm(tmp_path):
     odd = f"KexAlgorithms {kex}\nCiphers {cipher}\nMACs {mac}"
     with Sshd(tmp_path / "host", extra=odd) as host, pytest.raises(NoCommonAlgorithm) as caught:
         connect(endpoint_of(host))
-    told = said(caught.value)
-    assert kex in told and cipher in told and mac in told
+    sentence = said(caught.value)
+    assert kex in sentence and cipher in sentence and mac in sentence
     for option in ("KexAlgorithms", "Ciphers", "MACs"):
         assert option in next_step(caught.value)
 
@@ -159,7 +159,7 @@ def test_host_check_recommends_legacy_algorithms(tmp_path, keys):
         assert any("turn legacy_algorithms off" in each for each in warnings(found))
 
 
-def test_operation_names_missing_algorithms_after_one_try(tmp_path, keys):
+def test_operation_names_missing_algorithms_at_once(tmp_path, keys):
     with Sshd(tmp_path / "host", extra=only("kex", "diffie-hellman-group14-sha1", keys)) as host:
         site = Site(host)
         with Relay(host.address, host.port) as relay:
@@ -176,7 +176,7 @@ def test_operation_names_missing_algorithms_after_one_try(tmp_path, keys):
 
 
 def test_sha1_login_needs_legacy_algorithms(tmp_path):
-    """OpenSSH 9.2 says that it takes everything, and refuses: nobody can tell that from a key that is not known."""
+    """OpenSSH 9.2 says that it takes everything, and refuses: that looks the same as a key that is not known."""
     private, public = make_key(tmp_path / "mine", "rsa")
     with Sshd(tmp_path / "host", extra="PubkeyAcceptedAlgorithms ssh-rsa") as host:
         let_in(host, public)
@@ -187,7 +187,7 @@ def test_sha1_login_needs_legacy_algorithms(tmp_path):
             assert collect(connection.run("echo in"))[0] == b"in\n"
 
 
-# --- what OpenSSH's server cannot be made to be: paramiko's, made to be so --------------------------------------------
+# --- servers of paramiko's, for what OpenSSH cannot do ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_prefers_hybrid_key_exchange(tmp_path):
         assert collect(connection.run("any"))[0] == b"z" * 50_000
 
 
-def test_legacy_host_without_signature_list_gets_ssh_rsa(tmp_path):
+def test_legacy_algorithms_offer_unlisted_ssh_rsa(tmp_path):
     """OpenSSH before 7.2: it takes `ssh-rsa` and does not say so."""
     private, _ = make_key(tmp_path / "mine", "rsa")
     with Odd(logins=("ssh-rsa",), says=False) as server:
@@ -243,7 +243,7 @@ def test_legacy_host_without_signature_list_gets_ssh_rsa(tmp_path):
 
 
 @pytest.mark.parametrize(("credential", "taken"), [("rsa", "ssh-rsa"), ("ed25519", "rsa-sha2-512")])
-def test_distinguishes_refused_signature_from_unknown_key(tmp_path, credential, taken):
+def test_tells_refused_signature_from_unknown_key(tmp_path, credential, taken):
     private, _ = make_key(tmp_path / "mine", credential)
     with Odd(logins=(taken,)) as server:
         with pytest.raises(NoCommonAlgorithm, match=r"gap\.logins") as caught:
@@ -279,7 +279,12 @@ def test_error_omits_invalid_algorithm_names():
     lists = {f"{side}_{what}_algo_list": ["none"] for side in sides for what in kinds}
     parsed = lists | {"kex_algo_list": ["<script>", "a" * 65, "x\n", "fine"], "server_key_algo_list": [""] * 3}
     found = algorithms.gaps(algorithms.theirs(parsed), algorithms.ours(False))
-    told = "; ".join(english(gap.message) for gap in found)
-    assert "fine" in told and "script" not in told and "aaa" not in told and "the host has none" in told
+    sentences = "; ".join(english(gap.message) for gap in found)
+    assert (
+        "fine" in sentences
+        and "script" not in sentences
+        and "aaa" not in sentences
+        and "the host has none" in sentences
+    )
     many = algorithms.Gap("kex", tuple(f"k{i}" for i in range(40)), ("x",))
     assert "k15, +24;" in english(many.message) and "k16" not in english(many.message)

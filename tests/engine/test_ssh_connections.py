@@ -1,4 +1,4 @@
-"""Lines that are long or bad: jump hosts, silence, and connections that are cut."""
+"""Long and bad connections: jump hosts, silence, and connections that are cut."""
 
 import os
 import socket

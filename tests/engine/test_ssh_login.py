@@ -1,4 +1,4 @@
-"""Who is let in: keys, passwords, older servers; and no secret where it does not belong."""
+"""Logging in: keys, passwords, older servers; and no secret in reprs or errors."""
 
 import dataclasses
 import socket

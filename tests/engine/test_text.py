@@ -1,4 +1,4 @@
-"""Which encoding bytes are taken for: what was said, what is beyond doubt, and never a guess over valid UTF-8."""
+"""The encoding of output: the declared one, the unambiguous one, and never a guess over valid UTF-8."""
 
 import pytest
 from hypothesis import given
@@ -71,7 +71,7 @@ def test_decodes_any_bytes(data, encoding):
 
 def test_declared_encoding_is_used_where_it_fits():
     assert decode("学".encode("gbk"), "gb18030") == "学", "which is valid UTF-8 too"
-    assert decode("✔ über".encode(), "cp932") == "✔ über", "UTF-8 where what was said does not fit"
+    assert decode("✔ über".encode(), "cp932") == "✔ über", "UTF-8 where the declared encoding does not fit"
     assert decode("Ошибка".encode("koi8-r"), "koi8-r") == "Ошибка"
     assert decode(b"caf\xe9", "cp1252") == "café"
 

@@ -1,4 +1,4 @@
-"""What people read of the engine's messages, in English."""
+"""The engine's messages as English sentences."""
 
 from deployer.engine.codes import sentence
 from deployer.engine.decisions import Outcome
@@ -10,7 +10,7 @@ from messages.rendering import english, hint
 
 
 def said(of: Outcome | Finding | WireError | JournalEvent) -> str:
-    """The sentence; "" where nothing is said."""
+    """Return the sentence in English; "" without one."""
     if isinstance(of, JournalEvent):
         return english(of.reason) if of.reason else of.detail
     message = _message(of)

@@ -9,7 +9,6 @@ from access.secrets import Secret
 from integrations import projects
 from integrations.models import Setting
 from microservice.models import MicroService
-from tests.api.conftest import api  # noqa: F401 - a fixture
 
 LAB, CI = "https://gitlab.example", "https://ci.example/jenkins"
 BOUND = [{"project": "red-team/*", "team": "red"}, {"project": "shared/tools", "team": "*"}]
@@ -84,7 +83,7 @@ def test_rejects_invalid_bindings(wrong):
 
 
 @pytest.mark.django_db
-def test_rejects_unbound_projects_on_save(api):  # noqa: F811
+def test_rejects_unbound_projects_on_save(api):
     Setting.objects.create(document=Secret(json.dumps({"gitlab": {"url": LAB, "token": "t", "projects": BOUND}})))
     blue = Team.objects.create(name="blue")
     caller = api()

@@ -18,7 +18,6 @@ from microservice.packages import store as stored
 from microservice.status import BuildStatus
 from tests import factories
 from tests.api.archives import GOOD, OTHER
-from tests.api.conftest import api  # noqa: F401
 from tests.integrations import servers
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +50,7 @@ def steps(answer) -> dict[str, bool]:
 
 @pytest.fixture
 def chosen(settings, tmp_path):
-    """The product's own storage, whose folder holds until another store is chosen."""
+    """Return the product's own storage, whose folder is used until another store is chosen."""
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {"BACKEND": "integrations.storage.ConfiguredStorage", "OPTIONS": {"location": tmp_path / "local"}},
@@ -59,7 +58,7 @@ def chosen(settings, tmp_path):
     yield storages["default"]
 
 
-def test_stores_packages_in_s3(api, chosen, tmp_path):  # noqa: F811
+def test_stores_packages_in_s3(api, chosen, tmp_path):
     with servers.S3(tmp_path) as server:
         checked = api().post("/settings/check", s3(server))
         assert not checked.json()["ok"], "there is no bucket yet"
@@ -94,7 +93,7 @@ def objects(store) -> list[str]:
 
 
 @pytest.fixture
-def in_s3(api, chosen, tmp_path):  # noqa: F811
+def in_s3(api, chosen, tmp_path):
     with servers.S3(tmp_path) as server:
         make_bucket(server)
         assert api().put("/settings/", s3(server)).status_code == 200
@@ -106,7 +105,7 @@ def form(version: str, package: bytes = GOOD, **fields) -> tuple[bytes, str]:
     return encode_multipart(BOUNDARY, parts), MULTIPART_CONTENT
 
 
-def test_refused_publish_leaves_no_object(api, in_s3):  # noqa: F811
+def test_refused_publish_leaves_no_object(api, in_s3):
     """Not found out before it is carried: the version is made by another request meanwhile, with other content."""
     service = factories.service("shop")
     post = lambda *parts: api().post("/services/shop/versions/", *parts[:1], content_type=parts[1])
@@ -124,12 +123,12 @@ def test_refused_publish_leaves_no_object(api, in_s3):  # noqa: F811
     assert objects(in_s3) == kept and not UnclaimedPackage.objects.exists()
 
 
-def test_failed_publish_leaves_no_object(api, in_s3, monkeypatch):  # noqa: F811
+def test_failed_publish_leaves_no_object(api, in_s3, monkeypatch):
     version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
 
     def broken(*_):
         assert len(objects(in_s3)) == 1, "it is there already"
-        raise RuntimeError("what nobody foresaw")
+        raise RuntimeError("unforeseen")
 
     monkeypatch.setattr("microservice.publishing.auto_deploy.build_ended", broken)
     assert api().put(f"/services/shop/versions/{version.pk}/package", GOOD).status_code == 500
@@ -140,7 +139,7 @@ def test_failed_publish_leaves_no_object(api, in_s3, monkeypatch):  # noqa: F811
     assert version.file_path == ""
 
 
-def test_sweeps_orphaned_objects_only(api, in_s3):  # noqa: F811
+def test_sweeps_orphaned_objects_only(api, in_s3):
     """It died between carrying the object and its row: the note is there, and so is the object."""
     version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
     with pytest.raises(SystemExit), tempfile.NamedTemporaryFile() as file:
@@ -157,7 +156,7 @@ def test_sweeps_orphaned_objects_only(api, in_s3):  # noqa: F811
     assert objects(in_s3) == [version.file_path] and not UnclaimedPackage.objects.exists()
 
 
-def test_refuses_uploads_slower_than_the_sweep(api, in_s3, monkeypatch):  # noqa: F811
+def test_refuses_uploads_slower_than_the_sweep(api, in_s3, monkeypatch):
     version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
 
     def swept(carried):
@@ -175,7 +174,7 @@ def test_refuses_uploads_slower_than_the_sweep(api, in_s3, monkeypatch):  # noqa
     assert put() == 200
 
 
-def test_retries_failed_removals(api, in_s3, monkeypatch):  # noqa: F811
+def test_retries_failed_removals(api, in_s3, monkeypatch):
     version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
     api().put(f"/services/shop/versions/{version.pk}/package", GOOD)
     monkeypatch.setattr(type(in_s3), "delete", lambda *_: 1 / 0, raising=False)
@@ -188,7 +187,7 @@ def test_retries_failed_removals(api, in_s3, monkeypatch):  # noqa: F811
     assert objects(in_s3) == []
 
 
-def test_s3_with_own_ca_and_client_certificate(api, tmp_path):  # noqa: F811
+def test_s3_with_own_ca_and_client_certificate(api, tmp_path):
     authority, stranger = servers.Authority(), servers.Authority()
     certificate, key = authority.issue("deployer")
     with servers.S3(tmp_path, tls=authority.issue("server"), client_ca=authority.pem) as server:

@@ -1,4 +1,4 @@
-"""Settings at run time: tested as a whole against real servers, saved only when good, kept, brought back, secret."""
+"""Settings at run time: tested as a whole against real servers, saved if they pass, restored, and kept secret."""
 
 import json
 import time
@@ -13,11 +13,10 @@ from access.secrets import Secret
 from audit.models import History
 from integrations import probes, registry, storage
 from integrations.models import Setting
-from tests.api.conftest import api, store  # noqa: F401
 from tests.integrations import servers
 from tests.lab.busy import within
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
 
 
 def gitlab(server, **more):
@@ -29,7 +28,7 @@ def steps(answer, part) -> dict[str, bool]:
     return {step["what"]: step["ok"] for step in found["steps"]}
 
 
-def test_lists_what_is_not_configured(api):  # noqa: F811
+def test_lists_what_is_not_configured(api):
     answer = api().get("/settings/").json()
     assert answer["id"] is None
     assert answer["settings"] == dict.fromkeys(registry.PARTS)
@@ -44,7 +43,7 @@ def test_not_configured_links_to_the_page():
     assert "/settings/" in problem.value.hint
 
 
-def test_saves_what_passes_its_test(api, tmp_path):  # noqa: F811
+def test_saves_what_passes_its_test(api, tmp_path):
     (tmp_path / "packages").mkdir()
     with servers.gitlab() as lab, servers.jenkins() as ci, servers.registry() as images:
         document = {
@@ -68,7 +67,7 @@ def test_saves_what_passes_its_test(api, tmp_path):  # noqa: F811
     assert isinstance(registry.require("registry")["password"], Secret)
 
 
-def test_saves_nothing_when_one_integration_fails(api, tmp_path):  # noqa: F811
+def test_saves_nothing_when_one_integration_fails(api, tmp_path):
     with servers.gitlab() as lab:
         document = {**gitlab(lab), "package_store": {"folder": str(tmp_path / "nosuch")}}
         answer = api().put("/settings/", document)
@@ -92,7 +91,7 @@ def test_saves_nothing_when_one_integration_fails(api, tmp_path):  # noqa: F811
         ({"/api/v4/user": (200, b"x" * 2_000_000)}, "too large"),
     ],
 )
-def test_describes_what_is_wrong_with_a_server(api, answers, words):  # noqa: F811
+def test_describes_what_is_wrong_with_a_server(api, answers, words):
     with servers.Server(answers) as server:
         answer = api().put("/settings/", gitlab(server))
     assert answer.status_code == 422
@@ -100,7 +99,7 @@ def test_describes_what_is_wrong_with_a_server(api, answers, words):  # noqa: F8
     assert "/elsewhere" not in [path for path, _ in server.seen]
 
 
-def test_findings_keep_codes_and_parameters(api):  # noqa: F811
+def test_findings_keep_codes_and_parameters(api):
     with servers.Server({"/api/v4/user": (500, b"")}) as server:
         findings = api().post("/settings/check", gitlab(server)).json()["findings"]
     step = findings[0]["steps"][0]
@@ -110,7 +109,7 @@ def test_findings_keep_codes_and_parameters(api):  # noqa: F811
     assert probes.rendered(old)[0]["steps"][0]["detail"] == "no"
 
 
-def test_reports_servers_that_do_not_answer(api, monkeypatch):  # noqa: F811
+def test_reports_servers_that_do_not_answer(api, monkeypatch):
     monkeypatch.setattr(probes, "TIMEOUT", 0.5)
     with servers.gitlab(delay=6) as server:
         begun = time.monotonic()
@@ -120,7 +119,7 @@ def test_reports_servers_that_do_not_answer(api, monkeypatch):  # noqa: F811
     assert "No answer within" in answer["findings"][0]["steps"][0]["detail"]
 
 
-def test_tls_settings(api, tmp_path):  # noqa: F811
+def test_tls_settings(api, tmp_path):
     authority, stranger = servers.Authority(), servers.Authority()
     certificate, key = authority.issue("deployer")
     with servers.gitlab(tls=authority.issue("server"), folder=tmp_path) as lab:
@@ -172,13 +171,13 @@ def test_tls_settings(api, tmp_path):  # noqa: F811
         ),
     ],
 )
-def test_points_at_invalid_fields(api, document, pointer):  # noqa: F811
+def test_points_at_invalid_fields(api, document, pointer):
     for answer in (api().post("/settings/check", document), api().put("/settings/", document)):
         assert answer.status_code == 422
         assert pointer in [error["pointer"] for error in answer.json()["errors"]]
 
 
-def test_secrets_are_write_only(api):  # noqa: F811
+def test_secrets_are_write_only(api):
     with servers.gitlab() as lab:
         saved = api().put("/settings/", gitlab(lab))
     for answer in (saved, api().get("/settings/"), api().get("/settings/history"), api().get("/history/")):
@@ -189,7 +188,7 @@ def test_secrets_are_write_only(api):  # noqa: F811
     assert History.objects.get(subject="settings").after == {"parts": ["gitlab"], "changed": ["gitlab"]}
 
 
-def test_keeps_secrets_for_the_same_server_only(api):  # noqa: F811
+def test_keeps_secrets_for_the_same_server_only(api):
     with servers.gitlab() as lab, servers.gitlab() as other:
         api().put("/settings/", gitlab(lab))
         assert api().put("/settings/", {"gitlab": {"url": lab.url}}).status_code == 200
@@ -199,7 +198,7 @@ def test_keeps_secrets_for_the_same_server_only(api):  # noqa: F811
         assert other.seen == []
 
 
-def test_restores_revisions_that_pass(api):  # noqa: F811
+def test_restores_revisions_that_pass(api):
     with servers.gitlab() as lab:
         first = api().put("/settings/", gitlab(lab)).json()
         api().put("/settings/", {})
@@ -217,13 +216,13 @@ def test_restores_revisions_that_pass(api):  # noqa: F811
     assert Setting.objects.count() == 4
 
 
-def test_masks_secrets_in_findings(api):  # noqa: F811
+def test_masks_secrets_in_findings(api):
     with servers.Server({"/api/v4/user": (200, {"username": "glpat-1234"}), "/api/v4/projects": (200, [])}) as server:
         answer = api().post("/settings/check", gitlab(server))
     assert b"glpat-1234" not in answer.content
 
 
-def test_uses_proxies_except_for_no_proxy(api):  # noqa: F811
+def test_uses_proxies_except_for_no_proxy(api):
     answers = {
         "http://gitlab.invalid/api/v4/user": (200, {"username": "x"}),
         "/": (200, b""),
@@ -239,7 +238,7 @@ def test_uses_proxies_except_for_no_proxy(api):  # noqa: F811
 # --- the package store ------------------------------------------------------------------------------------------------
 
 
-def test_stores_packages_in_the_configured_folder(api, tmp_path):  # noqa: F811
+def test_stores_packages_in_the_configured_folder(api, tmp_path):
     chosen = storage.ConfiguredStorage(tmp_path / "default")
     chosen.save("a", ContentFile(b"1"))
     assert (tmp_path / "default/a").exists()

@@ -1,4 +1,4 @@
-"""Whatever speaks TLS verifies: no stranger gets a byte of ours, and a company's own CA can be added for all of it."""
+"""Every TLS client verifies: unknown servers get no data, and a company's own CA can be added for all."""
 
 import ssl
 
@@ -115,6 +115,6 @@ def test_git_over_https(company, settings, tmp_path):
         one = job(repository, url=url, credential=Credential("ci", Secret("word")))
         with pytest.raises(ProviderUnreachable, match="certificate"):
             build_servers.git().commit(one)
-        assert server.asked == [], "no password was sent"
+        assert server.requests == [], "no password was sent"
         known(True)
         assert build_servers.git().commit(one) == repository.git("rev-parse", "HEAD").strip()

@@ -1,4 +1,4 @@
-"""Clients that mean no good: many slow connections to a web server, from this machine, over plain sockets or TLS."""
+"""Hostile clients: many slow connections to a web server, from this machine, over plain sockets or TLS."""
 
 import http.client
 import select
@@ -49,7 +49,7 @@ class Slow:
 
 
 def _has_answer(one: ssl.SSLSocket) -> bool:
-    """Whether there is an answer or an end, and not the tickets alone that a server sends once the handshake is over.
+    """Return whether there is an answer or an end, and not only the tickets that a server sends after the handshake.
     What is there is read."""
     one.setblocking(False)
     try:

@@ -11,7 +11,7 @@ def share() -> float:
 
 
 def within(seconds: float) -> float:
-    """The limit for what takes at most `seconds` on a quiet machine: what has to share its core takes as many times
-    longer, and is put aside for a while each time it wants one."""
+    """Return the limit for what takes at most `seconds` on a quiet machine: what has to share its core takes as many
+    times longer, and is put aside for a while each time it wants one."""
     busy = share()
     return seconds * busy + (0.5 if busy > 1 else 0.0)

@@ -1,4 +1,4 @@
-"""A network of its own that can be cut without a word: packets vanish both ways, and nobody is told."""
+"""A network of its own that can be cut: packets vanish both ways, without an error."""
 
 import os
 import random
@@ -72,7 +72,7 @@ class Network:
         subprocess.run(["ip", "link", "del", self._ends[0]], capture_output=True)
 
     def inside(self, uid: int, gid: int) -> list[str]:
-        """What stands before the command of a program that is to run there, as that user."""
+        """Return the words that run a command in this network, as that user."""
         as_user = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
         return ["ip", "netns", "exec", self._there, *as_user]
 

@@ -1,4 +1,4 @@
-"""Hosts that lie: a real sshd whose forced command takes the program that a worker sends, and answers what it likes."""
+"""Hostile hosts: a real sshd whose forced command reads the program that a worker sends, and answers as it likes."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ nonce, now = words.get(b"_NONCE", b"").decode(), words.get(b"_NOW", b"").decode(
 names = [m.decode() for m in re.findall(rb"^_name\\d+='([^']*)'", text, re.MULTILINE)]
 if names:
     json.dump(names, open(KEPT, "w"))
-elif os.path.exists(KEPT):  # somebody attaches
+elif os.path.exists(KEPT):  # a worker attaches
     names = json.load(open(KEPT))
 numbers = count(1)
 
@@ -32,7 +32,7 @@ def out(data):
 
 
 def forced(folder: Path, body: str) -> str:
-    """The line for sshd_config (`extra`) of a host that answers every program with `body`: Python text that may use
+    """Return the line for sshd_config (`extra`) of a host that answers every program with `body`: Python that may use
     `event`, `out`, `names` (of the planned steps), `now` (hundredths of a second) and `nonce`."""
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / "answer.py"

@@ -5,6 +5,6 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 
 def new_key(passphrase: str = "") -> str:
-    """A new ed25519 key's text, in OpenSSH's form; locked where a passphrase is given."""
+    """Return a new ed25519 key's text, in OpenSSH's form; encrypted where a passphrase is given."""
     lock = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, lock).decode()

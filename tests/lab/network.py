@@ -10,13 +10,13 @@ _random = random.SystemRandom()
 
 
 def loopback_address() -> str:
-    """Some address in 127.0.0.0/8 other than 127.0.0.1; each host of a test has its own."""
+    """Return some address in 127.0.0.0/8 other than 127.0.0.1; each host of a test has its own."""
     return f"127.{_random.randint(1, 250)}.{_random.randint(0, 255)}.{_random.randint(2, 254)}"
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """A port that no server has, below those that the system gives to outgoing connections: none of these takes it
-    while the server that it is for is killed and started again."""
+    """Return a port that no server has, below those that the system gives to outgoing connections: none of these takes
+    it while the server that it is for is killed and started again."""
     while True:
         port = _random.randint(12_000, 31_999)
         with socket.socket() as probe:
@@ -28,7 +28,7 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 
 def wait_for_port(address: str, port: int, seconds: float = 10) -> None:
-    """Returns once something accepts connections there; TimeoutError if nothing does in time (busy.py)."""
+    """Return once something accepts connections there; TimeoutError if nothing does in time (busy.py)."""
     deadline = time.monotonic() + within(seconds)
     while True:
         try:
@@ -41,7 +41,7 @@ def wait_for_port(address: str, port: int, seconds: float = 10) -> None:
 
 
 def wait_until(condition, seconds: float = 10, what: str = "the condition"):
-    """Returns the first true value of `condition()`; TimeoutError if there is none in time (busy.py)."""
+    """Return the first true value of `condition()`; TimeoutError if there is none in time (busy.py)."""
     deadline = time.monotonic() + within(seconds)
     while True:
         if value := condition():

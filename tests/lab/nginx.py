@@ -78,7 +78,7 @@ class Nginx(Process):
         return subprocess.run([*self.command_line(), "-t"], capture_output=True, text=True, timeout=60)
 
     def temporary_bytes(self) -> int:
-        """What lies in its folders for bodies and answers."""
+        """Return the files in its folders for bodies and answers."""
         return sum(one.stat().st_size for one in self.folder.glob("*_temp/**/*") if one.is_file())
 
     def _make_certificate(self) -> None:

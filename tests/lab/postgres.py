@@ -13,12 +13,12 @@ from . import processes
 from .cable import Network
 from .network import free_port
 
-# It holds nothing that anybody wants to keep, so it never waits for a disk.
+# It holds nothing worth keeping, so it never waits for a disk.
 FAST = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "max_connections=300"]
 
 
 def find_programs() -> Path | None:
-    """The folder of initdb and postgres, the newest version's; None where PostgreSQL is not installed."""
+    """Return the folder of initdb and postgres, the newest version's; None where PostgreSQL is not installed."""
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
@@ -66,7 +66,7 @@ class Postgres:
         self.run()
 
     def run(self) -> None:
-        """Starts the server on the data that is there."""
+        """Start the server on the data that is there."""
         programs, user = find_programs(), _server_user()
         assert programs is not None and self.folder is not None
         (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
@@ -94,11 +94,11 @@ class Postgres:
                 os.kill(pid, number)
 
     def _wait(self, programs: Path) -> None:
-        asked = [programs / "pg_isready", "-q", "-h", self.address, "-p", str(self.port), "-t", "30"]
+        command = [programs / "pg_isready", "-q", "-h", self.address, "-p", str(self.port), "-t", "30"]
         for _ in range(300):
             if self.process.poll() is not None:
                 break
-            if subprocess.run(asked).returncode == 0:
+            if subprocess.run(command).returncode == 0:
                 return
         log = (self.folder / "log").read_text()
         self.stop()

@@ -27,7 +27,7 @@ def kill(pid: int) -> None:
 
 
 def parent_of(pid: int) -> int | None:
-    """The parent's id; None where there is no such process (any more)."""
+    """Return the parent's id; None where there is no such process (any more)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -36,7 +36,7 @@ def parent_of(pid: int) -> int | None:
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that ended and waits to be reaped does not."""
+    """Return whether the process runs; one that ended and waits to be reaped does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -58,7 +58,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def using(folder: Path) -> list[int]:
-    """Processes whose working directory, command line, open files or environment name something inside `folder`."""
+    """Return the processes whose working directory, command line, open files or environment point into `folder`."""
     folder = Path(folder).resolve()
     return [pid for pid in _pids() if pid != os.getpid() and _uses(pid, str(folder))]
 

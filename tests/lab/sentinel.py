@@ -45,7 +45,7 @@ class Watched:
             processes.end(process)
 
     def start(self, port: int) -> None:
-        """A server, as a replica of the first one; that one itself is the master."""
+        """Start a server, as a replica of the first one; that one itself is the master."""
         lines = [
             f"port {port}",
             "bind 127.0.0.1",
@@ -60,12 +60,12 @@ class Watched:
         self._run(port, lines)
 
     def master(self) -> int:
-        """The port of the server that the Sentinels call the master."""
+        """Return the port of the server that the Sentinels call the master."""
         answer = self._ask(self.sentinels[0], f"SENTINEL GET-MASTER-ADDR-BY-NAME {MASTER}").split(b"\r\n")
         return int(answer[4]) if len(answer) > 4 else 0
 
     def kill_master(self) -> None:
-        """Returns when another one is the master."""
+        """Return when another server is the master."""
         old = self.master()
         self._running[old].kill()
         self._running[old].wait()
@@ -97,8 +97,8 @@ class Watched:
         wait_until(lambda: self._ask(port, "PING"), 20, f"the server at {port}")
 
     def _knows(self, port: int) -> bool:
-        told = self._ask(port, f"SENTINEL MASTER {MASTER}").split(b"\r\n")
-        values = dict(zip(told[2::4], told[4::4], strict=False))
+        fields = self._ask(port, f"SENTINEL MASTER {MASTER}").split(b"\r\n")
+        values = dict(zip(fields[2::4], fields[4::4], strict=False))
         return (values.get(b"num-slaves"), values.get(b"num-other-sentinels")) == (
             b"1",
             str(len(self.sentinels) - 1).encode(),

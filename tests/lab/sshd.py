@@ -58,7 +58,7 @@ class Sshd:
             raise RuntimeError(f"sshd did not start: {self.log()}") from None
 
     def stop(self) -> None:
-        """Ends the server and every connection. Commands live on, as they do on a host whose sshd is restarted."""
+        """End the server and every connection. Commands live on, as they do on a host whose sshd is restarted."""
         if self._process is None:
             return
         connections = self.connections()
@@ -83,7 +83,7 @@ class Sshd:
             processes.kill(pid)
 
     def freeze(self) -> None:
-        """Stops the server and its connections where they stand: connected, and silent."""
+        """Stop the server and its connections where they stand: connected, and silent."""
         for pid in [self.pid, *self.connections()]:
             os.kill(pid, signal.SIGSTOP)
 

@@ -41,7 +41,7 @@ def made(names: tuple[str, ...], rules: str = "") -> Iterator[tuple[str, ...]]:
 
 
 def _alone(*command: str, check: bool = True) -> None:
-    """The tools do not wait for each other's lock on /etc/passwd: tests in other processes make users too."""
+    """Lock out other test processes: the tools do not wait for each other's lock on /etc/passwd."""
     with LOCK.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run(command, check=check, capture_output=True)

@@ -66,7 +66,7 @@ class Process:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def wait_for(self, text: str, seconds: float = 30) -> None:
-        """Returns once the log holds `text`."""
+        """Return once the log holds `text`."""
 
         def seen() -> bool:
             if not self.running():

@@ -85,7 +85,7 @@ def strings_outside(path: str) -> set[str]:
 
 @cache
 def prefixes() -> frozenset[str]:
-    """What begins f-strings such as f"integration.{name}": codes that are chosen at run time."""
+    """Return how f-strings such as f"integration.{name}" begin: codes that are chosen at run time."""
     return frozenset(
         str(node.values[0].value)
         for tree in modules().values()

@@ -33,7 +33,7 @@ def test_every_text_is_used():
 
 
 def _is_used(code: str) -> bool:
-    """Whether a call has the code, or it stands in a table or is returned. A plain word may be anything: calls only."""
+    """Return whether the code is in a call or a table, or is returned. A plain word may be anything: calls only."""
     for suffix in (".several", ".said"):  # added by invalid_fields, and by builds.providers.with_words
         if code.endswith(suffix) and _is_used(code.removesuffix(suffix)):
             return True
@@ -71,7 +71,7 @@ def test_no_message_is_a_finished_sentence():
     assert [call.where for call in callers.calls() if call.sentence] == []
 
 
-def test_the_calls_are_found():
+def test_finds_calls_of_every_maker():
     """The tests above would pass if nothing was found."""
     makers = {call.maker for call in callers.calls() if call.codes}
     assert makers == set(callers.MAKERS), "each is called with a code somewhere"
@@ -80,7 +80,7 @@ def test_the_calls_are_found():
 
 
 def places(text: Text) -> set[str]:
-    """The names of the parameters that a text shows or counts."""
+    """Return the names of the parameters that a text shows or counts."""
     return {name for part in (text.says, text.hint) for name in _places(part)}
 
 

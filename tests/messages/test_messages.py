@@ -23,9 +23,9 @@ def test_renders_in_the_active_language():
 
 
 def test_literals_are_shown_unchanged():
-    said = "{host} said: %s <b>"
-    assert render(literal(said)) == said
-    assert render(Message("host_archived", {"host": said})) == f"{said} is archived."
+    text = "{host} said: %s <b>"
+    assert render(literal(text)) == text
+    assert render(Message("host_archived", {"host": text})) == f"{text} is archived."
 
 
 def test_unknown_codes_show_themselves():

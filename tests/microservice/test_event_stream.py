@@ -267,7 +267,7 @@ def test_largest_account_gives_up_a_slot():
     assert [subscriber.dropped for subscriber in greedy] == [False, False, False, True]  # her newest one
     second = made.join(account="alice")
     assert sum(subscriber.dropped for subscriber in greedy) == 2
-    with pytest.raises(event_stream.TooManyStreams):  # two and two: nobody has more than the others
+    with pytest.raises(event_stream.TooManyStreams):  # two and two: no account has more than the others
         made.join(account="alice")
     with pytest.raises(event_stream.TooManyStreams):
         made.join()

@@ -39,7 +39,7 @@ class Copy:
         compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
 
     def change(self, changes: tuple[Change, ...]) -> str:
-        """Makes the changes. Answers with what is wrong, if a text does not stand exactly once in its file."""
+        """Make the changes. Return what is wrong, if a text does not stand exactly once in its file."""
         for change in changes:
             path = self.folder / change.file
             text = path.read_text()
@@ -50,7 +50,7 @@ class Copy:
         return ""
 
     def restore(self) -> None:
-        """As it was copied: whoever works on the project meanwhile changes nothing here."""
+        """As it was copied: changes to the project meanwhile have no effect here."""
         for path, text in self._whole.items():
             path.write_text(text)
         self._whole.clear()
@@ -106,7 +106,7 @@ def main(parts: list[str]) -> int:
 
 
 def untouched(copies: list[Copy], tests: list[str]) -> list[str]:
-    """What is wrong with the tests where nothing is taken out: each must pass, and soon."""
+    """Return what is wrong with the tests of the unchanged code: each must pass, and soon."""
     shares = [tests[number::AT_ONCE] for number in range(AT_ONCE)]
     wrong: list[str] = []
 
@@ -115,8 +115,8 @@ def untouched(copies: list[Copy], tests: list[str]) -> list[str]:
             return
         done = copy.test(*share)
         if done.returncode:
-            said = done.stdout[-4000:] + done.stderr[-1000:]
-            wrong.append(f"with nothing taken out, tests end with status {done.returncode}:\n{said}")
+            output = done.stdout[-4000:] + done.stderr[-1000:]
+            wrong.append(f"with nothing taken out, tests end with status {done.returncode}:\n{output}")
             return
         for name, (_, seconds) in copy.report().items():
             if seconds > SLOWEST:
@@ -136,8 +136,8 @@ def judge(copy: Copy, mutant: Mutant) -> Verdict:
             # Only 1 means that tests ran and some failed: a mutant that cannot even be imported shows nothing.
             words = re.findall(r"^(?:FAILED|ERROR) \S.*? - (.*)", done.stdout, re.MULTILINE)
             killed = done.returncode == 1
-            said = (words or [""])[0] if killed else done.stdout[-2000:] + done.stderr[-500:]
-            verdict = Verdict(mutant, killed, time.monotonic() - began, said)
+            output = (words or [""])[0] if killed else done.stdout[-2000:] + done.stderr[-500:]
+            verdict = Verdict(mutant, killed, time.monotonic() - began, output)
     finally:
         copy.restore()
     outcome = "killed" if verdict.killed else "SURVIVED"

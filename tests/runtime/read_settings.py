@@ -21,16 +21,16 @@ def outcome(environment: dict[str, str]) -> dict[str, str]:
     os.environ.clear()
     os.environ.update(environment)
     os.umask(0o022)
-    said = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
             for file, code in FILES.items():
                 exec(code, {"__name__": "read", "__file__": file})
     except SystemExit as end:
-        return {"end": "refused", "text": str(end), "said": said.getvalue()}
+        return {"end": "refused", "text": str(end), "said": output.getvalue()}
     except BaseException:  # noqa: BLE001 - this is what is looked for
-        return {"end": "broke", "text": traceback.format_exc(), "said": said.getvalue()}
-    return {"end": "started", "text": "", "said": said.getvalue()}
+        return {"end": "broke", "text": traceback.format_exc(), "said": output.getvalue()}
+    return {"end": "started", "text": "", "said": output.getvalue()}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""BROKER_URL: read at the start in every wrong shape, and over TLS no stranger is spoken to."""
+"""BROKER_URL: every wrong value stops the start, and over TLS every server is verified."""
 
 import socket
 import ssl
@@ -151,7 +151,7 @@ class Tls:
 
 
 def connected(url: str, var) -> subprocess.CompletedProcess:
-    """Whether the product's own Celery application reaches the broker at `url`."""
+    """Return whether the product's own Celery application reaches the broker at `url`."""
     code = "from deployer import broker_check; broker_check._write()"
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -170,7 +170,7 @@ def connected(url: str, var) -> subprocess.CompletedProcess:
 
 @pytest.fixture(params=["rediss", "amqps"])
 def behind(request, short_tmp):
-    """A real broker: (the scheme, where it is, what its address ends in, who may use it)."""
+    """Yield a real broker: (the scheme, where it is, how its address ends, who may use it)."""
     if request.param == "rediss":
         with Broker(short_tmp / "b") as server:
             yield "rediss", server.path, "/0", ""
@@ -188,8 +188,8 @@ def test_connects_to_verified_servers_only(behind, short_tmp):
     with Tls(target, Authority().issue("stranger"), short_tmp) as door:
         url = f"{scheme}://{user}:{PASSWORD}@127.0.0.1:{door.port}{end}"
         assert refused(connected(url, short_tmp))
-        assert door.heard == b"", "a stranger is sent nothing"
-        # Whoever says so gets a line that is not verified. The real broker knows no such password, and refuses.
+        assert door.heard == b"", "an unverified server is sent nothing"
+        # An explicit setting turns verification off. The real broker knows no such password, and refuses.
         assert PASSWORD.encode() in (connected(f"{url}?ssl_cert_reqs=none", short_tmp), door.heard)[1]
 
     authority = Authority()

@@ -1,4 +1,4 @@
-"""DATABASE_URL: read at the start in every shape, right or wrong, and no error quotes any of it."""
+"""DATABASE_URL: every valid and wrong value, and no error quotes any of it."""
 
 import ssl
 
@@ -56,9 +56,9 @@ def read(monkeypatch, url: str) -> dict:
 def test_rejects_invalid_urls_without_the_password(monkeypatch, url, said):
     with pytest.raises(env.InvalidSetting) as caught:
         read(monkeypatch, url)
-    told = str(caught.value)
-    assert told.startswith("deployer cannot start: DATABASE_URL ") and said in told
-    assert "canary" not in told and "\n" not in told
+    error = str(caught.value)
+    assert error.startswith("deployer cannot start: DATABASE_URL ") and said in error
+    assert "canary" not in error and "\n" not in error
 
 
 def test_decodes_passwords(monkeypatch):

@@ -1,4 +1,4 @@
-"""Every documented setting, in every wrong shape: the process starts, or ends with one line that names the setting."""
+"""Every documented setting, with every wrong value: the process starts, or ends with one line that names it."""
 
 import json
 import random
@@ -186,7 +186,7 @@ def cases() -> list[tuple[str, str]]:
 
 
 def read(environments: list[dict[str, str]], folder: Path) -> list[dict[str, str]]:
-    """Starts in `folder`: a setting that names a file (ACCESS_LOG) makes it, however strange its name."""
+    """Start in `folder`: a setting that names a file (ACCESS_LOG) creates it, however strange its name."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.runtime.read_settings"],
         input=json.dumps(environments),
@@ -236,13 +236,13 @@ def check(good, tried, least):
         environments.append(own)
     wrong, ends = [], {"started": 0, "refused": 0}
     for (name, value), seen in zip(tried, read(environments, Path(good["HOME"])), strict=True):
-        said = seen["text"] + seen["said"]
+        output = seen["text"] + seen["said"]
         if seen["end"] == "broke":
             wrong.append((name, value, seen["text"].splitlines()[-1]))
             continue
         ends[seen["end"]] += 1
-        if CANARY in said:
-            wrong.append((name, value, "a secret is told: " + said))
+        if CANARY in output:
+            wrong.append((name, value, "a secret is told: " + output))
         if seen["end"] == "refused":
             line = seen["text"]
             if not line.startswith(f"deployer cannot start: {name} ") and not (
@@ -277,6 +277,6 @@ def test_stops_every_process(good, command, name, value):
         [sys.executable, *command], cwd=ROOT, env={**good, name: value}, capture_output=True, text=True, timeout=120
     )
     assert done.returncode
-    said = done.stdout + done.stderr
-    assert CANARY not in said and "Traceback" not in said
-    assert [line for line in said.splitlines() if line.strip()][-1].startswith(f"deployer cannot start: {name} ")
+    output = done.stdout + done.stderr
+    assert CANARY not in output and "Traceback" not in output
+    assert [line for line in output.splitlines() if line.strip()][-1].startswith(f"deployer cannot start: {name} ")

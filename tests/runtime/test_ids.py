@@ -30,5 +30,5 @@ def test_rejects_other_values(value):
     assert parse_id(value) is None
 
 
-def test_takes_numbers():
+def test_accepts_numbers():
     assert parse_id(7) == 7

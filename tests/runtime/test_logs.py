@@ -1,4 +1,4 @@
-"""What the processes log: one object a line, and each line says what it is log_context."""
+"""Logs of processes: one object a line, with the fields of log_context."""
 
 import json
 import logging
@@ -16,9 +16,9 @@ def line(text="it begins", *arguments, formatter=None, error=None) -> str:
 
 def test_line_is_one_json_object():
     with log_context(deployment=3, operation=7), log_context(host="h1", request=""):
-        told = json.loads(line("%s begins", "upgrade"))
-    assert (told["text"], told["level"], told["logger"]) == ("upgrade begins", "info", "worker.execution")
-    assert (told["deployment"], told["operation"], told["host"]) == (3, 7, "h1") and "request" not in told
+        logged = json.loads(line("%s begins", "upgrade"))
+    assert (logged["text"], logged["level"], logged["logger"]) == ("upgrade begins", "info", "worker.execution")
+    assert (logged["deployment"], logged["operation"], logged["host"]) == (3, 7, "h1") and "request" not in logged
     assert "operation" not in json.loads(line())
 
 
@@ -31,8 +31,8 @@ def test_traceback_is_in_the_same_line():
     try:
         raise ValueError("no such thing")
     except ValueError as error:
-        told = line(error=(ValueError, error, error.__traceback__))
-    assert "no such thing" in json.loads(told)["error"] and len(told.splitlines()) == 1
+        logged = line(error=(ValueError, error, error.__traceback__))
+    assert "no such thing" in json.loads(logged)["error"] and len(logged.splitlines()) == 1
 
 
 def test_threads_have_their_own_context():
@@ -53,8 +53,8 @@ def test_threads_have_their_own_context():
 
 def test_text_format_is_readable():
     with log_context(operation=7):
-        told = line(formatter=TextFormatter())
-    assert told.endswith("INFO    worker.execution: it begins [operation=7]")
+        logged = line(formatter=TextFormatter())
+    assert logged.endswith("INFO    worker.execution: it begins [operation=7]")
 
 
 @pytest.mark.parametrize("debug", ["0", "1"])
@@ -65,7 +65,7 @@ def test_processes_log_in_the_configured_format(debug, tmp_path):
 
     code = "import django; django.setup(); import logging; logging.getLogger('x').warning('hello')"
     environment = {**os.environ, "DEBUG": debug, "DJANGO_SETTINGS_MODULE": "deployer.settings"}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     ).stderr
-    assert (json.loads(told)["text"] == "hello") if debug == "0" else ("WARNING x: hello" in told)
+    assert (json.loads(done)["text"] == "hello") if debug == "0" else ("WARNING x: hello" in done)

@@ -1,4 +1,4 @@
-"""What is done again and again is done again after every error."""
+"""Periodic work is repeated after every error."""
 
 import threading
 import time

@@ -32,8 +32,8 @@ def installation(var: Path, **more: str) -> dict[str, str]:
     }
 
 
-def asked(environment: dict[str, str], what: str) -> subprocess.CompletedProcess:
-    """What the settings come to in a process of their own: `what` is an expression over `settings`."""
+def evaluated(environment: dict[str, str], what: str) -> subprocess.CompletedProcess:
+    """Return an expression over `settings`, evaluated in a process of its own."""
     code = f"from django.conf import settings; settings.DEBUG; print(({what}))"
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -118,10 +118,10 @@ def test_reads_secrets_from_files_and_credentials(tmp_path, var):
         "FIELD_ENCRYPTION_KEYS_FILE": str(keys),
         "CREDENTIALS_DIRECTORY": str(credentials),
     }
-    said = asked(
+    done = evaluated(
         environment, "settings.SECRET_KEY, *settings.FIELD_ENCRYPTION_KEYS, settings.DATABASES['default']['NAME']"
     )
-    assert said.stdout.strip() == str(("x" * 50, first, second, f"{tmp_path}/of-credentials/db")), said.stderr
+    assert done.stdout.strip() == str(("x" * 50, first, second, f"{tmp_path}/of-credentials/db")), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_reads_secrets_from_files_and_credentials(tmp_path, var):
     ],
 )
 def test_invalid_file_or_umask_stops_the_start(var, more, line):
-    said = asked(installation(var) | more, "0")
-    assert said.returncode and said.stderr.startswith(f"deployer cannot start: {line}")
-    assert len(said.stderr.splitlines()) == 1
+    done = evaluated(installation(var) | more, "0")
+    assert done.returncode and done.stderr.startswith(f"deployer cannot start: {line}")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_new_database_is_private(var):
@@ -165,7 +165,7 @@ def test_start_makes_the_database_private(var):
     for path in (database, var / "deployer.sqlite3-wal"):
         path.touch()
         path.chmod(0o644)
-    assert asked(installation(var), "0").returncode == 0
+    assert evaluated(installation(var), "0").returncode == 0
     assert stat.S_IMODE(database.stat().st_mode) == 0o600
     assert stat.S_IMODE((var / "deployer.sqlite3-wal").stat().st_mode) == 0o600
 
@@ -174,7 +174,7 @@ def test_umask_may_allow_the_group(var):
     database = var / "deployer.sqlite3"
     database.touch()
     database.chmod(0o664)
-    assert asked(installation(var, UMASK="007"), "0").returncode == 0
+    assert evaluated(installation(var, UMASK="007"), "0").returncode == 0
     assert stat.S_IMODE(database.stat().st_mode) == 0o660
 
 
@@ -208,6 +208,8 @@ def test_https_sets_host_cookies_and_hsts(short_tmp, var):
     (cookie,) = [one for one in cookies if "csrftoken" in one]
     assert cookie.startswith("__Host-csrftoken=")
     assert "Secure" in cookie and "Path=/" in cookie and "Domain" not in cookie
-    names = asked(environment | {"PUBLIC_URL": "https://a"}, "settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME")
+    names = evaluated(
+        environment | {"PUBLIC_URL": "https://a"}, "settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME"
+    )
     assert names.stdout.strip() == "('__Host-sessionid', '__Host-csrftoken')"
-    assert asked(environment, "settings.SESSION_COOKIE_NAME").stdout.strip() == "sessionid"
+    assert evaluated(environment, "settings.SESSION_COOKIE_NAME").stdout.strip() == "sessionid"

@@ -20,9 +20,9 @@ def records():
 
 
 def inserts(records) -> int:
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         records.write()
-    return sum(query["sql"].startswith("INSERT") for query in asked)
+    return sum(query["sql"].startswith("INSERT") for query in queries)
 
 
 def test_writes_results_in_one_statement(records):

@@ -1,4 +1,4 @@
-"""A thread that hangs is noticed from outside, and its process ends with words; nothing else ends it."""
+"""A hung thread is noticed from outside, and its process ends with a traceback; nothing else ends it."""
 
 import subprocess
 import sys

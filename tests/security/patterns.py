@@ -25,8 +25,8 @@ CATEGORIES = {
 
 
 def troubles(pattern: str | bytes, flags: int = 0, anchored: bool = False) -> list[str]:
-    """What may take more than linear time; nothing where the pattern is proven linear. `anchored`: it is only used with
-    match or fullmatch."""
+    """Return what may take more than linear time; nothing where the pattern is proven linear. `anchored`: it is only
+    used with match or fullmatch."""
     text = pattern.decode("latin-1") if isinstance(pattern, bytes) else pattern
     parsed = parser.parse(text, flags)
     return list(_Check(parsed.state.flags).all(parsed, anchored))
@@ -96,7 +96,7 @@ class _Check:
                 return
 
     def _either(self, own: frozenset, rest: list) -> bool:
-        """Whether another part, before one that must be there and is none of them, may take one of its characters."""
+        """Return whether another part, before one that must be there and is none of them, may take such a character."""
         for op, av in rest:
             if op in REPEATS:
                 if own & self.first(av[2]) and av[0] != av[1]:
@@ -235,14 +235,14 @@ def texts(pattern: str | bytes, flags: int = 0) -> Iterator[str]:
 
 
 def _way(check: _Check, body) -> str:
-    said = ""
+    reason = ""
     for op, av in body:
         if op in (*REPEATS, code.POSSESSIVE_REPEAT):
-            said += _way(check, av[2]) * max(1, min(av[0], 4))
+            reason += _way(check, av[2]) * max(1, min(av[0], 4))
         elif op in (code.SUBPATTERN, code.ATOMIC_GROUP):
-            said += _way(check, av[-1] if op is code.SUBPATTERN else av)
+            reason += _way(check, av[-1] if op is code.SUBPATTERN else av)
         elif op is code.BRANCH:
-            said += _way(check, av[1][0])
+            reason += _way(check, av[1][0])
         elif single := check.single(op, av):
-            said += chr(min(single, key=lambda each: (not 33 <= each < 127, each)))
-    return said
+            reason += chr(min(single, key=lambda each: (not 33 <= each < 127, each)))
+    return reason

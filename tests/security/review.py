@@ -16,7 +16,7 @@ COVERED = {
         ("tests/security/test_sessions.py", "test_deactivated_user_has_no_session_or_token"),
     ),
     "next and language lead to no other site": (
-        ("tests/security/test_sessions.py", "test_nothing_leads_to_another_site"),
+        ("tests/security/test_sessions.py", "test_redirects_within_the_site_only"),
     ),
     "Host and X-Forwarded-Host": (("tests/security/test_sessions.py", "test_foreign_host_header_is_refused"),),
     "X-Forwarded-For and -Proto of trusted proxies only": (
@@ -32,7 +32,7 @@ COVERED = {
         ("tests/access/test_every_right.py", "test_console_for_each_role"),
         ("tests/access/test_accounts.py", "test_console_hides_other_teams"),
     ),
-    "nobody raises themselves or gives rights they lack": (
+    "no user gains or gives rights that they lack": (
         ("tests/access/test_accounts.py", "test_refuses_to_remove_own_rights"),
         ("tests/console/views/test_account.py", "test_rejects_scope_of_others"),
     ),
@@ -65,7 +65,7 @@ COVERED = {
         ("tests/api/test_packages.py", "test_refuses_hostile_archives"),
         ("tests/api/test_packages.py", "test_verifies_the_announced_digest"),
     ),
-    "racing uploads": (("tests/api/test_packages.py", "test_one_of_many_concurrent_uploads_wins"),),
+    "racing uploads": (("tests/api/test_package_repeats.py", "test_one_of_many_concurrent_uploads_wins"),),
     "git: options, protocols, refs": (
         ("tests/builds/test_checkout.py", "test_allows_configured_protocols_only"),
         ("tests/builds/test_checkout.py", "test_rejects_invalid_refs"),

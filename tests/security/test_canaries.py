@@ -1,18 +1,12 @@
 """Secrets are planted in every place that takes one, and must not come out anywhere."""
 
 import base64
-import http.cookiejar
-import re
-import secrets
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
 
 from access.tokens import make_token
 from demo.client import Client, Refused
@@ -23,117 +17,17 @@ from tests.lab.fleet import START, STOP, Fleet
 from tests.lab.network import wait_until
 from tests.lab.web import Web
 
+from .canaries import LISTS, PAGES, Processes, browser, built, client_events, download, rows, surroundings
+
 pytestmark = pytest.mark.django_db(transaction=True)
-PAGES = (
-    "/",
-    "/hosts/",
-    "/hosts/{host}/",
-    "/credentials/",
-    "/tokens/",
-    "/history/",
-    "/settings/",
-    "/callbacks/",
-    "/deployments/",
-    "/deployments/{deployment}/",
-    "/operations/{operation}/",
-    "/services/shop/",
-    "/services/shop/settings/",
-)
-LISTS = (
-    "credentials/",
-    "tokens/",
-    "hosts/",
-    "settings/",
-    "settings/history",
-    "callbacks/",
-    "users/",
-    "teams/",
-    "history/",
-    "deployments/{deployment}",
-    "deployments/{deployment}/operations/",
-    "services/shop",
-    "services/shop/instances/",
-)
-
-
-@pytest.fixture
-def planted():
-    """`planted("what")`: a secret that can be told from every other text; `.forms` are the ways it could be written."""
-
-    class Planted(dict):
-        def __call__(self, what: str) -> str:
-            self[what] = "canary" + secrets.token_hex(12)
-            return self[what]
-
-        def forms(self) -> dict[str, bytes]:
-            found = {}
-            for what, text in self.items():
-                found[what] = text.encode()
-                for shift in range(3):  # base64 of it, wherever in a longer text it began
-                    coded = base64.b64encode(b"x" * shift + text.encode())
-                    found[f"{what}, in base64"] = coded[4:-4]
-                    found[f"{what}, in base64 after {shift}"] = coded[4:-4]
-            return found
-
-    return Planted()
-
-
-class Processes(threading.Thread):
-    """What every process of this machine was started with, looked at again and again."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.seen: set[bytes] = set()
-        self.over = threading.Event()
-        self.start()
-
-    def run(self) -> None:
-        while not self.over.wait(0.02):
-            for folder in Path("/proc").glob("[0-9]*"):
-                try:
-                    self.seen.add((folder / "cmdline").read_bytes())
-                except OSError:
-                    continue
-
-
-def surroundings(*pids: int) -> bytes:
-    """The environments of these processes, which know secrets and must not have them there."""
-    return b"\n".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in pids)
-
-
-def browser(web: Web, name: str, password: str) -> urllib.request.OpenerDirector:
-    """Somebody who has signed in through the form."""
-    jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), jar)
-    form = opener.open(f"{web.url}/login/").read().decode()
-    field = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
-    assert field
-    words = urllib.parse.urlencode({"csrfmiddlewaretoken": field[1], "username": name, "password": password})
-    answer = opener.open(f"{web.url}/login/", words.encode())
-    assert "/login/" not in answer.url
-    return opener
-
-
-def rows() -> bytes:
-    """Every cell of every table, as text."""
-    found = []
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names(cursor):
-            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
-            found += [
-                bytes(cell) if isinstance(cell, memoryview | bytes) else str(cell).encode()
-                for row in cursor.fetchall()
-                for cell in row
-            ]
-    return b"\n".join(found)
 
 
 def plant(client: Client, fleet: Fleet, receiver: Receiver, url: str, planted) -> bytes:
-    """Puts a secret into every place that takes one; what the API answers meanwhile, but for what is shown once."""
-    said = []
-    said += [client.post("credentials/", {"name": "word", "kind": "password", "secret": planted("a password")})]
-    client.patch(f"hosts/{fleet.assets[1].pk}", {"credential_id": said[0]["id"]})  # it will be refused there
-    said += [client.post(f"hosts/{fleet.assets[1].pk}/check", {})]
+    """Put a secret into every place that takes one; return the API's answers, but for what is shown once."""
+    answers = []
+    answers += [client.post("credentials/", {"name": "word", "kind": "password", "secret": planted("a password")})]
+    client.patch(f"hosts/{fleet.assets[1].pk}", {"credential_id": answers[0]["id"]})  # it will be refused there
+    answers += [client.post(f"hosts/{fleet.assets[1].pk}/check", {})]
     for part in (
         {
             "gitlab": {
@@ -154,20 +48,20 @@ def plant(client: Client, fleet: Fleet, receiver: Receiver, url: str, planted) -
             }
         },
     ):
-        said += [client.post("settings/check", part)]
+        answers += [client.post("settings/check", part)]
         with pytest.raises(Refused) as refused:
             client.send("PUT", "settings/", part)
-        said += [refused.value.problem]
+        answers += [refused.value.problem]
     shared = "whsec_" + base64.b64encode(planted("a callback's secret").encode()).decode()
     headers = {"Authorization": f"Bearer {planted('a header of a callback')}"}
     made = client.post("callbacks/", {"url": url, "headers": headers, "secret": shared})
-    said += [client.post(f"callbacks/{made['id']}/test", {}), client.get(f"callbacks/{made['id']}/deliveries")]
+    answers += [client.post(f"callbacks/{made['id']}/test", {}), client.get(f"callbacks/{made['id']}/deliveries")]
     person = {"username": "petra", "password": planted("a person's password"), "roles": []}
     try:
-        said += [client.post("users/", person)]
+        answers += [client.post("users/", person)]
     except Refused as answer:
-        said += [answer.problem]
-    return repr(said).encode()
+        answers += [answer.problem]
+    return repr(answers).encode()
 
 
 def test_leaks_no_secret(sshds, worker, environment, tmp_path, broker, settings, planted):
@@ -182,23 +76,23 @@ def test_leaks_no_secret(sshds, worker, environment, tmp_path, broker, settings,
     one = worker(CALLBACK_ALLOWED_NETWORKS="127.0.0.0/8")
     with Receiver() as receiver, Web(environment, tmp_path / "web.log") as web:
         client = Client(web.url, token)
-        said = [plant(client, fleet, receiver, receiver.url, planted)]
+        shown = [plant(client, fleet, receiver, receiver.url, planted)]
         deployment = fleet.install(wait=False)
         fleet.ended(deployment, 90)
         wait_until(lambda: receiver.got, 30, "a callback")
         queued = b"".join(broker.ask(f"LRANGE {name} 0 -1") for name in ("deployer", "unacked"))
         ids = {"deployment": deployment.pk, "host": fleet.assets[0].pk, "operation": deployment.operations.first().pk}
-        said += [repr(client.get(path.format(**ids))).encode() for path in LISTS]
+        shown += [repr(client.get(path.format(**ids))).encode() for path in LISTS]
         opener = browser(web, "boss", planted["the boss's password"])
-        said += [opener.open(web.url + page.format(**ids)).read() for page in PAGES]
-        said += [client_events(web, token, deployment.pk)]
+        shown += [opener.open(web.url + page.format(**ids)).read() for page in PAGES]
+        shown += [client_events(web, token, deployment.pk)]
         for wrong in (planted("a wrong password"), token[:-4] + "zzzz"):
             with pytest.raises((Refused, AssertionError, urllib.error.HTTPError)):
                 browser(web, "boss", wrong)
         logs = one.log().encode() + web.log().encode()
     watch.over.set()
     places = {
-        "an answer or a page": b"\n".join(said),
+        "an answer or a page": b"\n".join(shown),
         "a log": logs,
         "the rows": rows(),
         "the broker": queued,
@@ -215,10 +109,16 @@ SAY = (
     'echo "db: $DB_PASSWORD"; printf %s "$DB_PASSWORD" | base64; set -x; : "$DB_PASSWORD"; set +x; '
     'echo "again $DB_PASSWORD" >&2; '
 )
+
+
 HALF = (
     'printf %s "${DB_PASSWORD%????????????}"; touch "$SHARED/half"; sleep 4; echo "${DB_PASSWORD#??????????????????}"; '
 )
+
+
 BAD = '[ "$VERSION" = 1.0 ] || { echo "no $DB_PASSWORD" >&2; exit 5; }; '
+
+
 BUILD = 'echo "token: $NPM_TOKEN"; printf %s "$NPM_TOKEN" | base64; cp app app2; '
 
 
@@ -249,16 +149,16 @@ def test_leaks_no_secret_of_a_service(sshds, worker, environment, tmp_path, brok
             "build_username": "ci",
             "build_password": password,
         }
-        said = [
+        shown = [
             client.patch(
                 "services/shop", {**secrets_of, "build_command": BUILD, "build_url": f"{git.url}/repository/.git"}
             )
         ]
-        said += [built(client, "10.0")]
+        shown += [built(client, "10.0")]
         repository.commit({"app": "2"})
         client.patch("services/shop", {"build_command": BUILD + 'echo "bad $NPM_TOKEN" >&2; exit 3'})
-        said += [built(client, "12.0")]
-        assert said[-2]["log"].count("*" * 30) >= 2 and "exit status 3: bad ****" in said[-1]["detail"], said
+        shown += [built(client, "12.0")]
+        assert shown[-2]["log"].count("*" * 30) >= 2 and "exit status 3: bad ****" in shown[-1]["detail"], shown
         fleet.service.refresh_from_db()
         done = fleet.install()
         client.patch(
@@ -283,16 +183,16 @@ def test_leaks_no_secret_of_a_service(sshds, worker, environment, tmp_path, brok
         opener = browser(web, "boss", "a password of the boss")
         for made in (done, failed, taken):
             ids = {"deployment": made.pk, "host": fleet.assets[0].pk, "operation": made.operations.get().pk}
-            said += [client.get(path.format(**ids)) for path in LISTS]
+            shown += [client.get(path.format(**ids)) for path in LISTS]
             pages = (*PAGES, "/operations/{operation}/log/")
-            said += [opener.open(web.url + page.format(**ids)).read() for page in pages]
-            said += [download(web, token, ids["operation"]), client_events(web, token, made.pk)]
-            assert b"db: ****" in said[-2] or made == taken
+            shown += [opener.open(web.url + page.format(**ids)).read() for page in pages]
+            shown += [download(web, token, ids["operation"]), client_events(web, token, made.pk)]
+            assert b"db: ****" in shown[-2] or made == taken
         versions = fleet.service.versions.values_list("pk", flat=True)
-        said += [opener.open(f"{web.url}/services/shop/versions/{number}/").read() for number in versions]
+        shown += [opener.open(f"{web.url}/services/shop/versions/{number}/").read() for number in versions]
         logs = first.log().encode() + second.log().encode() + web.log().encode()
     watch.over.set()
-    texts = [one if isinstance(one, bytes) else repr(one).encode() for one in said]
+    texts = [one if isinstance(one, bytes) else repr(one).encode() for one in shown]
     places = {
         "an answer or a page": b"\n".join(texts),
         "a log": logs,
@@ -306,30 +206,4 @@ def test_leaks_no_secret_of_a_service(sshds, worker, environment, tmp_path, brok
     found = {(what, where) for what, form in planted.forms().items() for where, text in places.items() if form in text}
     assert found == set()
     # The same search finds one where there is one: it was sent to the repository's server.
-    assert base64.b64encode(f"ci:{password}".encode()).decode() in "".join(git.asked)
-
-
-def built(client: Client, name: str) -> dict:
-    """A version of that name, built to its end."""
-    version = client.post("services/shop/versions/", {"version": name, "ref": "master"})["id"]
-    path = f"services/shop/versions/{version}/build"
-    client.post(path, {})
-    wait_until(lambda: client.get(path)["finished"], 60, "the build")
-    return client.get(path)
-
-
-def download(web: Web, token: str, number: int) -> bytes:
-    """All that an operation printed, as it is downloaded."""
-    request = urllib.request.Request(
-        f"{web.url}/api/v1/operations/{number}/log", headers={"Authorization": f"Bearer {token}"}
-    )
-    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20).read()
-
-
-def client_events(web: Web, token: str, number: int) -> bytes:
-    """All events of a deployment that has ended."""
-    request = urllib.request.Request(
-        f"{web.url}/api/v1/deployments/{number}/events",
-        headers={"Authorization": f"Bearer {token}", "Last-Event-ID": "0"},
-    )
-    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20).read()
+    assert base64.b64encode(f"ci:{password}".encode()).decode() in "".join(git.requests)

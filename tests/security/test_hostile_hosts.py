@@ -1,4 +1,4 @@
-"""What a host says is bounded on our side, at the limits of the plan: real sshds, whose forced command lies."""
+"""Answers of hosts are bounded by the limits of the plan: real sshds with hostile forced commands."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from deployer.engine.run import Outcome, OutcomeKind
 from messages import Message
 from microservice.models import Operation, Output, Step
 from tests.engine.host import Host
-from tests.engine.test_run import Site, Watching
+from tests.engine.site import Site, Watching
 from tests.engine.words import said
 from tests.lab import processes
 from tests.lab.busy import within
@@ -82,7 +82,7 @@ LIES = {
 
 @contextmanager
 def lying(folder, body: str):
-    """A host whose every answer is `body`. What it left running is ended with it."""
+    """Yield a host whose every answer is `body`. What it left running is ended with it."""
     try:
         with Sshd(folder / "host", extra=forced(folder / "lie", body)) as sshd:
             yield sshd
@@ -91,7 +91,7 @@ def lying(folder, body: str):
 
 
 def codes(outcome: Outcome) -> set[str]:
-    """The code of the error, and that of the reason in it."""
+    """Return the code of the error, and that of the reason in it."""
     error = outcome.message
     reason = error.params.get("reason") if error else None
     return {each.code for each in (error, reason) if isinstance(each, Message)}
@@ -119,7 +119,7 @@ def test_hostile_host_ends_with_named_error(tmp_path, lie, monkeypatch):
     assert grew < 40_000, "KiB"
 
 
-def test_honest_host_in_same_words_is_done(tmp_path):
+def test_same_answers_of_an_honest_host_succeed(tmp_path):
     """The same words from an honest host are no lie: the whole table would show nothing otherwise."""
     honest = (
         HEAD
@@ -136,7 +136,7 @@ event("end", old="done", new="100")
     assert (outcome.kind, len(watch.data)) == (OutcomeKind.DONE, 100)
 
 
-# --- what is left of it in the database -------------------------------------------------------------------------------
+# --- rows afterwards --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_trickling_output_makes_one_row_a_second(hostile_fleet):
 
 
 def test_time_limit_covers_every_step_limit(tmp_path):
-    """Nobody who keeps the limits of each step is cut off: they are all in the sum, the undo's too."""
+    """A run that keeps the limits of each step is not cut off: all are in the sum, the undo's too."""
     host = Host(tmp_path)
     run = host.run("upgrade", "1", "2", limits={"step_timeout": 1000}, check_timeout=77, pre="x", pre_undo="y")
     forward = sum(step.timeout or 1000 for step in run.atom.steps if step.name != "upload")
@@ -242,10 +242,10 @@ def test_host_check_is_bounded(tmp_path, body):
 
 
 def test_unplanned_step_makes_no_row():
-    """Whoever hands events in, and whatever the engine lets through."""
+    """Whatever events the engine lets through."""
     progress = Progress(Operation(pk=1))
     progress.plan(["prepare", "link"])
-    told = enumerate((0, 1, 2, 9998), 1)
-    events = [JournalEvent(seq, time.time(), Kind.STARTED, position, "evil") for seq, position in told]
+    numbered = enumerate((0, 1, 2, 9998), 1)
+    events = [JournalEvent(seq, time.time(), Kind.STARTED, position, "evil") for seq, position in numbered]
     progress.events(events)
     assert [(step.position, step.name) for step in progress.take().steps] == [(0, "prepare"), (1, "link")]

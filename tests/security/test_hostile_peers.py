@@ -1,4 +1,4 @@
-"""What speaks SSH to us and is no SSH server that means well: it costs no memory, no time and no thread."""
+"""Hostile SSH servers: they cost no memory, no time and no thread."""
 
 import resource
 import socket
@@ -23,7 +23,7 @@ CALM = 60_000  # KiB that the process may grow by
 
 @pytest.fixture
 def listening():
-    """Serves one connection with a function, on loopback; answers with the endpoint."""
+    """Serve one connection with a function, on loopback; return the endpoint."""
     listeners = []
 
     def listen(serve, **more) -> Endpoint:
@@ -74,12 +74,12 @@ def test_foreign_greeting_is_bounded(listening, serve):
     endpoint = listening(serve)
     with pytest.raises(WireError):
         fetch_host_key(endpoint.address, endpoint.port, 60.0)
-    assert time.monotonic() - began < within(3.5), "it was given up by the limits of what it sends, not of its time"
+    assert time.monotonic() - began < within(3.5), "the limit of bytes ended it, not that of time"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < CALM
 
 
 class Server(paramiko.Transport):
-    """A server that says something of its own once it is asked to log somebody in."""
+    """A server that answers in its own way once a client logs in."""
 
     def __init__(self, connection, key, rude):
         super().__init__(connection)
@@ -129,7 +129,7 @@ def rude(listening, say=None, talk=None) -> Endpoint:
 
 
 def _said(talk, transport, channel) -> None:
-    """From a thread of its own: whoever was spoken to may have gone before all of it was said."""
+    """Send from a thread of its own: the client may have gone before all of it was sent."""
     with suppress(EOFError, OSError, paramiko.SSHException):
         talk(transport, channel)
 
@@ -163,7 +163,7 @@ def test_accepts_few_extensions(listening):
     connect(rude(listening, say), QUICK).close()
 
 
-@pytest.mark.parametrize("what", ["ignored packets", "packets to nobody", "empty packets", "beyond the window"])
+@pytest.mark.parametrize("what", ["ignored packets", "packets to no channel", "empty packets", "beyond the window"])
 def test_unrequested_flood_ends_connection(listening, what):
     ended = threading.Event()
 
@@ -171,7 +171,7 @@ def test_unrequested_flood_ends_connection(listening, what):
         number = struct.pack(">I", channel.remote_chanid)
         floods = {
             "ignored packets": message((0, MSG_IGNORE), struct.pack(">I", 30_000), b"x" * 30_000),
-            "packets to nobody": message((0, MSG_CHANNEL_DATA), number, struct.pack(">I", 30_000), b"x" * 30_000),
+            "packets to no channel": message((0, MSG_CHANNEL_DATA), number, struct.pack(">I", 30_000), b"x" * 30_000),
             "empty packets": message((0, MSG_CHANNEL_DATA), number, struct.pack(">I", 0)),
             "beyond the window": message((0, MSG_CHANNEL_DATA), number, struct.pack(">I", 30_000), b"x" * 30_000),
         }
@@ -186,13 +186,13 @@ def test_unrequested_flood_ends_connection(listening, what):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with connect(rude(listening, talk=talk), QUICK) as connection:
         channel = connection.run("x")
-        if what == "packets to nobody":
+        if what == "packets to no channel":
             channel.close()
         until = time.monotonic() + 15
         with pytest.raises(WireError):
             while time.monotonic() < until:
                 if what == "beyond the window":
-                    time.sleep(0.05)  # nobody reads
+                    time.sleep(0.05)  # nothing is read
                     channel.send(b"x") or connection.alive or channel.read(0)
                 else:
                     assert channel.read(0.1)[0] == b"" or what != "empty packets"

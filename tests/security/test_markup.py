@@ -1,4 +1,4 @@
-"""No text that somebody else wrote is markup on any page, in either language; and every page says what it may load."""
+"""No user's text is markup on any page, in either language; and every page says what it may load."""
 
 import re
 from collections import deque

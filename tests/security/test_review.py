@@ -25,7 +25,7 @@ from builds.sandbox.running import last_line
 from deployer.engine.journal import Kind
 from microservice.models import MicroService
 from tests import factories
-from tests.api.conftest import Api, api  # noqa: F401
+from tests.api.client import Api
 from tests.api.test_events import Reader, own_broadcaster  # noqa: F401
 from tests.builds.test_checkout import git, job
 from tests.lab.busy import within
@@ -84,14 +84,14 @@ def test_stream_ends_after_lost_right(monkeypatch, own_broadcaster, loss):  # no
     assert time.monotonic() - began < within(3)
 
 
-# --- bytes on the line ------------------------------------------------------------------------------------------------
+# --- bytes sent -------------------------------------------------------------------------------------------------------
 
 HIDDEN = b"GET /smuggled HTTP/1.1\r\nHost: {host}\r\n\r\n"
 CHUNK = b"0\r\n\r\n"
 
 
 def speak(port: int, head: bytes, body: bytes) -> list[bytes]:
-    """The status lines of all that comes back."""
+    """Return the status lines of all answers."""
     host = f"127.0.0.1:{port}".encode()
     with socket.create_connection(("127.0.0.1", port), 10) as line:
         line.settimeout(3)
@@ -132,7 +132,7 @@ def test_no_request_hides_in_the_body_of_another(environment, tmp_path):
     assert "smuggled" not in (tmp_path / "web.log").read_text()
 
 
-# --- what build servers send ------------------------------------------------------------------------------------------
+# --- reports of build servers -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
@@ -192,7 +192,7 @@ def test_report_is_fresh_signed_unique_and_small(monkeypatch):
         "\ud83d",
     ],
 )
-def test_version_name_is_not_a_path(api, name):  # noqa: F811
+def test_version_name_is_not_a_path(api, name):
     factories.service("shop")
     assert api().post("/services/shop/versions/", {"version": name}).status_code in (400, 422)
 
@@ -214,27 +214,27 @@ def test_version_name_is_not_a_path(api, name):  # noqa: F811
 )
 def test_git_arguments_are_not_options(tmp_path, text):
     canary = tmp_path / "canary"
-    told = text.replace("{}", str(canary))
+    masked = text.replace("{}", str(canary))
 
     class Place:
         url = f"file://{tmp_path}"
 
-    for what in ({"ref": told}, {"url": told}, {"url": f"ssh://{told}/x"}, {"url": f"ssh://a@{told}/x"}):
+    for what in ({"ref": masked}, {"url": masked}, {"url": f"ssh://{masked}/x"}, {"url": f"ssh://a@{masked}/x"}):
         with pytest.raises((BuildRefused, ProviderUnreachable)):
             git("file", "ssh", "https").commit(job(Place, **what))
     assert not canary.exists()
 
 
 def test_password_in_url_is_not_in_errors():
-    for said in (
+    for message in (
         "fatal: unable to access 'https://bob:hunter2@git.example/x.git/'",
         "https://hunter2@a/ //b:hunter2@c",
         "ssh://hunter2:hunter2@h and //hunter2@",
     ):
-        assert "hunter2" not in last_line(f"before\n{said}\n")
+        assert "hunter2" not in last_line(f"before\n{message}\n")
 
 
-# --- on hosts and on our own machine ----------------------------------------------------------------------------------
+# --- hosts and this machine -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

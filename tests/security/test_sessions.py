@@ -1,4 +1,4 @@
-"""Signing in and out, and what a request says of itself: the rules that the security review found to hold."""
+"""Signing in and out, and headers of requests: rules that the security review confirmed."""
 
 import itertools
 
@@ -37,7 +37,7 @@ def token_of(user) -> dict[str, str]:
 
 
 def test_login_replaces_planted_session(vera):
-    """Session fixation: who planted the id has nothing."""
+    """Session fixation: a planted id gives no access."""
     planted = SessionStore()
     planted["planted"] = "by a stranger"
     planted.create()
@@ -105,7 +105,7 @@ ELSEWHERE = (
 
 
 @pytest.mark.parametrize("place", ELSEWHERE, ids=ascii)
-def test_nothing_leads_to_another_site(vera, place):
+def test_redirects_within_the_site_only(vera, place):
     form = {"username": "vera", "password": PASSWORD}
     answers = [sign_in(next=place)[1], Client().post(f"/login/?next={place}", form)]
     answers.append(Client().post("/language/", {"language": "en", "next": place}))
@@ -127,7 +127,7 @@ def test_foreign_host_header_is_refused(host, vera):
 
 
 def test_forms_need_csrf_token(vera):
-    """On signing in too: nobody is signed in as somebody else without knowing."""
+    """On signing in too: a user cannot be signed in to another account unknowingly."""
     strict = Client(enforce_csrf_checks=True)
     page = strict.get("/login/")
     token = page.context["csrf_token"]
@@ -162,7 +162,7 @@ def test_no_cors_and_no_trace(path, vera):
 
 
 def test_unknown_user_costs_as_much_as_wrong_password(vera, monkeypatch):
-    """By the work that is done: one hash, whoever is named. The clock of a busy machine shows nothing."""
+    """By the work that is done: one hash, whichever name is given. The clock of a busy machine shows nothing."""
     get_user_model().objects.create_user("inactive", password=PASSWORD, is_active=False)
     get_user_model().objects.create_user("passwordless")
     made = []

@@ -32,8 +32,8 @@ def check_round(scene: "Scene", turns: list[Turn], broker: bool, before: Collect
             left = any(operation.deployment_id == turn.deployment for operation in found)
             tally.check(2, left, f"{turn.place.name}: an accepted request left no operation")
         for operation in found:
-            asked = operation.deployment_id == turn.deployment
-            Look(scene, turn if asked else replace(turn, cancel=False), operation).all(broker)
+            requested = operation.deployment_id == turn.deployment
+            Look(scene, turn if requested else replace(turn, cancel=False), operation).all(broker)
         late = {number for number, _ in turn.place.trace(turn.mark)}.intersection(before)
         tally.check(7, not late, f"{turn.place.name}: commands of {late} ran, which had ended before")
     for place in scene.places:
@@ -41,9 +41,9 @@ def check_round(scene: "Scene", turns: list[Turn], broker: bool, before: Collect
 
 
 def operations_of(scene: "Scene", turn: Turn, before: Collection[int]) -> list:
-    """What a turn's host did in this round: what it was asked for, and what nobody asked for in this turn. The sweep
-    tries a failed delete again after half a minute, which a round on a busy machine lasts; and a client that was left
-    without an answer asks once more."""
+    """Return the operations of a turn's host in this round: the requested one, and others. The sweep retries a failed
+    delete after half a minute, which a round on a busy machine lasts; and a client without an answer repeats its
+    request."""
     from microservice.models import Operation
 
     mine = Operation.objects.filter(host_id=turn.place.asset_id, deployment__microservice=scene.service)
@@ -71,7 +71,7 @@ class Look:
         self.story = f"{operation.status}, error {operation.error!r}, trace {self.trace}, steps {steps_in_short}"
 
     def still_alive(self) -> list[int]:
-        """What lives when the time that a cancel may take is over. A run that has ended tidies up for a moment."""
+        """Return what still runs after the time that a cancel may take. An ended run tidies up for a moment."""
         deadline = time.monotonic() + CANCEL_TAKES
         while (left := self.place.runs_alive()) and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -123,7 +123,7 @@ class Look:
 
 
 def complete(output: list, operation, trace: list[str], turn: Turn) -> str:
-    """What is wrong with an operation's output: a gap, a double, or other lines than its commands wrote."""
+    """Return what is wrong with an operation's output: a gap, a repetition, or lines that no command wrote."""
     at = 0
     for piece in output:
         if piece.start != at:
@@ -141,14 +141,14 @@ def complete(output: list, operation, trace: list[str], turn: Turn) -> str:
     return ""
 
 
-def is_almost(said: list[str], trace: list[str]) -> bool:
-    """A command that was killed between its line in the trace and the same line in its output left one line out."""
+def is_almost(lines: list[str], trace: list[str]) -> bool:
+    """Return whether lines are only missing: a killed command may have written to the trace, not to its output."""
     rest = iter(trace)
-    return all(line in rest for line in said) and len(trace) - len(said) <= 3
+    return all(line in rest for line in lines) and len(trace) - len(lines) <= 3
 
 
 def agree(tally: Tally, place, row, living: dict[str, list[int]]) -> None:
-    """The row, `current` and the process name one version; and every release is exactly its package."""
+    """Check that row, `current` and process have the same version; and that every release is exactly its package."""
     version = row.version.version if row is not None and row.version else ""
     processes = living.get(str(place.shared), [])
     running = ""
@@ -170,7 +170,7 @@ def agree(tally: Tally, place, row, living: dict[str, list[int]]) -> None:
 
 
 def packages() -> dict[str, dict[str, str]]:
-    from .scene import VERSIONS
+    from .installation import VERSIONS
 
     return {version: contents(version) for version in VERSIONS}
 

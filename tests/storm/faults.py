@@ -51,7 +51,7 @@ def worker_frozen(scene: Scene, chance: random.Random, turns: list[Turn]) -> str
     one = _some_worker(scene, chance)
     if not one.signal(signal.SIGSTOP):
         return ""
-    scene.lost_by(one.pid, time.monotonic())
+    scene.takeovers.lost_by(one.pid, time.monotonic())
     later(scene.size.lease + chance.uniform(2.0, 5.0), lambda: one.signal(signal.SIGCONT))
     return "worker frozen"
 
@@ -84,7 +84,7 @@ def database_silent(scene: Scene, chance: random.Random, turns: list[Turn]) -> s
 
 
 def no_answers(scene: Scene, seconds: float) -> str:
-    """PostgreSQL is frozen; SQLite has one writer, and somebody else is it."""
+    """PostgreSQL is frozen; SQLite has one writer, and another process is it."""
     if scene.postgres is not None:
         pids = [scene.database.pid, *below(scene.database.pid)] if scene.database.pid else []
         _signal(pids, signal.SIGSTOP)
@@ -214,7 +214,7 @@ EVERY = OF_PROCESSES + OF_BROKER + OF_HOSTS
 
 
 def possible(database: str, share: str) -> list[Fault]:
-    """The kinds that a storm over this database deals out; `share` 1/2 and 2/2 have half of the common ones each."""
+    """Return the faults for a storm over this database; `share` 1/2 and 2/2 have half of the common ones each."""
     which, of = map(int, share.split("/"))
     own = [database_silent] if database == "sqlite" else [database_killed, database_silent]
     return own + EVERY[which - 1 :: of]

@@ -60,10 +60,10 @@ class Contest:
 
     def _ask(self, gate: threading.Barrier, wish: dict) -> tuple[int, dict]:
         gate.wait(60)
-        return self.scene.ask("POST", self.path, wish)
+        return self.scene.client.send("POST", self.path, wish)
 
     def _cancel(self, number: int) -> tuple[int, dict]:
-        return self.scene.ask("POST", f"/deployments/{number}/cancel")
+        return self.scene.client.send("POST", f"/deployments/{number}/cancel")
 
     def _look(self, accepted: list[int], answers: list[tuple[int, dict]]) -> None:
         from microservice.models import MicroServiceInstance, Operation

@@ -79,7 +79,7 @@ class Storm:
         scene.tally.points_left = len(points.left()) if options.thorough else 0
 
     def sample(self, points: Points) -> None:
-        """The short form: so many rounds of each sort, however long a busy machine takes for them."""
+        """Run the short form: so many rounds of each sort, however long a busy machine takes for them."""
         for _ in range(2):
             points.mixed(5)
             points.late_workers()
@@ -90,7 +90,7 @@ class Storm:
         self.what_is_missing(points)
 
     def what_is_missing(self, points: Points) -> None:
-        """A fault that found nothing to hit comes again; late workers until enough of them were refused."""
+        """Repeat faults that found nothing to hit, and late workers until enough of them were refused."""
         for _ in range(3):
             missing = [fault for fault in self.weather.kinds if fault not in self.scene.hit]
             if missing:
@@ -113,7 +113,7 @@ class Storm:
         Round(scene, turns, dealt or self.weather.deal(chance.randint(3, 6))).play()
 
     def quiet(self) -> None:
-        """The last round has no faults: everything still works."""
+        """Run a last round without faults: everything still works."""
         Round(self.scene, pick(self.scene, None), []).play()
 
 
@@ -132,7 +132,7 @@ def outlive(scene: Scene) -> None:
 
 
 def dress(scene: Scene, turn, chance: random.Random) -> None:
-    """What one host's commands do in random weather."""
+    """Choose what one host's commands do in this round: fail, take long, or run as usual."""
     if turn.place.small_disk:
         return
     word = chance.choice(["pre", "stop", "migrate", "start", "post"])

@@ -48,7 +48,7 @@ DEFINITION = {
 
 
 def contents(version: str) -> dict[str, str]:
-    """What a version's package holds."""
+    """Return the files of a version's package."""
     noise = hashlib.sha256(version.encode()).hexdigest()
     lines = "".join(f"line {number} of {version}\n" for number in range(LINES))
     return {"VERSION": version, "bin/app": f"#!/bin/sh\necho {version}\n", "lines": lines, "noise": noise * 500}
@@ -87,12 +87,12 @@ class Place:
         return [(int(number), line) for number, _, line in (line.partition(" ") for line in lines)]
 
     def arm(self, point: str) -> None:
-        """The next run to come to `NAME [step]` dies there, with all its processes."""
+        """Let the next run that reaches `NAME [step]` die there, with all its processes."""
         (self.folder / ".deployer").mkdir(parents=True, exist_ok=True)
         (self.folder / ".deployer" / "crash").write_text(point + "\n")
 
     def disarm(self) -> bool:
-        """Whether the point was met."""
+        """Return whether the point was met."""
         path = self.folder / ".deployer" / "crash"
         there = path.exists()
         path.unlink(missing_ok=True)
@@ -132,7 +132,7 @@ class Place:
         return count
 
     def damage(self, packages: dict[str, dict[str, str]]) -> str:
-        """What is wrong with the releases: each is whole and exactly its package, and nothing lies beside them."""
+        """Return what is wrong with the releases: each must be exactly its package, with nothing beside them."""
         for release in sorted((self.folder / "releases").glob("*")) + sorted((self.folder / "releases").glob(".*")):
             if release.name not in packages:
                 return f"{release} should not be there"

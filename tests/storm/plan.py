@@ -1,4 +1,4 @@
-"""What each action's commands write, in order, and where a run can die: pure, from the service's definition."""
+"""The lines that each action's commands write, in order, and where a run can die: from the service's definition."""
 
 from dataclasses import dataclass, field
 
@@ -17,14 +17,14 @@ COMMANDS = ("pre", "stop", "migrate", "start", "post")
 
 
 def forward(action: str, old: str, new: str) -> list[str]:
-    """The trace of an operation that goes well. A delete of what was never installed stops nothing."""
+    """Return the trace of an operation that succeeds. A delete of what was never installed stops nothing."""
     own = new if action != "delete" else old
     words = [word for word in STEPS[action] if word in COMMANDS and not (word == "stop" and not old)]
     return [f"{word} {old if word == 'stop' else own}" for word in words]
 
 
 def undo_of(line: str, old: str, new: str) -> str:
-    """The line that undoing `line` writes."""
+    """Return the line that undoing `line` writes."""
     word, _, version = line.partition(" ")
     if word == "stop":
         return f"start {version}"
@@ -34,7 +34,7 @@ def undo_of(line: str, old: str, new: str) -> str:
 
 
 def split(trace: list[str], expected: list[str]) -> tuple[list[str], list[str]]:
-    """What went forward, and what came after it."""
+    """Split a trace into what went forward, and what came after it."""
     length = 0
     while length < min(len(trace), len(expected)) and trace[length] == expected[length]:
         length += 1
@@ -42,7 +42,7 @@ def split(trace: list[str], expected: list[str]) -> tuple[list[str], list[str]]:
 
 
 def in_reverse(done: list[str], undone: list[str], old: str, new: str, repeated: bool) -> bool:
-    """Whether `undone` undoes lines of `done`, the last first, each once (`repeated`: an interrupted one again)."""
+    """Return whether `undone` undoes lines of `done`, last first, each once (`repeated`: an interrupted one again)."""
     wanted = [undo_of(line, old, new) for line in reversed(done)]
     at = 0
     for number, line in enumerate(undone):

@@ -35,7 +35,7 @@ class Points:
         self._wanted: set[str] = set()
 
     def play(self, until: float) -> None:
-        """Rounds until the list is through or the time is over. Late workers come in between."""
+        """Run rounds until the list is done or the time is over, with late workers in between."""
         number = 0
         while time.monotonic() < until and (self.on_hosts or self.in_processes):
             number += 1
@@ -55,11 +55,11 @@ class Points:
         self._play(turns, [point for point, _ in points], "any")
 
     def one_in_processes(self) -> None:
-        """A point and an action: no other action is asked for, so it is this one that is met."""
+        """Run a round for a point and an action: no other action is requested, so it is this one that is met."""
         turns = pick(self.scene, None)
         doable = {turn.action for turn in turns if turn.place.number}
         found = next((one for one in self.in_processes if one[1] in doable), None)
-        if found is None:  # nobody can do what is left: a round that makes other states
+        if found is None:  # no host allows what is left: a round that makes other states
             self._play([self._failing(turn) for turn in turns], [], "any")
             return
         self.in_processes.remove(found)
@@ -99,7 +99,7 @@ class Points:
             self._try_again([item], self.on_hosts)
 
     def _try_again(self, some: list, todo: list) -> None:
-        """What was not met goes to the end of the list, twice at most."""
+        """Move what was not met to the end of the list, twice at most."""
         for one in some:
             self._tries[str(one)] += 1
             if self._tries[str(one)] <= 2:
@@ -116,7 +116,7 @@ class Points:
         scene.disarm()
 
     def full_disk(self) -> None:
-        """The last host's disk is filled before it is asked for anything: the old version runs on."""
+        """Fill the last host's disk before anything is requested there: the old version runs on."""
         scene = self.scene
         turns = [turn for turn in pick(scene, None) if turn.place.small_disk and turn.action != "retry"]
         if not turns or not scene.disk:
@@ -141,9 +141,9 @@ class Points:
         return sorted(self._met)
 
     def missed(self) -> list[str]:
-        """What was tried and never met."""
+        """Return the points that were tried and never met."""
         return sorted(self._wanted - set(self._met) - set(self.left()))
 
     def left(self) -> list[str]:
-        """What there was no time for."""
+        """Return the points that there was no time for."""
         return [f"{point} × {action}" for point, action in self.in_processes] + [item.name for item in self.on_hosts]

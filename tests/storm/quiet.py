@@ -46,7 +46,7 @@ def _waiting():
 
 
 def wait_for_ends(scene: Scene, remainders: Remainders) -> None:
-    """Returns when nothing is open and nothing will begin, or with a failed check after LONGEST."""
+    """Return when nothing is open and nothing will begin, or with a failed check after LONGEST."""
     seen: dict[int, float] = {}
     while True:
         while left := scene.rows(open_deployments):
@@ -58,7 +58,7 @@ def wait_for_ends(scene: Scene, remainders: Remainders) -> None:
             time.sleep(0.1)
         if not remainders.hold():
             return
-        time.sleep(2 * scene.size.sweep)  # until whoever saw that it was due has begun it
+        time.sleep(2 * scene.size.sweep)  # until the worker that saw that it was due has begun it
 
 
 def open_deployments() -> list[int]:

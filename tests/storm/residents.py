@@ -1,4 +1,4 @@
-"""The processes of the product, kept alive while a storm kills them: what a service manager does, within 2 s."""
+"""The processes of the product, kept alive while a storm kills them: as a service manager does, within 2 s."""
 
 import os
 import signal

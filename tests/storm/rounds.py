@@ -1,4 +1,4 @@
-"""One round: every host that can gets something to do, faults come, and when all is quiet everything is checked."""
+"""One round: every free host gets a request, faults are injected, and once all is quiet everything is checked."""
 
 import random
 import signal
@@ -11,9 +11,10 @@ from deployer.engine.failpoints import Failpoint
 
 from . import faults
 from .checks import check_round
+from .installation import VERSIONS
 from .plan import Item, Turn
 from .quiet import Remainders, wait_for_ends
-from .scene import VERSIONS, Scene
+from .scene import Scene
 
 AT_MOST_ASKED = 2.0  # seconds that the database gives no answer while late workers go on
 OLD, NEW = VERSIONS
@@ -90,7 +91,7 @@ class Round:
         action, old, new, _ = key
         scene = self.scene
         path, body = address(scene, action, old, new, turns)
-        status, answer = scene.ask("POST", path, body)
+        status, answer = scene.client.send("POST", path, body)
         if status == 202:
             for turn in turns:
                 turn.deployment = answer["id"]
@@ -100,7 +101,7 @@ class Round:
 
     def _cancel(self) -> None:
         for number in {turn.deployment for turn in self.turns if turn.cancel and turn.deployment}:
-            status, answer = self.scene.ask("POST", f"/deployments/{number}/cancel")
+            status, answer = self.scene.client.send("POST", f"/deployments/{number}/cancel")
             if status not in (200, 409):
                 self.scene.tally.wrong(f"cancel answered {status} {answer}")
             self.scene.tally.faults["cancelled"] += 1
@@ -118,9 +119,9 @@ class Round:
                 scene.tally.faults["worker frozen"] += 1
                 if len(self.late) < len(self.stops):
                     scene.arm(self.stops[len(self.late)], "stop")
-                scene.lost_by(one.pid, now)
+                scene.takeovers.lost_by(one.pid, now)
             elif scene.postgres is None and scene.is_held():
-                # It stopped with SQLite's one write lock, and nobody can do anything meanwhile: for a moment it goes
+                # It stopped with SQLite's one write lock, and no process can write meanwhile: for a moment it goes
                 # on, and stops again at the same point.
                 one.signal(signal.SIGCONT)
 
@@ -138,7 +139,7 @@ class Round:
         time.sleep(AT_MOST_ASKED + 2.5)
 
     def _nothing_changed_afterwards(self) -> None:
-        """What had ended stays as it was, whoever comes late."""
+        """Check that what had ended stays as it was, whichever worker comes late."""
         tally, now = self.scene.tally, self.scene.rows(ends)
         for number, row in now.items():
             before = self.scene.ended.get(number, row)
@@ -196,7 +197,7 @@ def choices(state: tuple[str, str, str], number: int) -> list[tuple[str, str, st
 
 
 def pick(scene: Scene, todo: list[Item] | None) -> list[Turn]:
-    """A turn for every free place: one that the list still wants, if there is any; taken from it."""
+    """Return a turn for every free place: one that the list still wants, if there is any; it is taken off the list."""
     turns, now = [], scene.rows(lambda: states(scene))
     for place in scene.places:
         if place.number not in now:

@@ -52,13 +52,13 @@ def batch(transactional_db):
 
 
 def carry_out(scene: Scene, batch: BatchWriter, times: int = 1) -> Operation:
-    """The next operation runs on the host so many times and is undone; its row has the output of one run."""
+    """End the next operation as undone: its commands ran so many times on the host, its row has one run's output."""
     operation = batch.claim().operation
     with (scene.places[0].shared / "trace").open("a") as trace:
         trace.writelines(f"{operation.pk} {line}\n" for line in RAN * times)
-    said = "".join(f"said {line}\n" for line in RAN).encode()
-    Output.objects.create(operation=operation, start=0, data=said)
-    Operation.objects.filter(pk=operation.pk).update(output_size=len(said))
+    output = "".join(f"said {line}\n" for line in RAN).encode()
+    Output.objects.create(operation=operation, start=0, data=output)
+    Operation.objects.filter(pk=operation.pk).update(output_size=len(output))
     assert batch.finish(OperationResult(operation, OperationStatus.UNDONE, error=other("stop failed")))
     return operation
 

@@ -5,8 +5,9 @@ import json
 import threading
 import time
 
+from .installation import VERSIONS
 from .places import Place
-from .scene import VERSIONS, Scene
+from .scene import Scene
 
 
 class Reader:
@@ -60,7 +61,7 @@ class Follower:
 
     def _follow(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.scene.port, timeout=25)
-        headers = {"Authorization": f"Bearer {self.scene.token}", "Last-Event-ID": str(self.last)}
+        headers = {"Authorization": f"Bearer {self.scene.client.token}", "Last-Event-ID": str(self.last)}
         try:
             connection.request("GET", "/api/v1/events", headers=headers)
             answer = connection.getresponse()
@@ -80,7 +81,7 @@ class Follower:
             connection.close()
 
     def end(self) -> None:
-        """Waits until everything was told, and compares with the rows."""
+        """Wait until every event was delivered, and compare with the rows."""
         from audit.models import Event
 
         there = self.scene.rows(lambda: list(Event.objects.order_by("pk").values_list("pk", flat=True)))
@@ -88,9 +89,11 @@ class Follower:
         while there and self.last < there[-1] and time.monotonic() < deadline:
             time.sleep(0.2)
         self._over.set()
-        told = [number for number in self.ids if not there or number <= there[-1]]
-        self.scene.tally.events_seen = len(told)
-        if told != there:
-            lost, more = sorted(set(there) - set(told)), len(told) - len(set(told))
+        received = [number for number in self.ids if not there or number <= there[-1]]
+        self.scene.tally.events_seen = len(received)
+        if received != there:
+            lost, more = sorted(set(there) - set(received)), len(received) - len(set(received))
             self.scene.tally.context = f"events on {self.scene.tally.database}"
-            self.scene.tally.wrong(json.dumps({"lost": lost[:20], "doubled": more, "in_order": told == sorted(told)}))
+            self.scene.tally.wrong(
+                json.dumps({"lost": lost[:20], "doubled": more, "in_order": received == sorted(received)})
+            )

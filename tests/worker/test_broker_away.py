@@ -14,60 +14,21 @@ from django.contrib.auth import get_user_model
 from access.tokens import make_token
 from microservice.models import Deployment, Heartbeat
 from microservice.status import DeploymentStatus
-from tests.lab import moody
+from tests.lab import faulty_proxy
 from tests.lab.busy import within
+from tests.lab.faulty_proxy import FaultyProxy
 from tests.lab.fleet import Fleet
-from tests.lab.moody import Moody
 from tests.lab.network import wait_until
 from tests.lab.rabbitmq import RabbitMq
 from tests.lab.sentinel import Watched
 from tests.lab.web import Web
-from tests.lab.worker import ROOT, Worker
+from tests.lab.worker import ROOT
+
+from .broker_faults import ANSWERS, MODES, listens
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
-ANSWERS = {
-    "replica": b"-READONLY You can't write against a read only replica.\r\n",
-    "full disk": b"-MISCONF Valkey is configured to save RDB snapshots, but it is unable to persist on disk.\r\n",
-    "loading": b"-LOADING Valkey is loading the dataset in memory\r\n",
-    "no password": b"-NOAUTH Authentication required.\r\n",
-    "wrong password": b"-WRONGPASS invalid username-password pair or user is disabled.\r\n",
-    "full memory": b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
-    "another program": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
-    "garbage": bytes(range(256)),
-}
-MOODS = {**ANSWERS, "refused": moody.REFUSE, "frozen": moody.FREEZE, "lost": moody.LOSE}
+
 SOON = 10.0  # seconds within which everything works again, and within which the rows are begun meanwhile
-
-
-@pytest.fixture
-def fleet(transactional_db, sshds):
-    return Fleet(sshds(2))
-
-
-@pytest.fixture
-def door(broker):
-    with Moody(broker.path) as door:
-        yield door
-
-
-@pytest.fixture
-def deaf_worker(environment, tmp_path):
-    """`deaf_worker(url)` starts a worker that counts as ready when it works, whatever its broker does."""
-    started: list[Worker] = []
-
-    def start(url: str, **more: str) -> Worker:
-        one = Worker(
-            {**environment, "BROKER_URL": url, "SWEEP_INTERVAL": "3", **more},
-            tmp_path / f"worker{len(started)}.log",
-            sign=Worker.WORKING,
-        )
-        started.append(one)
-        one.start()
-        return one
-
-    yield start
-    for one in started:
-        one.stop()
 
 
 ASK = """
@@ -99,46 +60,42 @@ def request(fleet: Fleet, environment: dict, url: str, action: str) -> None:
     assert fleet.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
 
 
-def listens() -> bool:
-    return any(row.without_broker is None for row in Heartbeat.objects.all())
-
-
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_worker_survives_broker_error(door, deaf_worker, kind):
-    door.mood = ANSWERS[kind]
-    worker = deaf_worker(door.url)
+def test_worker_survives_broker_error(proxy, deaf_worker, kind):
+    proxy.mode = ANSWERS[kind]
+    worker = deaf_worker(proxy.url)
     worker.wait_for("the broker is unreachable (")
     time.sleep(1)
     assert worker.running() and "Traceback" not in worker.log()
 
 
 @pytest.mark.parametrize("kind", ["replica", "no password", "refused", "frozen", "lost"])
-def test_starts_without_broker(fleet, door, deaf_worker, kind):
-    door.mood = MOODS[kind]
-    worker = deaf_worker(door.url)
+def test_starts_without_broker(fleet, proxy, deaf_worker, kind):
+    proxy.mode = MODES[kind]
+    worker = deaf_worker(proxy.url)
     fleet.install(0)
     fleet.agrees(0)
     assert worker.running() and not listens()
-    door.mood = moody.PASS
+    proxy.mode = faulty_proxy.PASS
     wait_until(listens, SOON)
     assert worker.running() and "Traceback" not in worker.log()
 
 
-def test_works_on_without_broker(fleet, door, deaf_worker):
+def test_works_on_without_broker(fleet, proxy, deaf_worker):
     """The worker sweeps so rarely that only a message can have woken it after the broker's return."""
-    worker = deaf_worker(door.url, SWEEP_INTERVAL="120")
+    worker = deaf_worker(proxy.url, SWEEP_INTERVAL="120")
     wait_until(listens, SOON)
     fleet.install(0)
     version = 0
     for kind in ("replica", "another program", "refused", "frozen", "lost"):
-        door.mood = MOODS[kind]
+        proxy.mode = MODES[kind]
         version = 1 - version
         begun = time.monotonic()
         ended = fleet.go("upgrade" if version else "revert", 1 - version, version)
         assert ended.status == DeploymentStatus.SUCCEEDED, kind
         print(f"{kind}: carried out after {time.monotonic() - begun:.1f} s")
         wait_until(lambda: not listens(), SOON)
-        door.mood = moody.PASS
+        proxy.mode = faulty_proxy.PASS
         begun = time.monotonic()
         wait_until(listens, SOON)
         print(f"{kind}: heard again after {time.monotonic() - begun:.1f} s")
@@ -146,12 +103,12 @@ def test_works_on_without_broker(fleet, door, deaf_worker):
     fleet.agrees(version)
 
 
-def test_stops_without_broker(fleet, door, deaf_worker):
-    for mood in (moody.REFUSE, moody.FREEZE, ANSWERS["replica"]):
-        door.mood = moody.PASS
-        worker = deaf_worker(door.url)
+def test_stops_without_broker(fleet, proxy, deaf_worker):
+    for mode in (faulty_proxy.REFUSE, faulty_proxy.FREEZE, ANSWERS["replica"]):
+        proxy.mode = faulty_proxy.PASS
+        worker = deaf_worker(proxy.url)
         wait_until(listens, SOON)
-        door.mood = mood
+        proxy.mode = mode
         time.sleep(2)
         worker.process.terminate()
         assert worker.process.wait(within(20)) == 0
@@ -176,43 +133,43 @@ def test_follows_sentinel_failover(fleet, environment, deaf_worker, short_tmp):
 
 
 def test_works_on_without_rabbitmq(fleet, deaf_worker, environment, short_tmp):
-    with RabbitMq(short_tmp / "rabbit") as server, Moody(server.port, "amqp") as door:
-        worker = deaf_worker(door.url, SWEEP_INTERVAL="120")
+    with RabbitMq(short_tmp / "rabbit") as server, FaultyProxy(server.port, "amqp") as proxy:
+        worker = deaf_worker(proxy.url, SWEEP_INTERVAL="120")
         wait_until(listens, SOON)
         request(fleet, environment, server.url, "install")
         version = 0
-        for mood in (moody.FREEZE, moody.LOSE, ANSWERS["another program"], "killed"):
-            if mood == "killed":
+        for mode in (faulty_proxy.FREEZE, faulty_proxy.LOSE, ANSWERS["another program"], "killed"):
+            if mode == "killed":
                 server.stop()
             else:
-                door.mood = mood
+                proxy.mode = mode
             wait_until(lambda: not listens(), 30)
             version = 1 - version
             fleet.go("upgrade" if version else "revert", 1 - version, version)
-            if mood == "killed":
+            if mode == "killed":
                 server.start()
             else:
-                door.mood = moody.PASS
+                proxy.mode = faulty_proxy.PASS
             begun = time.monotonic()
             wait_until(listens, SOON)
-            print(f"RabbitMQ, {mood!r}: heard again after {time.monotonic() - begun:.1f} s")
-            assert worker.running(), mood
+            print(f"RabbitMQ, {mode!r}: heard again after {time.monotonic() - begun:.1f} s")
+            assert worker.running(), mode
         before = worker.log().count("received")
         request(fleet, environment, server.url, "revert" if version else "upgrade")
         assert worker.log().count("received") > before, "woken by a message"
 
 
-def test_answers_requests_without_broker(fleet, door, environment, deaf_worker, tmp_path):
+def test_answers_requests_without_broker(fleet, proxy, environment, deaf_worker, tmp_path):
     """A real web process and a real worker without a broker: 202 at once, and the request is carried out."""
     user = get_user_model().objects.create_user("ann", is_superuser=True)
     headers = {"Authorization": f"Bearer {make_token(user, 'test', ['read', 'deploy'])[1]}"}
-    deaf_worker(door.url)
+    deaf_worker(proxy.url)
     fleet.install(0)
     version = 0
-    with Web({**environment, "BROKER_URL": door.url}, tmp_path / "web.log") as web:
+    with Web({**environment, "BROKER_URL": proxy.url}, tmp_path / "web.log") as web:
         usual = 0.0
         for kind in ("there", "there, and everything was loaded", "frozen", "refused", "lost", "replica"):
-            door.mood = MOODS.get(kind, moody.PASS)
+            proxy.mode = MODES.get(kind, faulty_proxy.PASS)
             version, old = 1 - version, fleet.versions[version]
             word = "upgrade" if version else "revert"
             begun = time.monotonic()
@@ -224,11 +181,11 @@ def test_answers_requests_without_broker(fleet, door, environment, deaf_worker, 
             )
             took = time.monotonic() - begun
             assert answer.status_code == 202, answer.text
-            if kind not in MOODS:
+            if kind not in MODES:
                 usual = took
             # The machine may be busy; but a broker that is waited for costs three seconds at least.
-            assert kind not in MOODS or took < 3 * usual + 2, f"{kind}: {took:.1f} s, and {usual:.1f} s with a broker"
+            assert kind not in MODES or took < 3 * usual + 2, f"{kind}: {took:.1f} s, and {usual:.1f} s with a broker"
             assert fleet.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
             time.sleep(1.1)  # readyz remembers an answer for a second
             ready = requests.get(f"{web.url}/readyz", timeout=10)
-            assert (ready.status_code, ready.json()["degraded"]) == (200, kind in MOODS), ready.text
+            assert (ready.status_code, ready.json()["degraded"]) == (200, kind in MODES), ready.text

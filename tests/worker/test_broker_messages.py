@@ -10,18 +10,12 @@ import pytest
 from microservice import wake
 from microservice.models import Deployment
 from microservice.status import DeploymentStatus
-from tests.lab.fleet import Fleet
 from tests.lab.network import wait_until
 from tests.lab.rabbitmq import RabbitMq
 from tests.lab.worker import ROOT, Worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 SLOW = 'touch "$SHARED/in"; sleep 6'
-
-
-@pytest.fixture
-def fleet(transactional_db, sshds):
-    return Fleet(sshds(2))
 
 
 def started(fleet) -> bool:

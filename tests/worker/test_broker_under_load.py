@@ -1,4 +1,4 @@
-"""The machine is busy, the broker is away, and people go on: how long until what they ask for is carried out.
+"""A busy machine without a broker: how long it takes until requests are carried out.
 
 A short form here. For the table in docs/reliability.md: AWAY_SECONDS=5,20 AWAY_KINDS=all pytest -s, on this file.
 """
@@ -11,11 +11,11 @@ import time
 import pytest
 
 from microservice.status import DeploymentStatus
-from tests.lab import moody, processes
-from tests.lab.moody import Moody
+from tests.lab import faulty_proxy, processes
+from tests.lab.faulty_proxy import FaultyProxy
 from tests.lab.network import wait_until
 
-from .test_broker_away import ANSWERS, deaf_worker, fleet, listens  # noqa: F401 - fixtures
+from .broker_faults import MODES, listens
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
 BUSY = 8
@@ -27,36 +27,36 @@ CHOSEN = KINDS if os.environ.get("AWAY_KINDS") == "all" else ("killed", "lost", 
 
 @pytest.fixture
 def busy():
-    """A machine with other work, as much as BUSY processes can make of it."""
+    """Keep the machine busy with BUSY processes."""
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BUSY)]
     yield
     for one in others:
         processes.end(one)
 
 
-def go_away(kind: str, door: Moody, broker) -> None:
+def go_away(kind: str, proxy: FaultyProxy, broker) -> None:
     if kind == "killed":
         broker.kill()
     elif kind == "replica":
         broker.ask("REPLICAOF 127.0.0.1 1")
     else:
-        door.mood = {"refused": moody.REFUSE, "frozen": moody.FREEZE, "lost": moody.LOSE, **ANSWERS}[kind]
+        proxy.mode = MODES[kind]
 
 
-def come_back(kind: str, door: Moody, broker) -> None:
+def come_back(kind: str, proxy: FaultyProxy, broker) -> None:
     if kind == "killed":
         broker.start()
     elif kind == "replica":
         broker.ask("REPLICAOF NO ONE")
     else:
-        door.mood = moody.PASS
+        proxy.mode = faulty_proxy.PASS
 
 
 @pytest.mark.timeout(1800)
-def test_carries_out_requests_under_load(fleet, broker, deaf_worker, busy):  # noqa: F811
+def test_carries_out_requests_under_load(fleet, broker, deaf_worker, busy):
     rows = []
-    with Moody(broker.path) as door:
-        workers = [deaf_worker(door.url) for _ in range(2)]
+    with FaultyProxy(broker.path) as proxy:
+        workers = [deaf_worker(proxy.url) for _ in range(2)]
         wait_until(listens, 30)
         fleet.install(0)
         version = 0
@@ -73,10 +73,10 @@ def test_carries_out_requests_under_load(fleet, broker, deaf_worker, busy):  # n
         for kind in CHOSEN:
             for seconds in SECONDS:
                 begun = time.monotonic()
-                go_away(kind, door, broker)
+                go_away(kind, proxy, broker)
                 meanwhile = change()
                 time.sleep(max(0.0, begun + seconds - time.monotonic()))
-                come_back(kind, door, broker)
+                come_back(kind, proxy, broker)
                 back = time.monotonic()
                 after = change()
                 wait_until(listens, SOON + 3)  # a row tells of it up to three seconds later

@@ -262,7 +262,7 @@ def test_host_refuses_lower_fence(make_fleet, worker):
 
 def test_sweep_finds_unannounced_operation(make_fleet, worker, broker):
     fleet = make_fleet(hosts=1)
-    broker.stop()  # nobody can be woken
+    broker.stop()  # no worker can be woken
     deployment = fleet.install(wait=False)
     broker.start()
     worker()

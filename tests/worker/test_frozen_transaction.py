@@ -1,4 +1,4 @@
-"""A process that is frozen in a transaction, on PostgreSQL: its locks must not outlast it, and hinder nobody else."""
+"""A process that is frozen in a transaction on PostgreSQL: its locks must not outlast it, nor block other sessions."""
 
 import os
 import signal
@@ -17,12 +17,12 @@ from runtime import database_url
 from runtime.postgresql import limits, stuck_sessions
 from tests.lab import surroundings
 from tests.lab.busy import within
-from tests.worker.test_writer import done, upgrade, wait_for
+from tests.worker.operations import done, upgrade, wait_for
 from worker import claims
 from worker.writer import BatchWriter
 
 pytestmark = pytest.mark.found("away")
-# SQLite has no sessions, and no lock on a row: there such a test is none at all, so that nobody counts it as passed.
+# SQLite has no sessions, and no lock on a row: there these tests do not exist, so that they are not counted as passed.
 on_postgresql = lambda test: test if surroundings.ON_POSTGRESQL else None
 ROOT = Path(__file__).resolve().parents[2]
 # A client as the product's own connections are, that stops half way through what it sends: the server has carried out
@@ -99,7 +99,7 @@ def state_of(pid: int) -> tuple | None:
 @on_postgresql
 @pytest.mark.django_db(transaction=True)
 def test_client_frozen_in_message_is_ended(stopped):
-    """The server's own limits do not end it: that is shown, too. What every worker's sweep does, does."""
+    """The server's own limits do not end it, as is shown too; the sweep of any worker does."""
     deployment = upgrade(2)
     pid = stopped(f"SELECT id FROM operation WHERE deployment_id = {deployment.pk} FOR UPDATE")
     assert wait_for(lambda: state_of(pid) == ("active", "ClientRead"), 10)
@@ -153,7 +153,7 @@ def writers(transactional_db, monkeypatch):
 
 
 class Holder:
-    """Somebody who holds rows in a transaction for as long as the test says."""
+    """A process that holds rows in a transaction for as long as the test requires."""
 
     def __init__(self, sql: str):
         self._over, held = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""What an operation learns about its host by the way is what the pages of hosts show."""
+"""An operation records whether its host was reached, and the pages of hosts show it."""
 
 import pytest
 

@@ -36,11 +36,11 @@ def test_worker_with_hung_writer_is_replaced(transactional_db, sshds, environmen
     fleet = Fleet(sshds(1))
     with Process([sys.executable, "-c", HANGS], environment, tmp_path / "hangs.log") as hung:
         hung.wait_for(" ready.", 60)
-        asked = fleet.install(0, wait=False)
+        installed = fleet.install(0, wait=False)
         wait_until(lambda: not hung.running(), 60)
         assert hung.process.returncode == 70
         assert "the thread writer has made no progress for 3 s" in hung.log() and "in hangs" in hung.log()
     worker()
-    assert fleet.ended(asked, 60).status == DeploymentStatus.SUCCEEDED
+    assert fleet.ended(installed, 60).status == DeploymentStatus.SUCCEEDED
     fleet.agrees(0)
     assert fleet.trace().count("start 1.0") == 1

@@ -1,4 +1,4 @@
-"""What operation threads and the writing thread of a worker hand to each other, without a database."""
+"""The mailbox between operation threads and the writing thread of a worker, without a database."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ def test_results_put_back_come_first(threads):
         kept.set_result(True)
 
 
-def test_news_ends_the_wait(threads):
+def test_new_progress_ends_the_wait(threads):
     mailbox, news = Mailbox(), progress(1)
     waiting = threads.submit(mailbox.wait, Pacing(polled=monotonic() + 1000))
     mailbox.add([news])

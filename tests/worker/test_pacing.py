@@ -20,7 +20,7 @@ def test_last_result_is_not_delayed():
     assert Pacing(answered=0.0).until_answer(0.0, results=3, running=-1) == 0
 
 
-def test_result_waits_longer_with_more_operations_running():
+def test_result_waits_longer_with_more_operations():
     pauses = [Pacing(answered=0.0).until_answer(0.0, 1, running) for running in (1, 4, 10, 20, 1000)]
     assert pauses == sorted(pauses)
     assert pauses[0] == MIN_INTERVAL and pauses[2] == 10 * INTERVAL_EACH and pauses[-1] == MAX_INTERVAL

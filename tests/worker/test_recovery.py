@@ -1,4 +1,4 @@
-"""What the sweep finds, and what is written twice because an answer was lost. No host is touched."""
+"""What the sweep finds, and writes that are repeated because an answer was lost. No host is contacted."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def batch(transactional_db, monkeypatch):
-    """The ledger of this process, with room for four operations; the sweep uses it."""
+    """Yield the ledger of this process, with room for four operations; the sweep uses it."""
     made = BatchWriter("sweeping", 4)
     monkeypatch.setattr(execution, "process_writer", lambda: made)
     yield made
@@ -48,7 +48,7 @@ def test_sweep_finds_expired_and_due_operations(batch):
     upgrade(3)
     soon, past = (timezone.now() + timedelta(seconds=sign * 30) for sign in (1, -1))
     rows = Operation.objects.all()
-    rows.update(status=OperationStatus.RUNNING, owner="somebody", lease=soon)
+    rows.update(status=OperationStatus.RUNNING, owner="another worker", lease=soon)
     assert recovery.sweep() == 0
     rows.filter(pk=rows.first().pk).update(lease=past)
     assert recovery.sweep() == 1

@@ -22,7 +22,7 @@ CANARY = "canary-9c1"
 
 @pytest.fixture
 def place():
-    """A folder that everybody may enter: the test run's own is nobody else's."""
+    """Yield a folder that every user may enter: the test run's own is private."""
     folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
     folder.chmod(0o755)
     yield folder

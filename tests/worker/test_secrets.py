@@ -78,8 +78,8 @@ def test_commands_get_secrets_and_rows_do_not(fleet):
     assert kept(fleet) == [VALUES["DB_PASSWORD"], PEM, "blue"]
     printed = output(operation)
     assert printed.startswith(b"pw=" + b"*" * len(VALUES["DB_PASSWORD"]) + b"\n-----BEGIN X-----\n****")
-    told = everything(operation)
-    assert "kanari" not in told and not [line for line in LINES if line[:20] in told]
+    shown = everything(operation)
+    assert "kanari" not in shown and not [line for line in LINES if line[:20] in shown]
     # As many bytes as the host has: its own file is what offsets are about.
     there = fleet.folder() / ".deployer" / "runs" / str(operation.pk) / "output"
     assert operation.output_size == len(printed) and (not there.exists() or there.stat().st_size == len(printed))
@@ -90,8 +90,8 @@ def test_masks_secrets_in_errors(fleet):
     set_up(fleet, start_command='echo "cannot log in with $DB_PASSWORD" >&2; exit 9')
     operation = work(fleet.install(wait=False))
     assert operation.status in (OperationStatus.UNDONE, OperationStatus.FAILED)
-    told = everything(operation)
-    assert "kanari" not in told and "***" in operation.error + output(operation).decode()
+    shown = everything(operation)
+    assert "kanari" not in shown and "***" in operation.error + output(operation).decode()
 
 
 def test_deployment_keeps_its_secrets_until_its_end(fleet):

@@ -23,7 +23,7 @@ def statement(name: str) -> str:
 
 
 def plan_of(sql: str, *params: object) -> str:
-    """The database's plan. PostgreSQL, whose tables are empty here, is kept from reading them whole."""
+    """Return the database's query plan. PostgreSQL, whose tables are empty here, is kept from reading them whole."""
     explain = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN (COSTS OFF) "
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":

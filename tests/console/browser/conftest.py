@@ -38,7 +38,7 @@ def browser():
 
 @pytest.fixture
 def visit(demo, browser: Browser):
-    """`visit("/")`: a page of somebody who is signed in. Whatever the browser complains about fails the test."""
+    """Yield `visit("/")`, which opens a page as a signed-in user. An error in the browser fails the test."""
     complaints: list[str] = []
     contexts = []
 
@@ -64,7 +64,7 @@ def visit(demo, browser: Browser):
 
 @pytest.fixture
 def client(demo):
-    """The demo's API. After the test, the hosts and callbacks that it added are deleted."""
+    """Yield a client of the demo's API. After the test, the hosts and callbacks that it added are deleted."""
     client = Client(demo["url"], demo["token"])
     before = {of: {row["id"] for row in client.all(of)} for of in ("hosts/", "callbacks/")}
     yield client

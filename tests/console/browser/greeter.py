@@ -28,8 +28,8 @@ class Greeter:
         made = self.client.post("services/", definition.service(sys.executable) | {"name": name, **more})
         self.pk = made["id"]
         self.ids = {number: self._publish(number) for number in (1, 2)}
-        asked = [self._install(host["id"]) for host in demo["hosts"]]
-        for number in asked:
+        deployments = [self._install(host["id"]) for host in demo["hosts"]]
+        for number in deployments:
             ended = self.client.get(f"deployments/{number}?wait=30")
             assert ended["status"] == "succeeded", self.client.all(f"deployments/{number}/operations/")[0]["error"]
 
@@ -48,7 +48,7 @@ class Greeter:
         return made["id"]
 
     def misbehave(self, host: str, kind: str, step: str = "") -> None:
-        """The next change on this host fails or hangs in the step; "heal" ends it."""
+        """Let the next change on this host fail or hang in the step; "heal" ends it."""
         root = next(Path(one["root"]) for one in self.demo["hosts"] if one["hostname"] == host)
         switch = root / self.name / "shared" / "misbehave"
         if kind == "heal":
@@ -64,15 +64,15 @@ class Greeter:
         for old in running - {self.ids[number]}:
             action = "upgrade" if old < self.ids[number] else "revert"
             body = {"dest_version": self.ids[number], "host": "all"}
-            asked = self.client.post(f"services/{self.name}/versions/{old}/{action}", body)
-            assert self.client.get(f"deployments/{asked['id']}?wait=30")["status"] == "succeeded"
+            accepted = self.client.post(f"services/{self.name}/versions/{old}/{action}", body)
+            assert self.client.get(f"deployments/{accepted['id']}?wait=30")["status"] == "succeeded"
 
     def dialog(self, number: int, action: str, more: str = "") -> str:
         return f"/services/{self.name}/versions/{self.ids[number]}/{action}/{more}"
 
 
 def is_in(page: Page, status: str, done: str = "") -> None:
-    """The deployment page comes to say so by itself: nothing is reloaded here."""
+    """Wait until the deployment page shows it by itself: nothing is reloaded here."""
     progress = page.get_by_label("Progress")
     expect(progress.locator(".status").first).to_have_text(status, timeout=LATER)
     if done:
@@ -80,7 +80,7 @@ def is_in(page: Page, status: str, done: str = "") -> None:
 
 
 def confirm(page: Page, words: str) -> str:
-    """Sends the dialog's one button, and answers with the deployment's address."""
+    """Click the dialog's one button; return the deployment's address."""
     button = page.locator("#confirm")
     expect(button).to_have_text(re.compile(words))
     button.click()

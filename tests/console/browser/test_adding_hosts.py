@@ -37,7 +37,7 @@ def node(demo):
             client.send("DELETE", f"hosts/{one['id']}")
 
 
-def test_one_form_and_one_click(visit, node):
+def test_adds_a_ready_host_with_one_form(visit, node):
     row, fill, client = node
     page = visit("/hosts/")
     fill(page, "pasted", host_key=f"# what ssh-keygen -lf prints\n256 {row['fingerprint']} root@node (ED25519)\n")

@@ -43,7 +43,7 @@ PAGES = (
 
 
 def succeeded(page: Page) -> None:
-    """The deployment page comes to its good end by itself: nothing is reloaded here."""
+    """Wait until the deployment page shows success by itself: nothing is reloaded here."""
     expect(page.locator("#live-head")).to_have_attribute("data-ended", "1", timeout=LATER)
     expect(page.get_by_label("Progress")).to_contain_text("4 of 4 hosts done")
     expect(page.get_by_label("Progress").locator(".status").first).to_have_text("succeeded")

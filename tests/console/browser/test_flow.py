@@ -139,7 +139,7 @@ def test_page_survives_killed_web_server(visit, greeter, demo):
 
 
 def _web(demo: int) -> int:
-    """The process id of the demo's web server: the demo's own child."""
+    """Return the process id of the demo's web server: the demo's own child."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -205,9 +205,9 @@ def test_hostile_output_is_escaped_and_searched(visit, demo):
     client.post("services/", body)
     version = client.post(f"services/{hostile}/versions/", {"version": "1.0-a"})["id"]
     client.put_package(f"services/{hostile}/versions/{version}/package", definition.package("1.0-a"))
-    asked = client.post(f"services/{hostile}/versions/{version}/install", {"host": [host["id"]]})
-    assert client.get(f"deployments/{asked['id']}?wait=30")["status"] == "succeeded"
-    operation = client.all(f"deployments/{asked['id']}/operations/")[0]["id"]
+    accepted = client.post(f"services/{hostile}/versions/{version}/install", {"host": [host["id"]]})
+    assert client.get(f"deployments/{accepted['id']}?wait=30")["status"] == "succeeded"
+    operation = client.all(f"deployments/{accepted['id']}/operations/")[0]["id"]
 
     page = visit(f"/operations/{operation}/log/?line=1")
     log = page.locator("#log")

@@ -1,4 +1,4 @@
-"""What a page does where the server has no stream left for it, and what else it shows without being loaded again."""
+"""Pages without a free stream, and what pages show without being reloaded."""
 
 import http.client
 import re
@@ -30,7 +30,7 @@ def stream(demo) -> http.client.HTTPResponse | None:
 
 @contextmanager
 def no_slot_free(demo) -> Iterator[None]:
-    """Takes every slot, and also those that pages of the tests before give back only now."""
+    """Take every slot, and also those that pages of earlier tests give back only now."""
     taken: list[http.client.HTTPResponse] = []
     full, over = threading.Event(), threading.Event()
 
@@ -87,8 +87,8 @@ def test_versions_and_hosts_update_live(visit, client):
     expect(row).to_contain_text("failed", timeout=SOON)
 
     port = choose_port("127.0.0.1")
-    host = client.post("hosts/", {"hostname": "nobody-there", "ip": "127.0.0.1", "port": port})["id"]
-    row = hosts.get_by_role("row", name=re.compile("nobody-there"))
+    host = client.post("hosts/", {"hostname": "unreachable", "ip": "127.0.0.1", "port": port})["id"]
+    row = hosts.get_by_role("row", name=re.compile("unreachable"))
     expect(row).to_contain_text("never checked", timeout=SOON)
     assert not client.post(f"hosts/{host}/check", {})["reachable"]
     expect(row).to_contain_text(re.compile(r"unreachable\s+since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), timeout=SOON)

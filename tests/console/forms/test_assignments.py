@@ -1,4 +1,4 @@
-"""Variables as lines of a text area: every value can be shown, and what people type is read or refused at its line."""
+"""Variables as lines of a text area: every value can be shown, and typed lines are parsed or refused by line."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""After a form was refused the page's head says what is saved; what was typed stands in the fields, and only there."""
+"""After a form was refused the page's head shows what is saved; typed values are in the fields, and only there."""
 
 import pytest
 from django.contrib.auth import get_user_model

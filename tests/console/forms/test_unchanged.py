@@ -1,4 +1,4 @@
-"""A form that is posted as it was shown changes nothing, whatever the API has let in."""
+"""A form that is posted as it was shown changes nothing, for every value that the API accepts."""
 
 import pytest
 from django.apps import apps
@@ -33,7 +33,7 @@ ONCE_EACH = settings(
     database=None,
 )
 
-# --- what is in the database, and a form that is posted as it was shown -----------------------------------------------
+# --- forms posted unchanged -------------------------------------------------------------------------------------------
 
 
 def rows() -> dict[str, list]:
@@ -46,7 +46,7 @@ def rows() -> dict[str, list]:
 
 
 def post_unchanged(client, address: str, having: str) -> None:
-    """Posts the page's form that has the field `having`. Every row is as before, and nothing is refused."""
+    """Post the page's form that has the field `having`: every row stays as it was, and nothing is refused."""
     shown = client.get(address)
     assert shown.status_code == 200, shown.content
     page = shown.content.decode()
@@ -63,7 +63,7 @@ def post_unchanged(client, address: str, having: str) -> None:
 
 @pytest.fixture(autouse=True)
 def never_asked_outside(monkeypatch):
-    """What is set of the outside world counts as tried: no server of the examples is there."""
+    """Count integrations as tested: no server of the examples exists."""
     from integrations import http_client, probes
 
     monkeypatch.setattr(probes, "test", lambda document: [])

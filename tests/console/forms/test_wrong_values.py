@@ -1,4 +1,4 @@
-"""Whatever is wrong in a form's field is said beside that field, and nothing that was typed is lost but secrets."""
+"""An error in a form stands beside its field, and no typed value is lost but secrets."""
 
 import html
 import re
@@ -52,8 +52,8 @@ CASES = [
 @pytest.mark.parametrize(("address", "good", "bad"), CASES, ids=[f"{a} {next(iter(bad))}" for a, _, bad in CASES])
 def test_errors_stand_at_fields(admin, address, good, bad):
     MicroService.objects.create(name="shop")
-    somebody = get_user_model().objects.create_user("eve")
-    answer = admin.post(address.replace("ID", str(somebody.pk)), good | bad)
+    eve = get_user_model().objects.create_user("eve")
+    answer = admin.post(address.replace("ID", str(eve.pk)), good | bad)
     page = answer.content.decode()
     assert answer.status_code in (200, 422), answer.status_code
     (name,) = bad

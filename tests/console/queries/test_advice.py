@@ -1,4 +1,4 @@
-"""What an operation's page says about the cause and what to do next; and the ssh line."""
+"""Cause and next step on an operation's page, and its ssh command."""
 
 import re
 import shlex
@@ -138,7 +138,7 @@ def test_ssh_command_quotes_jump_hosts():
 
 
 def settings_of(line: str) -> dict[str, str]:
-    """What the real ssh makes of it."""
+    """Return how the real ssh reads a configuration."""
     words = shlex.split(line)
     done = subprocess.run([words[0], "-G", "-F", "none", *words[1:]], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What people see and read at a glance: tables on phones, what is so now."""
+"""The line that names the cause on pages, and tables on phones."""
 
 import re
 
@@ -32,8 +32,8 @@ def test_undone_install_has_no_previous_version(admin):
     Operation.objects.filter(pk=row.pk).update(status=OperationStatus.UNDONE, error="no", error_step="start")
     assert "The previous version is running" in admin.get(page).content.decode()
     Operation.objects.filter(pk=row.pk).update(from_version=None)
-    said = admin.get(page).content.decode()
-    assert "The previous version is running" not in said and "The service is not installed on this host" in said
+    html = admin.get(page).content.decode()
+    assert "The previous version is running" not in html and "The service is not installed on this host" in html
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""A host is added by one form and one click: its key is pinned and it is looked at, at once."""
+"""A host is added by one form and one click: its key is pinned and it is checked at once."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def form(server):
-    """What is typed, all but the key."""
+    """Return the fields of the form, all but the key."""
     credential = Credential.objects.create(name="key", kind="key", secret=server.client_key)
     return {
         "hostname": "lab",
@@ -40,7 +40,7 @@ def form(server):
 
 
 def printed(server, tmp_path) -> str:
-    """What ssh-keygen -lf prints for the host's key."""
+    """Return what ssh-keygen -lf prints for the host's key."""
     path = tmp_path / "host.pub"
     path.write_text(server.host_key)
     return subprocess.run(["ssh-keygen", "-lf", path], check=True, capture_output=True, text=True).stdout
@@ -51,7 +51,7 @@ def text_of(page: str) -> str:
 
 
 @pytest.mark.parametrize("form_of", ["line", "fingerprint", "known_hosts", "key"])
-def test_one_form_and_one_click(admin, server, form, tmp_path, form_of):
+def test_adds_a_ready_host_with_one_form(admin, server, form, tmp_path, form_of):
     line = printed(server, tmp_path)
     key = " ".join(server.host_key.split()[:2])
     given = {
@@ -109,7 +109,7 @@ def test_rejects_wrong_fingerprint(admin, server, form):
 
 
 def test_finds_fingerprint_of_any_key_type(admin, form, tmp_path, server):
-    """A host shows one of its keys; the one that was named is asked for."""
+    """A host offers one of its keys; the check requests the type that was named."""
     for kind in ("rsa", "ecdsa"):
         path = tmp_path / kind
         subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", path], check=True)
@@ -170,10 +170,10 @@ def test_resolves_name_for_each_connection(admin, server, form, monkeypatch):
     from deployer.engine import transport_socket as line
 
     leads = {"at": server.address}
-    asked = []
+    lookups = []
 
     def look_up(address, port, flags):
-        asked.append(address)
+        lookups.append(address)
         return (
             real("127.0.0.9" if leads["at"] is None else leads["at"], port, 0)
             if address == "web.lab"
@@ -184,8 +184,8 @@ def test_resolves_name_for_each_connection(admin, server, form, monkeypatch):
     monkeypatch.setattr(line, "_look_up", look_up)
     admin.post("/hosts/new/", form | {"ip": "Web.Lab", "host_key": server.host_key})
     host = Asset.objects.get()
-    assert host.ip == "web.lab" and host.reachable is True and "web.lab" in asked
-    leads["at"] = None  # it leads elsewhere now, where nobody is
+    assert host.ip == "web.lab" and host.reachable is True and "web.lab" in lookups
+    leads["at"] = None  # its name leads to an address without a server now
     assert host_check.check(host, WHO)["reachable"] is False
     leads["at"] = server.address
     assert host_check.check(host, WHO)["ready"] is True

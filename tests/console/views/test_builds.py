@@ -1,4 +1,4 @@
-"""Builds on the pages: started, watched, doubled, failed and why; versions judged afterwards."""
+"""Builds on pages: start, progress, duplicates, failures with reasons; versions marked good or bad."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Callbacks: who is told, with which secret, what became of each message, and trying it out."""
+"""Callbacks on pages: URLs, secrets, deliveries and test messages."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What many tabs are shown is rendered once, for each what they may see, and with nothing in it of anybody else."""
+"""What many tabs show is rendered once for all with the same rights, and holds nothing of another user."""
 
 import re
 import threading

@@ -1,4 +1,4 @@
-"""The history's pages: filters, clock times in the reader's zone, and what moved between two moments."""
+"""History pages: filters, times in the reader's zone, and version changes between two moments."""
 
 import re
 from datetime import timedelta
@@ -44,7 +44,7 @@ def deeds() -> MicroService:
 
 
 def shown(client, query: str) -> set[str]:
-    """The deeds on the page, by who and to what they changed."""
+    """Return which of the entries are on the page."""
     page = markup(client.get(f"/history/?{query}"))
     return set(re.findall(r"keep:</span> 3 → (-?\d+)", page)) | ({"host"} if "web1" in page else set())
 

@@ -1,4 +1,4 @@
-"""The log page: lines with addresses, search, what is not there any more, and hostile output."""
+"""The log page: lines with addresses, search, expired output, and hostile output."""
 
 import re
 from datetime import timedelta
@@ -140,7 +140,7 @@ def test_shows_last_state_of_rewritten_line(admin, operation, times):
     assert "last" in get(admin, where)
     page = get(admin, f"{where}?line=2")
     assert '<span class="t-red">error</span>: no such mirror' in page and "loading" not in page
-    assert "earlier state" in page, "and that it is not all"
+    assert "earlier state" in page, "and says that more follows"
     part = re.search(r'href="(\?line=2&amp;near=\d+)#L2"', page)[1].replace("&amp;", "&")
     opened = get(admin, where + part)
     assert "loading part 200" in opened and "no such mirror" in opened
@@ -162,7 +162,7 @@ def test_shows_unfinished_line(admin):
     panel = get(admin, f"/operations/{operation.pk}/")
     assert re.search(r"<span data-unfinished>loading part 200[^<]*100 %", panel)
     answer = admin.get(f"/operations/{operation.pk}/output/?offset=6")
-    assert answer["X-Next"] == "6" and b"loading part 200" in answer.content, "and it is asked for again"
+    assert answer["X-Next"] == "6" and b"loading part 200" in answer.content, "and it is requested again"
     Output.objects.create(operation=operation, start=6 + len(BAR), line=1, data=b"\rdone\nnext")
     answer = admin.get(f"/operations/{operation.pk}/output/?offset=6")
     assert answer["X-Next"] == str(6 + len(BAR) + 6)

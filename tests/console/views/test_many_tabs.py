@@ -1,4 +1,4 @@
-"""Two hundred tabs of as many people cost the database what one costs, and none sees what is not theirs any more."""
+"""Two hundred tabs of as many users cost the database what one costs, and none shows what its user lost."""
 
 import http.client
 import time
@@ -55,7 +55,7 @@ def opened(web, sessions: list[str], page: str) -> list[Tab]:
 
 
 def change(deployment, words: str) -> None:
-    """What both the fleet and the deployment's page show."""
+    """Return what both the fleet and the deployment's page show."""
     MicroService.objects.update(description=words)
     Deployment.objects.update(status_reason=words)
     factories.event(deployment, "operation", status="running")
@@ -110,7 +110,9 @@ def test_stops_showing_after_loss_of_rights(web):
     change(deployment, "for the team alone")
     all_show([tabs["stays"]], "for the team alone")
     assert {name: len(tab.texts) for name, tab in gone.items()} == shown
-    asked = {name: tab.ask("/services/shop/instances/", **{"HX-Request": "true"}).status for name, tab in tabs.items()}
-    assert asked == {"stays": 200, "signed out": 401, "shut out": 401, "left the team": 403}
+    statuses = {
+        name: tab.ask("/services/shop/instances/", **{"HX-Request": "true"}).status for name, tab in tabs.items()
+    }
+    assert statuses == {"stays": 200, "signed out": 401, "shut out": 401, "left the team": 403}
     for tab in tabs.values():
         tab.close()

@@ -29,8 +29,10 @@ def test_adds_changes_and_deletes_user(admin):
     assert not signs_in("bo", "another horse 10") and "deactivated" in admin.get("/people/").content.decode()
     admin.post(f"/people/{bo.pk}/delete/")
     assert not User.objects.filter(username="bo").exists()
-    told = str(list(History.objects.values_list("before", "after")))
-    assert "horse" not in told and History.objects.filter(subject="user", action="delete", subject_name="bo").exists()
+    history = str(list(History.objects.values_list("before", "after")))
+    assert (
+        "horse" not in history and History.objects.filter(subject="user", action="delete", subject_name="bo").exists()
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,8 +73,8 @@ def test_creates_fills_and_deletes_team(admin, operator):
     )
     assert "owns services" in admin.post(f"{address}delete/", follow=True).content.decode()
     admin.post(f"{address}member/", {"user": "olga", "role": "owner"})
-    nobody = operator.post(f"{address}member/", {"user": "nobody", "role": "viewer"})
-    assert nobody.status_code == 422 and "is not the name of a user" in nobody.content.decode(), "an owner may"
+    unknown = operator.post(f"{address}member/", {"user": "nobody", "role": "viewer"})
+    assert unknown.status_code == 422 and "is not the name of a user" in unknown.content.decode(), "an owner may"
     operator.post(f"{address}member/", {"user": "ada", "role": "viewer"})
     assert Membership.objects.count() == 2
     assert (

@@ -1,4 +1,4 @@
-"""What is gone for good is got rid of on the pages, and what is there is changed on them."""
+"""Removing, archiving and changing objects on pages."""
 
 import re
 
@@ -91,7 +91,7 @@ def test_unchanged_instance(operator, placed):
 
 
 def posted(host, **more):
-    """The host's form as a browser sends it back."""
+    """Return the host's form as a browser sends it back."""
     fields = {
         "hostname": host.hostname,
         "ip": host.ip,

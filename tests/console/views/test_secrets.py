@@ -92,7 +92,7 @@ def test_hides_environment_values(admin, viewer, operator):
 
 
 def test_hidden_values_are_kept(admin, monkeypatch):
-    """Whoever may change a service sees its values today; a right to change it without seeing them would end here."""
+    """All who may change a service see its values today; a right to change it without seeing them would fail here."""
     service = factories.service("shop", environment={"DB": "canary"})
     monkeypatch.setattr("microservice.catalog.visibility.sees_values", lambda caller, number: False)
     assert "DB=•••" in admin.get(PAGE).content.decode()
@@ -139,8 +139,8 @@ def test_migration_moves_passwords_out_of_urls(capsys):
     for name, url in urls.items():
         MicroService.objects.filter(pk=factories.service(name).pk).update(build_url=url)
     importlib.import_module("microservice.migrations.0012_service_secrets").move_passwords(apps, None)
-    said = capsys.readouterr().out
-    assert said.rstrip().endswith("to build_password: a, b") and "nary" not in said
+    output = capsys.readouterr().out
+    assert output.rstrip().endswith("to build_password: a, b") and "nary" not in output
     found = {row.name: row for row in MicroService.objects.all()}
     assert [found[name].build_url for name in "abcde"] == [
         "https://git.example/a",

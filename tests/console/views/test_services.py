@@ -278,7 +278,7 @@ def test_unlock_requires_reason(admin):
 
 
 def test_build_fields_need_build_scope():
-    """Who may change a service by a session may change these too, as yet: the form keeps to the right all the same."""
+    """Every session that may change a service may change these too, so far: the form checks the right nevertheless."""
     from console.forms.services import ServiceForm
 
     before = {

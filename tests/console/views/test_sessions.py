@@ -1,4 +1,4 @@
-"""Where somebody is signed in, what ends it, and the own password asked for once more."""
+"""A user's sessions, what ends them, and the own password asked for once more."""
 
 import re
 from datetime import timedelta
@@ -97,20 +97,20 @@ def test_sign_ins_of_others_are_hidden(admin, operator):
 
 def test_token_requires_recent_password(operator, client):
     signed = signed_in()
-    asked = {"name": "ci", "scopes": ["read"]}
+    form = {"name": "ci", "scopes": ["read"]}
     assert "own_password" not in signed.get("/tokens/").content.decode()
     later(minutes=11)
     assert 'name="own_password"' in signed.get("/tokens/").content.decode()
     for wrong in ({}, {"own_password": "guess"}):
-        answer = signed.post("/tokens/", asked | wrong)
+        answer = signed.post("/tokens/", form | wrong)
         assert answer.status_code == 422 and 'value="ci"' in answer.content.decode()
         assert 'aria-invalid="true"' in answer.content.decode() and not Token.objects.exists()
     assert "guess" not in answer.content.decode()
-    assert signed.post("/tokens/", asked | {"own_password": PASSWORD}).status_code == 200
+    assert signed.post("/tokens/", form | {"own_password": PASSWORD}).status_code == 200
     assert Token.objects.get().name == "ci"
     assert "own_password" not in signed.get("/tokens/").content.decode(), "it is fresh again"
     later(minutes=11)
-    answers = [signed.post("/tokens/", asked | {"own_password": "guess"}) for _ in range(12)]
+    answers = [signed.post("/tokens/", form | {"own_password": "guess"}) for _ in range(12)]
     assert "Too many attempts" in text(answers[-1]), "guesses count as those of signing in do"
 
 

@@ -1,4 +1,4 @@
-"""The settings page: what is outside, tried as a whole before any of it is saved, kept, brought back."""
+"""The settings page: integrations are tested as a whole before they are saved; earlier revisions are restored."""
 
 from typing import get_args
 
@@ -27,7 +27,7 @@ def gitlab(server, **more) -> dict:
 
 
 def seen() -> int | str:
-    """What the page, loaded now, sends along: which settings it shows."""
+    """Return what the page, loaded now, sends along: which settings it shows."""
     return getattr(Setting.objects.order_by("-pk").first(), "pk", "")
 
 

@@ -1,4 +1,4 @@
-"""The dialogs: upgrade, revert, install."""
+"""The dialogs that upgrade and revert: their plan, their confirmation, and their choices."""
 
 import re
 import threading
@@ -6,33 +6,16 @@ import threading
 import pytest
 from django.test import Client
 
-from asset.models import Asset
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
 from tests import factories
 
 from ..markup import markup
+from .dialogs import hidden
 
 
-@pytest.fixture
-def shop(db):
-    """Three versions; the middle one runs on four hosts."""
-    versions = factories.versions(factories.service("shop", start_command="./run", stop_command="./stop"), 3)
-    factories.instances(versions[1], factories.hosts(4))
-    return versions
-
-
-def hidden(page: str) -> dict[str, list[str]]:
-    """The fields of the form that confirms the plan."""
-    form = page[page.index('class="confirm"') :]
-    found: dict[str, list[str]] = {}
-    for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form):
-        found.setdefault(name, []).append(value)
-    return found
-
-
-def test_dialog_shows_plan(admin, shop):
-    page = markup(admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/"))
+def test_dialog_shows_plan(admin, versions):
+    page = markup(admin.get(f"/services/shop/versions/{versions.running.pk}/upgrade/"))
     assert "currently running" in page and "an upgrade needs a newer version" in page
     assert "Upgrade 4 hosts from 2.0 to 3.0" in page
     for number in range(1, 5):
@@ -40,17 +23,17 @@ def test_dialog_shows_plan(admin, shop):
     assert "all steps can be undone" in page and "stop the running version" in page
 
 
-def test_confirmation_starts_deployment(admin, shop):
-    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+def test_confirmation_starts_deployment(admin, versions):
+    where = f"/services/shop/versions/{versions.running.pk}/upgrade/"
     answer = admin.post(where, hidden(markup(admin.get(where))))
     deployment = Deployment.objects.get()
     assert answer.status_code == 302 and answer["Location"] == f"/deployments/{deployment.pk}/"
-    assert deployment.dest_version == shop[2] and deployment.operations.count() == 4
+    assert deployment.dest_version == versions.newer and deployment.operations.count() == 4
     assert deployment.requested_by == "ada"
 
 
-def test_submitted_twice_starts_one_deployment(admin, shop):
-    where = f"/services/shop/versions/{shop[1].pk}/revert/"
+def test_submitted_twice_starts_one_deployment(admin, versions):
+    where = f"/services/shop/versions/{versions.running.pk}/revert/"
     form = hidden(markup(admin.get(where)))
     first, second = admin.post(where, form), admin.post(where, form)
     assert first["Location"] == second["Location"]
@@ -88,41 +71,41 @@ def test_double_click_starts_one_deployment():
     assert set(found) == {f"/deployments/{Deployment.objects.get().pk}/"}
 
 
-def test_rejects_key_of_other_request(admin, shop):
-    where = f"/services/shop/versions/{shop[1].pk}/revert/"
+def test_rejects_key_of_other_request(admin, versions):
+    where = f"/services/shop/versions/{versions.running.pk}/revert/"
     form = hidden(markup(admin.get(where)))
     admin.post(where, form)
     answer = admin.post(where, form | {"canary": ["1"]})
     assert answer.status_code == 422 and Deployment.objects.count() == 1
 
 
-def test_rejects_changed_plan(admin, shop):
-    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+def test_rejects_changed_plan(admin, versions):
+    where = f"/services/shop/versions/{versions.running.pk}/upgrade/"
     form = hidden(markup(admin.get(where)))
-    MicroServiceInstance.objects.filter(host__hostname="host2").update(version=shop[0])
+    MicroServiceInstance.objects.filter(host__hostname="host2").update(version=versions.older)
     answer = admin.post(where, form)
     assert answer.status_code == 409
     assert "host2" in markup(answer) and not Deployment.objects.exists()
     assert "Upgrade 3 hosts" in markup(answer), "the new plan is there to be confirmed"
 
 
-def test_unavailable_hosts_have_reasons(admin, shop):
+def test_unavailable_hosts_have_reasons(admin, versions):
     MicroServiceInstance.objects.filter(host__hostname="host1").update(is_maintain=True)
     MicroServiceInstance.objects.filter(host__hostname="host2").update(status=InstanceStatus.DELETE_FAILED)
-    page = markup(admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/"))
+    page = markup(admin.get(f"/services/shop/versions/{versions.running.pk}/upgrade/"))
     assert "is in maintenance" in page and "can only be retried or deleted" in page
     assert "Upgrade 2 hosts" in page and page.count('type="checkbox" name="host"') == 4
 
 
-def test_only_ticked_hosts_are_planned(admin, shop):
+def test_only_ticked_hosts_are_planned(admin, versions):
     one = MicroServiceInstance.objects.get(host__hostname="host3")
-    page = markup(admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/?where=some&host={one.host_id}"))
+    page = markup(admin.get(f"/services/shop/versions/{versions.running.pk}/upgrade/?where=some&host={one.host_id}"))
     assert "Upgrade 1 host from" in page
     assert hidden(page)["host"] == [str(one.host_id)]
 
 
-def test_strategy_is_in_plan_and_request(admin, shop):
-    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+def test_strategy_is_in_plan_and_request(admin, versions):
+    where = f"/services/shop/versions/{versions.running.pk}/upgrade/"
     page = markup(admin.get(f"{where}?canary=1&batch_size=50%25&on_failure=revert_all&pause_between=on"))
     assert "4 hosts in 3 batches (1, 2, 1)" in page
     admin.post(where, hidden(page))
@@ -148,136 +131,62 @@ def test_strategy_is_in_plan_and_request(admin, shop):
         "on_failure=explode",
     ],
 )
-def test_invalid_choice_cannot_be_confirmed(admin, shop, query):
-    answer = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/?{query}")
+def test_invalid_choice_cannot_be_confirmed(admin, versions, query):
+    answer = admin.get(f"/services/shop/versions/{versions.running.pk}/upgrade/?{query}")
     assert answer.status_code == 200
     page = markup(answer)
     assert 'role="alert"' in page and 'id="confirm"' not in page
 
 
-def test_rejects_forged_confirmation(admin, shop):
+def test_rejects_forged_confirmation(admin, versions):
     other = factories.versions(factories.service("other"), 1)[0]
-    (failed,) = factories.versions(shop[0].microservice, 1, BuildStatus.FAILED)
-    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+    (failed,) = factories.versions(versions.older.microservice, 1, BuildStatus.FAILED)
+    where = f"/services/shop/versions/{versions.running.pk}/upgrade/"
     form = hidden(markup(admin.get(where)))
-    for dest in (other.pk, failed.pk, shop[0].pk, shop[1].pk):
+    for dest in (other.pk, failed.pk, versions.older.pk, versions.running.pk):
         key = f"00000000-0000-0000-0000-{dest:012}"
         assert admin.post(where, form | {"dest_version": [str(dest)], "key": [key]}).status_code == 422
     assert admin.post(where, form | {"key": ["not a key"]}).status_code == 422
     assert not Deployment.objects.exists()
 
 
-def test_says_why_there_is_no_target_version(admin, shop):
-    page = markup(admin.get(f"/services/shop/versions/{shop[2].pk}/upgrade/"))
+def test_says_why_there_is_no_target_version(admin, versions):
+    page = markup(admin.get(f"/services/shop/versions/{versions.newer.pk}/upgrade/"))
     assert "No version is newer than 3.0" in page and 'id="confirm"' not in page
 
 
-def test_unknown_action_or_version(admin, shop):
+def test_unknown_action_or_version(admin, versions):
     other = factories.versions(factories.service("other"), 1)[0]
-    assert admin.get(f"/services/shop/versions/{shop[1].pk}/explode/").status_code in (404, 422)
+    assert admin.get(f"/services/shop/versions/{versions.running.pk}/explode/").status_code in (404, 422)
     assert admin.get(f"/services/shop/versions/{other.pk}/upgrade/").status_code == 404
 
 
-def test_dialog_query_count(admin, shop, cost):
-    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+def test_dialog_query_count(admin, versions, cost):
+    where = f"/services/shop/versions/{versions.running.pk}/upgrade/"
     small = cost(admin, where)
-    factories.instances(shop[1], factories.hosts(150))
+    factories.instances(versions.running, factories.hosts(150))
     assert cost(admin, where) == small
 
 
-def test_revert_defaults_to_previous_version(admin, shop):
-    factories.versions(shop[0].microservice, 1)
+def test_revert_defaults_to_previous_version(admin, versions):
+    factories.versions(versions.older.microservice, 1)
     latest = MicroServiceVersion.objects.order_by("-pk")[0]
-    MicroServiceInstance.objects.update(version=latest, previous_version=shop[0])
+    MicroServiceInstance.objects.update(version=latest, previous_version=versions.older)
     page = markup(admin.get(f"/services/shop/versions/{latest.pk}/revert/"))
     assert "Revert 4 hosts from 4.0 to 1.0" in page
 
 
-def test_installs_on_selected_hosts(admin, shop):
-    free = factories.hosts(2)
-    where = f"/services/shop/versions/{shop[2].pk}/install/"
-    page = markup(admin.get(where))
-    assert page.count("already has shop") == 4 and "Select hosts to see the plan" in page and 'id="confirm"' not in page
-    plan = markup(admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}&canary=1"))
-    plan = plan[plan.index('id="plan"') :]
-    assert (
-        "2 hosts in 2 batches (1, 1)" in plan
-        and "on 2 hosts" in plan
-        and free[1].hostname in plan
-        and ">upload<" in plan
-    )
-    form = hidden(markup(admin.get(f"{where}?host={free[1].pk}&port=8080&weight=50")))
-    answer = admin.post(where, form)
-    assert answer.status_code == 302, markup(answer)
-    made = MicroServiceInstance.objects.get(host=free[1])
-    assert (made.port, made.weight, made.status) == (8080, 50, InstanceStatus.INSTALLING)
-    assert admin.post(where, form)["Location"] == answer["Location"]
-
-
-def test_rejects_changed_install_plan(admin, shop):
-    free = factories.hosts(2)
-    where = f"/services/shop/versions/{shop[2].pk}/install/"
-    shown = hidden(markup(admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}")))
-    Asset.objects.filter(pk=free[1].pk).update(base_path="/elsewhere")
-    page = admin.post(where, shown)
-    assert page.status_code == 409 and f"{free[1].hostname}:{free[1].ip} was changed" in markup(page)
-    shown = hidden(markup(page))  # the new plan is there to be confirmed at once
-    factories.instances(shop[1], [free[0]])
-    page = admin.post(where, shown)
-    assert page.status_code == 409 and f"{free[0].hostname}:{free[0].ip} already has shop" in markup(page)
-    assert admin.post(where, shown | {"plan_token": "", "key": "0" * 36}).status_code in (409, 422)
-    assert not Deployment.objects.exists()
-
-
-@pytest.mark.parametrize(
-    ("field", "typed", "reason"),
-    [
-        ("port", "x", "whole number"),
-        ("port", "99999", "65535"),
-        ("weight", "", "whole number"),
-        ("tag", "t" * 65, "at most 64"),
-        ("canary", "-1", "whole number"),
-        ("batch_size", "many", "must be"),
-        ("max_failures", "1.5", "whole number"),
-    ],
-)
-def test_invalid_install_keeps_input(admin, shop, field, typed, reason):
-    free = factories.hosts(1)
-    where = f"/services/shop/versions/{shop[2].pk}/install/"
-    form = {"host": str(free[0].pk), "port": "80", "weight": "1", "tag": "blue", field: typed}
-    for page in (admin.get(where, form), admin.post(where, {**form, "key": "0" * 36})):
-        text = markup(page)
-        value = f' value="{typed}"' if typed else ""  # Django leaves the attribute out
-        said = re.search(rf'name="{field}"{value}[^>]*id="{field}".*?id="{field}-wrong">([^<]*)<', text, re.DOTALL)
-        assert said and reason in said[1] and 'id="confirm"' not in text
-        assert field == "tag" or 'value="blue"' in text
-    assert page.status_code == 422 and not Deployment.objects.exists()
-
-
-def test_searches_install_hosts(admin, shop, cost):
-    free = factories.hosts(120, prefix="many")
-    where = f"/services/shop/versions/{shop[2].pk}/install/"
-    page = markup(admin.get(f"{where}?host={free[119].pk}"))
-    boxes = re.findall(r'name="host" id="host-(\d+)" value="\d+"( checked)?', page)
-    assert boxes[0] == (str(free[119].pk), " checked") and len(boxes) == 101 and "More hosts exist" in page
-    found = markup(admin.get(f"{where}?part=hosts&find={free[110].hostname}&host={free[119].pk}"))
-    assert free[110].hostname in found and free[119].hostname in found and free[0].hostname not in found
-    small = cost(admin, where)
-    factories.hosts(50, prefix="more")
-    assert cost(admin, where) == small
-
-
-def test_bad_version_needs_confirmation(admin, shop):
-    MicroServiceVersion.objects.filter(pk=shop[2].pk).update(bad=True, bad_reason="loses orders")
-    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+def test_bad_version_needs_confirmation(admin, versions):
+    MicroServiceVersion.objects.filter(pk=versions.newer.pk).update(bad=True, bad_reason="loses orders")
+    where = f"/services/shop/versions/{versions.running.pk}/upgrade/"
     page = markup(admin.get(where))
     assert "loses orders" in page and "?allow_bad=on" in page and 'name="plan_token"' not in page
-    page = markup(admin.get(f"{where}?allow_bad=on&dest_version={shop[2].pk}"))
+    page = markup(admin.get(f"{where}?allow_bad=on&dest_version={versions.newer.pk}"))
     sent = hidden(page)
     assert sent["allow_bad"] == ["True"]
     assert admin.post(where, {**sent, "allow_bad": ""}).status_code == 422
     assert admin.post(where, sent).status_code == 302
-    where, hosts = f"/services/shop/versions/{shop[2].pk}/install/", factories.hosts(1)
+    where, hosts = f"/services/shop/versions/{versions.newer.pk}/install/", factories.hosts(1)
     assert 'id="confirm"' not in markup(admin.get(f"{where}?host={hosts[0].pk}"))
     sent = hidden(markup(admin.get(f"{where}?host={hosts[0].pk}&allow_bad=on")))
     assert admin.post(where, {**sent, "allow_bad": "", "key": ["0" * 36]}).status_code == 422
@@ -296,7 +205,7 @@ def test_pages_and_searches_versions(admin, cost):
     more = markup(admin.get(f"{where}?part=versions&after={following}"))
     assert "370.0" in more and "<html" not in more
     found = markup(admin.get(f"{where}?part=versions&find=39&dest_version={versions[250].pk}"))
-    assert "390.0" in found and "251.0" in found, "what was chosen stays, whatever is searched for"
+    assert "390.0" in found and "251.0" in found, "the chosen version stays in every search"
     assert "an upgrade needs a newer version" in found and "139.0" in found
     last = markup(admin.get(f"{where}?part=versions&after={versions[210].pk}"))
     assert "currently running" in last and "Other versions are not possible" in last
@@ -306,21 +215,21 @@ def test_pages_and_searches_versions(admin, cost):
     assert admin.get(f"{where}?part=versions&find=%00&after=x&dest_version=x").status_code == 200
 
 
-def test_shows_changes_between_versions(admin, shop):
-    service = shop[0].microservice
+def test_shows_changes_between_versions(admin, versions):
+    service = versions.older.microservice
     service.build_url = "https://github.com/team/shop"
     service.save()
     names = ("2026112010-master-aaaaaaa", "2026112011-master-bbbbbbb", "2026112012-x-y-ccccccc")
-    for version, name in zip(shop, names, strict=True):
+    for version, name in zip(versions, names, strict=True):
         MicroServiceVersion.objects.filter(pk=version.pk).update(version=name, description=f"note of {name[-7:]}")
-    page = markup(admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/"))
+    page = markup(admin.get(f"/services/shop/versions/{versions.running.pk}/upgrade/"))
     assert "bbbbbbb..ccccccc" in page and "https://github.com/team/shop/compare/bbbbbbb...ccccccc" in page
     assert "note of ccccccc" in page and "note of aaaaaaa" not in page and "1 version apart" in page
 
 
-def test_pages_hosts_selected_first(admin, shop):
-    factories.instances(shop[1], factories.hosts(120, prefix="more"))
-    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+def test_pages_hosts_selected_first(admin, versions):
+    factories.instances(versions.running, factories.hosts(120, prefix="more"))
+    where = f"/services/shop/versions/{versions.running.pk}/upgrade/"
     last = MicroServiceInstance.objects.order_by("host__hostname").last()
     page = markup(admin.get(f"{where}?where=some&host={last.host_id}"))
     boxes = re.findall(r'name="host" id="host-(\d+)"[^>]*?( checked)?>', page)

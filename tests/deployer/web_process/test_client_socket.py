@@ -1,4 +1,4 @@
-"""A connection as the threads see it: paced reading, and answers that wait for nobody."""
+"""A connection as the threads see it: paced reading, and answers that wait for no client."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""Slow and large requests against gunicorn alone: whoever is honest is answered meanwhile."""
+"""Slow and large requests against gunicorn alone: other clients are answered meanwhile."""
 
 import select
 import socket
@@ -27,7 +27,7 @@ COOKIES = "; ".join(f"{name}=" + "c" * 32 for name in ("csrftoken", "__Host-csrf
 
 @contextmanager
 def serving(environment: dict[str, str], log: Path, **settings: str) -> Iterator[Web]:
-    """A web process that has answered already."""
+    """Yield a web process that has answered already."""
     with Web({**environment, **settings}, log) as running:
         assert seconds(f"{running.url}/login/", 60) < 60
         yield running
@@ -40,7 +40,7 @@ def web(environment, tmp_path):
 
 
 def ann() -> None:
-    """An account whose password the web process can check: it has not the tests' quick hasher."""
+    """Create an account whose password the web process can check: it has not the tests' quick hasher."""
     get_user_model().objects.create(username="ann", password=PBKDF2PasswordHasher().encode("right horse", "s" * 22))
 
 
@@ -105,7 +105,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("kind", ATTACKS)
-def test_slow_clients_block_nobody(web, kind):
+def test_slow_clients_block_no_other_client(web, kind):
     ann()
     with Slow(web.url, MANY, ATTACKS[kind](web.url)) as attack:
         assert len(attack.connections) == MANY
@@ -167,7 +167,7 @@ def test_cuts_off_large_forms_of_strangers(environment, tmp_path, short_tmp, pat
 
 
 def pour(url: str, path: str, size: int, folder, context=None) -> tuple[int, bytes]:
-    """Sends a form with a file of `size` bytes until it is cut off; bytes sent, and what was answered. Meanwhile
+    """Send a form with a file of `size` bytes until it is cut off; return bytes sent, and the answer. Meanwhile
     nothing of it lies in `folder`, not even in a file without a name."""
     host, port = url.partition("//")[2].split(":")
     line = socket.create_connection((host, int(port)), timeout=10)
@@ -192,7 +192,7 @@ def pour(url: str, path: str, size: int, folder, context=None) -> tuple[int, byt
 
 
 def lying_in(folder) -> int:
-    """Bytes of the files below a folder, and of files in it that somebody has open and that have no name any more."""
+    """Return the bytes of the files below a folder, and of open files in it that have no name any more."""
     found = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
     for one in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
@@ -220,7 +220,7 @@ def test_stops_in_time_with_silent_clients(environment, tmp_path):
     with serving(environment, tmp_path / "web.log", WEB_SHUTDOWN_TIMEOUT="300") as web, Slow(web.url, 20, b""):
         process = web.process
         web.stop(60)
-        assert process.returncode == 0, "it waited for who is silent, and was killed"
+        assert process.returncode == 0, "it waited for a silent client, and was killed"
 
 
 def test_answers_a_hundred_clients(web):

@@ -58,7 +58,7 @@ def test_nginx_accepts_the_shipped_file(tmp_path):
         ("/api/v1/hosts/import", "application/json"),
     ],
 )
-def test_slow_bodies_block_nobody(place, path, kind):
+def test_slow_bodies_block_no_other_client(place, path, kind):
     nginx = place()
     ann()
     with Slow(nginx.url, MANY, head(nginx.url, path, 1000, kind=kind) + b"{") as attack:
@@ -106,6 +106,6 @@ def test_transport_and_closed_paths(place):
 
 def test_limits_sign_ins_of_an_address(place):
     nginx = place()
-    asked = [status(f"{nginx.url}/login/")[0] for _ in range(40)]
-    assert asked[:15] == [200] * 15 and 429 in asked
+    statuses = [status(f"{nginx.url}/login/")[0] for _ in range(40)]
+    assert statuses[:15] == [200] * 15 and 429 in statuses
     assert status(f"{nginx.url}/login/", source="127.0.0.2")[0] == 200

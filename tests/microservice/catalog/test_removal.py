@@ -124,7 +124,7 @@ def test_deletes_service_on_its_page(shop, admin_client):
 def test_request_waits_for_concurrent_delete(shop):
     """What was looked at before the transaction may be gone in it: a package that is gone is never on its way."""
     _service, (_, running, _, last), _ = shop
-    held, go, told = threading.Event(), threading.Event(), []
+    held, go, outcomes = threading.Event(), threading.Event(), []
 
     def delete() -> None:
         with transaction.atomic():
@@ -135,9 +135,9 @@ def test_request_waits_for_concurrent_delete(shop):
 
     def request() -> None:
         try:
-            told.append(change_version(ADMIN, running, last.pk, "upgrade", host="all"))
+            outcomes.append(change_version(ADMIN, running, last.pk, "upgrade", host="all"))
         except Problem as problem:
-            told.append(problem.code)
+            outcomes.append(problem.code)
         connection.close()
 
     deleting, requesting = threading.Thread(target=delete), threading.Thread(target=request)
@@ -148,7 +148,7 @@ def test_request_waits_for_concurrent_delete(shop):
     go.set()
     deleting.join(60)
     requesting.join(60)
-    assert told == ["version_deleted"] and not Deployment.objects.exists()
+    assert outcomes == ["version_deleted"] and not Deployment.objects.exists()
 
 
 def test_requests_to_one_version_run_in_parallel(shop):

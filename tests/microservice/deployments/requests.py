@@ -26,7 +26,7 @@ ANN = Caller(name="ann", scopes=frozenset({"deploy"}))
 def version_change(
     version: MicroServiceVersion, dest_version: MicroServiceVersion | int, action: str = "upgrade", **fields: Any
 ) -> VersionChange:
-    """The value of a request whose fields are as a client sends them; on all hosts, if none says where."""
+    """Return the value of a request whose fields are as a client sends them; on all hosts if none are named."""
     if "instances" in fields:
         fields["instances"] = parse_instances(fields["instances"])
     else:
@@ -73,7 +73,7 @@ def send(shop: Shop, action: str = "upgrade", caller: Caller = ANN, **fields: An
 
 
 def refused(status: int, code: str, shop: Shop, **fields: Any) -> Problem:
-    """The Problem that a request is refused with; nothing may have changed."""
+    """Return the Problem that a request is refused with; nothing may have changed."""
     before = sorted(MicroServiceInstance.objects.values_list("pk", "locked", "status", "version_id"))
     counts = Deployment.objects.count(), Operation.objects.count(), History.objects.count()
     with pytest.raises(Problem) as caught:
@@ -94,7 +94,7 @@ def unlock_all() -> None:
 
 
 def failed_with(deployment: Deployment, status: OperationStatus) -> Deployment:
-    """The deployment, ended, with every operation in this status."""
+    """Return the deployment, ended, with every operation in this status."""
     deployment.operations.update(status=status)
     deployment.status = DeploymentStatus.FAILED
     deployment.save()
@@ -113,5 +113,5 @@ def end_all(deployment: Deployment, status: OperationStatus, **more: Any) -> Non
 
 
 def other(text: str) -> Message:
-    """An error of which no more is known than this text."""
+    """Return an error of which no more is known than this text."""
     return error(Code.OTHER, reason=text)

@@ -35,7 +35,7 @@ def test_migration_adds_error_codes(capsys):
     migration.give_codes(apps, SimpleNamespace(connection=connection))
     codes = list(Operation.objects.order_by("pk").values_list("error_code", flat=True))
     assert codes == [code for _, _, code in ERRORS]
-    told = capsys.readouterr().out
-    assert "1 unreachable" in told and "2 step_failed" in told
+    output = capsys.readouterr().out
+    assert "1 unreachable" in output and "2 step_failed" in output
     migration.give_codes(apps, SimpleNamespace(connection=connection))
     assert not capsys.readouterr().out

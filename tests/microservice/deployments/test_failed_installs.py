@@ -16,7 +16,7 @@ ANN = Caller(name="ann", scopes=frozenset({"deploy"}))
 
 @pytest.fixture
 def failed(shop, monkeypatch):
-    """The service, two of its versions, a host, and the instance whose first install failed there."""
+    """Return the service, two of its versions, a host, and the instance whose first install failed there."""
     monkeypatch.setattr("microservice.deployments.installs.require_package", lambda version, pointer: version)
     service, (one, two, *_), _ = shop
     host = factories.hosts(1, prefix="new")[0]

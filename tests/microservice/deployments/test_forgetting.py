@@ -47,8 +47,8 @@ def refused(code, act, *args, **more) -> Problem:
 
 def test_forget(shop):
     service, versions, (one, two, three) = shop
-    told = actions.forget(ANN, service, [one.pk, two.pk], WHY)
-    assert [(row["id"], row["version"], row["operation_id"]) for row in told] == [
+    result = actions.forget(ANN, service, [one.pk, two.pk], WHY)
+    assert [(row["id"], row["version"], row["operation_id"]) for row in result] == [
         (one.pk, "2.0", None),
         (two.pk, "2.0", None),
     ]
@@ -89,9 +89,9 @@ def test_forget_ends_operations(shop, batch, state):
             assert batch.finish(
                 OperationResult(claim.operation, OperationStatus.UNKNOWN, error=other("silent"), reached=False)
             )
-    told = actions.forget(ANN, service, [one.pk], WHY)
+    result = actions.forget(ANN, service, [one.pk], WHY)
     operation = made.operations.get()
-    assert told[0]["operation_id"] == operation.pk
+    assert result[0]["operation_id"] == operation.pk
     ended = OperationStatus.NOT_STARTED if state is OperationStatus.QUEUED else OperationStatus.FAILED
     assert (operation.status, operation.instance_id, operation.owner) == (ended, None, "")
     assert WHY in operation.error and operation.instance_id_snapshot == one.pk
@@ -149,8 +149,8 @@ def test_delete_is_given_up(shop, batch, settings):
     row = MicroServiceInstance.objects.get(pk=one.pk)
     assert (row.delete_attempts, row.retry_at, row.status) == (3, None, InstanceStatus.DELETE_FAILED)
     assert retries.retry_failed_deletes() == 0
-    told = Delivery.objects.get(event=EventType.DELETE_GIVEN_UP)
-    assert '"delete_attempts": 3' in told.body and "cannot be reached" in told.body
+    delivery = Delivery.objects.get(event=EventType.DELETE_GIVEN_UP)
+    assert '"delete_attempts": 3' in delivery.body and "cannot be reached" in delivery.body
     assert History.objects.get(action="give_up").subject_id == one.pk
     retries.retry_instances(ANN, service, [one.pk])  # by hand it can be tried at any time
     fail_delete(batch)

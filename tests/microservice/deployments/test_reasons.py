@@ -28,7 +28,7 @@ OLD_ROW = {
 
 @pytest.fixture
 def german(monkeypatch):
-    """A language of its own for two texts, so that no catalogue is needed."""
+    """Provide a language of its own for two texts, so that no catalogue is needed."""
     monkeypatch.setitem(TEXTS, "paused_by", Text(_German("Paused by {who}.", "Angehalten von {who}.")))
     monkeypatch.setitem(TEXTS, "in_maintenance", Text(_German("{host} is in maintenance.", "{host} wird gewartet.")))
 

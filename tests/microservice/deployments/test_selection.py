@@ -15,11 +15,10 @@ from microservice import notify
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
-from tests.api.conftest import api, store  # noqa: F401
 from tests.microservice.deployments import distinct_ids
 from tests.microservice.deployments.requests import change_version, end_all
 
-pytestmark = [pytest.mark.django_db, pytest.mark.found("hosts")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store"), pytest.mark.found("hosts")]
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def body(here, action="upgrade", **more):
     ],
     ids=str,
 )
-def test_hosts_and_instances_of_a_request(here, api, action, where, hosts):  # noqa: F811
+def test_hosts_and_instances_of_a_request(here, api, action, where, hosts):
     hosts = set(hosts.split())
     shown = api().post(path(here, action), body(here, action, **where, dry_run=True))
     assert shown.status_code == 200, shown.content
@@ -88,7 +87,7 @@ def test_hosts_and_instances_of_a_request(here, api, action, where, hosts):  # n
     ],
     ids=str,
 )
-def test_rejects_wrong_targets(here, api, more, where, pointers, names):  # noqa: F811
+def test_rejects_wrong_targets(here, api, more, where, pointers, names):
     refused = api().post(path(here), body(here, **where, **more))
     problem = refused.json()
     assert refused.status_code == 422, problem
@@ -97,7 +96,7 @@ def test_rejects_wrong_targets(here, api, more, where, pointers, names):  # noqa
     assert not here.locked() and not Deployment.objects.exists()
 
 
-def test_errors_have_both_ids(here, api):  # noqa: F811
+def test_errors_have_both_ids(here, api):
     MicroServiceInstance.objects.filter(host__hostname="web1").update(version=here.versions[0])
     problem = api().post(path(here), body(here, host=["web1", "spare"])).json()
     assert [(one.get("host_id"), one.get("instance_id")) for one in problem["errors"]] == [(9001, 9002), (None, None)]
@@ -115,7 +114,7 @@ def test_errors_have_both_ids(here, api):  # noqa: F811
 
 
 @pytest.mark.parametrize(("where", "pointer"), [({"host": ["web1"]}, "/host"), ({"instances": [9002]}, "/instances")])
-def test_errors_point_at_the_used_field(here, api, where, pointer):  # noqa: F811
+def test_errors_point_at_the_used_field(here, api, where, pointer):
     api().post(path(here), body(here, host=["web1"]))
     refused = api().post(path(here), body(here, **where))
     assert refused.status_code == 409
@@ -126,14 +125,14 @@ def test_errors_point_at_the_used_field(here, api, where, pointer):  # noqa: F81
     assert [one["pointer"] for one in skipped.json()["errors"]] == [pointer]
 
 
-def test_hosts_of_other_services_are_not_revealed(here, api):  # noqa: F811
+def test_hosts_of_other_services_are_not_revealed(here, api):
     other = factories.service("other")
     factories.instances(factories.versions(other, 1)[0], [here.hosts["spare"]])
     there, nowhere = (api().post(path(here), body(here, host=[number])).json()["detail"] for number in (9004, 777))
     assert there.replace("9004", "N") == nowhere.replace("777", "N")
 
 
-def test_digits_are_an_id(here, api):  # noqa: F811
+def test_digits_are_an_id(here, api):
     here.hosts["web3"].hostname = "9001"
     here.hosts["web3"].save()
     assert api().post(path(here), body(here, host=["9001"])).status_code == 202
@@ -142,7 +141,7 @@ def test_digits_are_an_id(here, api):  # noqa: F811
     assert [one["host_id"] for one in listed] == [9001]
 
 
-def test_install_takes_hosts(here, api):  # noqa: F811
+def test_install_takes_hosts(here, api):
     install = path(here, "install")
     assert api().post(install, {"instances": [distinct_ids.SPARE]}).status_code == 422
     taken = api().post(install, {"host": [9002]}).json()  # web2 has it; 9002 is also the id of web1's instance
@@ -155,7 +154,7 @@ def test_install_takes_hosts(here, api):  # noqa: F811
     assert MicroServiceInstance.objects.get(host=distinct_ids.SPARE).locked
 
 
-def test_single_instance_by_id(here, api):  # noqa: F811
+def test_single_instance_by_id(here, api):
     one = "/services/shop/instances/9001"  # on web2
     assert api().get(one).json()["host_id"] == 9002
     assert api().patch(one, {"is_maintain": True, "weight": 7}).json()["host"].startswith("web2:")
@@ -171,7 +170,7 @@ def test_single_instance_by_id(here, api):  # noqa: F811
     assert not here.locked()
 
 
-def test_deletes_and_retries_take_instances(here, api):  # noqa: F811
+def test_deletes_and_retries_take_instances(here, api):
     for what in ("delete", "retry"):
         refused = api().post(f"/services/shop/instances/{what}", {"instances": [9003]})
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/instances")
@@ -186,7 +185,7 @@ def test_deletes_and_retries_take_instances(here, api):  # noqa: F811
     assert here.locked() == {"web2", "web3"}
 
 
-def test_retry_and_revert_stay_on_their_hosts(here, api):  # noqa: F811
+def test_retry_and_revert_stay_on_their_hosts(here, api):
     made = change_version(SYSTEM, here.versions[1], here.versions[2].pk, "upgrade", host=["web1"])
     end_all(made, OperationStatus.UNDONE)
     again = api().post(f"/deployments/{made.pk}/retry")
@@ -200,16 +199,16 @@ def test_retry_and_revert_stay_on_their_hosts(here, api):  # noqa: F811
     assert [one["pointer"] for one in in_the_way["errors"]] == ["/path/id"], "there is no field host in it"
 
 
-def test_earlier_requests_keep_their_answer(here, api):  # noqa: F811
+def test_earlier_requests_keep_their_answer(here, api):
     """A key that was answered while host still meant instances is answered with the same bytes, whatever it means now;
     and a deployment of that time is repeated on what it was about."""
-    asked = body(here, host=[9002])
+    wish = body(here, host=[9002])
     caller = api()
-    first = caller.post(path(here), asked, Idempotency_Key="from-before")
+    first = caller.post(path(here), wish, Idempotency_Key="from-before")
     assert first.status_code == 202
     raw = b'{"what": "it was answered with then"}'
     IdempotencyKey.objects.update(body=encrypt_bytes(raw))
-    replayed = caller.post(path(here), asked, Idempotency_Key="from-before")
+    replayed = caller.post(path(here), wish, Idempotency_Key="from-before")
     assert replayed.headers["Idempotency-Replayed"] == "true" and replayed.content == raw
     assert Deployment.objects.count() == 1
     before = Deployment.objects.get()
@@ -232,7 +231,7 @@ def admin(db):
 
 
 def boxes(page: str) -> dict[str, str]:
-    """The checkboxes for hosts as they stand on a page: the name beside each, and what it sends."""
+    """Return the checkboxes for hosts on a page: the name beside each, and what it sends."""
     box = r'name="host"\s+id="host-(\d+)"\s+value="(\d+)"[^>]*>\s*<label for="host-(\d+)"[^>]*>\s*<span [^>]*>(\w+)'
     found = re.findall(box, page)
     assert all(one == value == label for one, value, label, _ in found)
@@ -273,14 +272,14 @@ def test_console_installs_on_hosts(here, admin):
     assert MicroServiceInstance.objects.get(is_maintain=True).host.hostname == "web2"
 
 
-# --- what is told to others -------------------------------------------------------------------------------------------
+# --- events and callbacks ---------------------------------------------------------------------------------------------
 
 
 def test_events_and_callbacks_have_both_ids(here):
     made = change_version(SYSTEM, here.versions[1], here.versions[2].pk, "upgrade", host=["web1"])
     end_all(made, OperationStatus.UNDONE)
-    told = Event.objects.filter(kind="operation").latest("pk")
-    assert (told.data["host_id"], told.data["instance_id"]) == (9001, 9002)
+    event = Event.objects.filter(kind="operation").latest("pk")
+    assert (event.data["host_id"], event.data["instance_id"]) == (9001, 9002)
     described = notify._with_data({("instance.failed", "x"): _failed(made)})
     operation = described["instance.failed", "x"]["operation"]
     assert (operation["host_id"], operation["instance_id"]) == (9001, 9002), json.dumps(operation)

@@ -52,7 +52,7 @@ def running(version, count):
 
 
 def costs(count):
-    """[(what, its cost)]: an upgrade, a cancel, a retry of all and a revert of all, on `count` instances."""
+    """Return [(request, its cost)]: an upgrade, a cancel, a retry of all and a revert of all, on `count` instances."""
     old, new = factories.versions(factories.service(f"of-{count}"), 2)
     running(old, count)
     service, found = old.microservice, []

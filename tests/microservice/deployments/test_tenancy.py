@@ -19,12 +19,12 @@ from .two_teams import end_operations, member, refused
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_rule():
+def test_host_is_open_to_its_teams():
     assert tenancy.is_open([], {1}) and tenancy.is_open([], {None}) and tenancy.is_open([1, 2], {2, 3})
     assert not tenancy.is_open([1], {2}) and not tenancy.is_open([1], {None}) and not tenancy.is_open([1], ())
 
 
-def test_rule_as_condition(two):
+def test_sql_condition_matches_the_rule(two):
     both = factories.hosts(1)[0]
     both.teams.set([two.red, two.blue])
     every = [two.reds, two.blues, two.free, both]
@@ -68,11 +68,11 @@ def test_host_of_two_teams(two):
 def test_hosts_of_other_teams_are_not_revealed(two):
     """Blue is told the same of red's host as of one that does not exist."""
     blue = member(blue="owner")
-    said = []
+    reasons = []
     for number in (two.reds.pk, 10**6):
         problem = refused(422, "wrong_target", install, blue, two.versions["blue"][0], [number])
-        said.append(problem.detail.replace(str(number), "N"))
-    assert said[0] == said[1]
+        reasons.append(problem.detail.replace(str(number), "N"))
+    assert reasons[0] == reasons[1]
     problem = refused(
         409,
         "host_of_another_team",

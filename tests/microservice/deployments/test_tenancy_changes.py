@@ -1,4 +1,4 @@
-"""Hosts, services and teams that change hands."""
+"""Hosts and services that move to another team, and teams that are deleted."""
 
 import threading
 
@@ -56,7 +56,7 @@ def test_team_with_hosts_is_not_deleted(two):
 
 
 def test_install_races_change_of_teams(two):
-    """On both databases: an instance of blue on a host of red's never comes about, whoever is first."""
+    """On both databases: an instance of blue on a host of red's never comes about, whichever request is first."""
     ways = set()
     for _ in range(12):
         start, answers = threading.Barrier(2), []

@@ -82,8 +82,8 @@ def test_claim_statements_with_teams(two):
             factories.instances(two.versions[name][0], more)
         versions = two.versions[name]
         change_version(SYSTEM, versions[0], versions[1].pk, "upgrade", host="all")
-        with transaction.atomic(), CaptureQueriesContext(connection) as asked:
+        with transaction.atomic(), CaptureQueriesContext(connection) as queries:
             claims, _ = claim("w", Counter(), [], 20, 20, "")
         assert len(claims) == 6
-        counts.append(len(asked))
+        counts.append(len(queries))
     assert counts[0] == counts[1]

@@ -246,7 +246,7 @@ def test_rejects_invalid_strategy(shop, strategy):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_simultaneous_requests(transactional_db):
+def test_simultaneous_requests_lock_each_target_once(transactional_db):
     service = factories.service()
     old, new = factories.versions(service, 2)
     rows = factories.instances(old, factories.hosts(20))

@@ -72,11 +72,11 @@ def test_jump_reads_few_rows(operation):
     block = b"".join(b"line of a long log, number %06d of its block\n" % number for number in range(1300))
     factories.output(operation, *[block] * 770)  # 1,001,000 lines in 45 MB
     assert lines.count(operation.pk) == 1_001_000
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         window = lines.window(operation.pk, 700_001, whole=True)
     assert window.lines[0] == (700_001, b"line of a long log, number %06d of its block" % (700_000 % 1300))
-    assert len(asked) <= 8
-    read = [query["sql"] for query in asked if '"data"' in query["sql"]]
+    assert len(queries) <= 8
+    read = [query["sql"] for query in queries if '"data"' in query["sql"]]
     assert all("LIMIT" in sql for sql in read), "never more than a few pieces"
     found = logs.search(operation.pk, "NUMBER 000777", 0, logs.size(operation.pk))
     assert found.hits == 770 and [end + 1 for end in found.ends[:2]] == [778, 2078]
@@ -107,7 +107,7 @@ def test_finds_last_lines_of_failed_step(operation):
     operation.error = "start failed with exit status 7: half a"
     assert operations.error_lines(operation, 1) == (63, "half a ")
     operation.error = "start failed with exit status 7: all is well again"
-    assert operations.error_lines(operation, 1) == (63, "half a "), "what the undo printed is nobody's error"
+    assert operations.error_lines(operation, 1) == (63, "half a "), "what the undo printed is not the error"
     operation.output_size = 20 << 20  # shortened on the host: what lies in its middle is not there
     Step.objects.filter(name="start").update(output_start=9 << 20)
     assert error_lines.of_failed_step(operation) is None

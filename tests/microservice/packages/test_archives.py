@@ -97,7 +97,7 @@ def test_writes_each_folder_once_before_its_members():
     assert names(kept) == ["a", "a/b", "a/b/c", "a/x"]
 
 
-def test_repeated_members():
+def test_drops_unchanged_repeated_members():
     """`tar -c bin bin/run`, and a file added again with `tar -r`."""
     kept = rewritten(
         packed(

@@ -32,7 +32,7 @@ TARS = {"GNU tar": "tar", "busybox": "busybox tar", "bsdtar": "bsdtar"}
 
 
 def understood(data: bytes) -> dict[str, bytes]:
-    """What the archive's members are: Contents.entries."""
+    """Return the archive's members: Contents.entries."""
     stream = io.BytesIO(data)
     members, contents = Members(Gzip(lambda: stream.read(1 << 20))), Contents()
     for member in members:
@@ -43,7 +43,7 @@ def understood(data: bytes) -> dict[str, bytes]:
 
 
 def on_disk(folder: Path) -> dict[str, bytes]:
-    """The same of a folder, without following any link."""
+    """Return the same of a folder, without following any link."""
     found: dict[str, bytes] = {}
     todo = [(os.fspath(folder), "")]
     while todo:
@@ -68,7 +68,7 @@ def on_disk(folder: Path) -> dict[str, bytes]:
 
 
 def unpacked(folder: Path, packages: dict[int, bytes]) -> Iterator[tuple[str, int, dict[str, bytes]]]:
-    """What each tar makes of each package: one shell for a tar, one process for a package."""
+    """Return what each tar unpacks from each package: one shell for a tar, one process for a package."""
     for number, package in packages.items():
         (folder / f"{number}.tar").write_bytes(zlib.decompress(package, 31))
     for title, command in TARS.items():

@@ -50,7 +50,7 @@ SHORT = {  # formats that have no long names
 
 @pytest.fixture
 def tree(tmp_path) -> Path:
-    """A release: rights, links, empty folders, names that need care."""
+    """Create a release: modes, links, empty folders, names that need quoting."""
     tree = tmp_path / "tree"
     for name, content, mode in (
         ("bin/run", b"#!/bin/sh\nexit 0\n" * 100, 0o755),

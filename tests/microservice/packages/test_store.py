@@ -17,14 +17,13 @@ from microservice.packages import store as stored
 from microservice.status import BuildStatus
 from tests import factories
 from tests.api.archives import GOOD, HOSTILE, rewritten
-from tests.api.conftest import store  # noqa: F401
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
 MIGRATION = "microservice.migrations.0009_packages_written_anew"
 
 
 def migrate() -> None:
-    """What the migration does to rows."""
+    """Do what the migration does to rows."""
     for operation in importlib.import_module(MIGRATION).Migration.operations:
         if isinstance(operation, migrations.RunPython):
             operation.code(apps, connection.schema_editor())
@@ -48,7 +47,7 @@ def test_migration_removes_foreign_paths(capsys):
     fields = ("file_path", "sha256", "status", "bad")
     before = {row.pk: [getattr(row, name) for name in fields] for row in (own, beside, nothing)}
     migrate()
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for row in MicroServiceVersion.objects.all():
         if row.pk in before:
             assert [getattr(row, name) for name in fields] == before[row.pk]
@@ -57,20 +56,20 @@ def test_migration_removes_foreign_paths(capsys):
             assert (row.file_path, row.sha256, row.size, row.source_sha256) == ("", "", None, "")
             assert row.bad == (row.pk in (stolen.pk, roundabout.pk))
             assert row.status == (waiting if row.pk == waiting.pk else claimed if row.pk == claimed.pk else own).status
-        assert (f"version {row.version} of {row.microservice} names" in said) == (row.pk not in (own.pk, nothing.pk))
+        assert (f"version {row.version} of {row.microservice} names" in output) == (row.pk not in (own.pk, nothing.pk))
     stolen.refresh_from_db()
     assert "folder of red" in stolen.bad_reason
-    assert said.count("kept") == 1 and said.count("marked bad") == 2 and said.count("no package yet") == 2
+    assert output.count("kept") == 1 and output.count("marked bad") == 2 and output.count("no package yet") == 2
 
 
 def uploaded_before(name: str, data: bytes, service=None) -> MicroServiceVersion:
-    """A version as it was stored until now: the very bytes."""
+    """Return a version as it was stored until now: the uploaded bytes."""
     service = service or factories.service("shop")
     path = storages.default_storage.save(f"{service.name}/{name}.tar.gz", ContentFile(data))
     return version(service, name, path, sha256=hashlib.sha256(data).hexdigest())
 
 
-def test_command_rewrites_old_packages(store):  # noqa: F811
+def test_command_rewrites_old_packages(store):
     one = uploaded_before("1.0", GOOD)
     bad = uploaded_before("2.0", HOSTILE["a link up"], one.microservice)
     gone = version(one.microservice, "3.0", "shop/gone.tar.gz")
@@ -82,9 +81,9 @@ def test_command_rewrites_old_packages(store):  # noqa: F811
     call_command("rewrite_packages", "--dry-run", stdout=out)
     assert "4 packages" in out.getvalue()
     call_command("rewrite_packages", stdout=out)
-    said = out.getvalue()
-    assert "1 rewritten, 1 in use, 2 not rewritten." in said
-    assert "shop 2.0: not rewritten." in said and "shop 3.0: not rewritten. It is not in the store." in said
+    output = out.getvalue()
+    assert "1 rewritten, 1 in use, 2 not rewritten." in output
+    assert "shop 2.0: not rewritten." in output and "shop 3.0: not rewritten. It is not in the store." in output
     old = one.file_path
     one.refresh_from_db()
     with stored.open_package(one) as file:

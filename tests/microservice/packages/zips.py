@@ -49,7 +49,7 @@ def changed(data: bytes, old: bytes, new: bytes, times: int = -1) -> bytes:
 
 
 def flagged(data: bytes, bit: int) -> bytes:
-    """The same with a bit of each member's flags set, in both of its headers."""
+    """Return the archive with a bit of each member's flags set, in both of its headers."""
     out = bytearray(data)
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         at = -1

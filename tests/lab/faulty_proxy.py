@@ -1,13 +1,12 @@
-"""What stands between a broker and whoever speaks to it, and does to the line what networks and servers do.
+"""A proxy between a broker and its clients that fails as networks and servers do.
 
-`with Moody(broker.path) as door:` — `door.url` is a BROKER_URL; `door.mood` says what happens, from one moment to the
-next:
+`with FaultyProxy(broker.path) as proxy:` — `proxy.url` is a BROKER_URL; `proxy.mode` may change at any time:
 
 pass     everything passes
-refuse   nobody listens, and whoever is connected is cut off
-freeze   connections are taken and kept, and nothing passes until the mood changes: a server that stands still
-lose     the same, and who is or gets connected meanwhile never hears anything again: a firewall that lost its table
-bytes    whoever says something gets this for an answer, whatever it was: an error, or garbage
+refuse   no connection is accepted, and open ones are cut
+freeze   connections are accepted and kept, and nothing passes until the mode changes: a server that stands still
+lose     the same, but connections of that time never pass anything again: a firewall that lost its table
+bytes    whatever a client sends is answered with these bytes: an error, or garbage
 """
 
 import contextlib
@@ -19,12 +18,12 @@ from pathlib import Path
 PASS, REFUSE, FREEZE, LOSE = "pass", "refuse", "freeze", "lose"
 
 
-class Moody:
-    """A TCP door before a server at a unix socket or a port of this machine."""
+class FaultyProxy:
+    """A TCP proxy before a server at a unix socket or a port of this machine."""
 
     def __init__(self, target: Path | int, scheme: str = "redis"):
         self._target, self._scheme = target, scheme
-        self._mood: str | bytes = PASS
+        self._mode: str | bytes = PASS
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._listener = self._listen(0)
@@ -39,22 +38,22 @@ class Moody:
         ]
 
     @property
-    def mood(self) -> str | bytes:
-        return self._mood
+    def mode(self) -> str | bytes:
+        return self._mode
 
-    @mood.setter
-    def mood(self, mood: str | bytes) -> None:
-        before, self._mood = self._mood, mood
-        if mood == REFUSE:
+    @mode.setter
+    def mode(self, mode: str | bytes) -> None:
+        before, self._mode = self._mode, mode
+        if mode == REFUSE:
             self._listener.close()
             self._cut()
         elif before == REFUSE:
             self._listener = self._listen(self.port)
             threading.Thread(target=self._accept, daemon=True).start()
-        if isinstance(mood, bytes) or isinstance(before, bytes):
+        if isinstance(mode, bytes) or isinstance(before, bytes):
             self._cut()
 
-    def __enter__(self) -> "Moody":
+    def __enter__(self) -> "FaultyProxy":
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -85,8 +84,8 @@ class Moody:
     def _serve(self, near: socket.socket) -> None:
         with self._lock:
             self._open.add(near)
-        if isinstance(self._mood, bytes):
-            self._answer(near, self._mood)
+        if isinstance(self._mode, bytes):
+            self._answer(near, self._mode)
             return
         state = {"lost": False}
         self._hold(state)
@@ -108,9 +107,9 @@ class Moody:
         return far
 
     def _hold(self, state: dict[str, bool]) -> None:
-        """Returns when something may pass; never for a connection that was lost, as long as this door is there."""
-        while (self._mood in (FREEZE, LOSE) or state["lost"]) and not self._closed:
-            state["lost"] |= self._mood == LOSE
+        """Return when data may pass; never for a connection that was lost, as long as this proxy runs."""
+        while (self._mode in (FREEZE, LOSE) or state["lost"]) and not self._closed:
+            state["lost"] |= self._mode == LOSE
             time.sleep(0.02)
 
     def _pass(self, source: socket.socket, sink: socket.socket, state: dict[str, bool]) -> None:
