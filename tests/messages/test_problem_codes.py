@@ -2,15 +2,11 @@
 
 import re
 
-import pytest
-
 from access.problem_codes import CODES
 from access.problems import Problem
 from messages import Message
 
 from . import callers
-
-pytestmark = pytest.mark.pure
 
 
 def test_every_code_is_used():

@@ -11,8 +11,6 @@ from deployer.engine import error_lines, host_refusals
 from tests.security.linear import grows_linearly
 from tests.security.patterns import texts, troubles
 
-pytestmark = pytest.mark.pure
-
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("access", "asset", "builds", "callbacks", "deployctl", "deployer", "microservice", "outside", "demo")
 CALLS = {"compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
