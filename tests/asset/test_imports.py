@@ -7,6 +7,7 @@ from access.callers import Caller
 from access.problems import Problem
 from asset import imports
 from asset.models import Asset, Credential
+from tests.console.markup import markup
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("removal")]
 WHO = Caller(name="ann", scopes=frozenset({"admin"}))
@@ -78,8 +79,8 @@ def test_page_checks_a_file_and_imports_it(admin_client):
     assert admin_client.get(path).status_code == 200
     wrong = SimpleUploadedFile("hosts.csv", b"hostname,ip\nweb1,10.0.0.1\nweb2,no-where!\n")
     answer = admin_client.post(path, {"file": wrong, "text": "", "then": "import"})
-    page = answer.content.decode()
-    assert answer.status_code == 422 and 'data-name="Line">3</td>' in page and "/1/ip" in page
+    page = markup(answer)
+    assert answer.status_code == 422 and 'data-name="Line">3</td>' in page and 'data-name="Field">ip</td>' in page
     assert "web2,no-where!" in page, "it can be mended right here"
     good = SimpleUploadedFile("hosts.csv", "\ufeffhostname,ip\r\nweb1,10.0.0.1\r\njump1,10.0.0.9\r\n".encode())
     page = admin_client.post(path, {"file": good, "text": "", "then": "check"}).content.decode()
