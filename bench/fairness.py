@@ -45,9 +45,9 @@ def _small(api: Browser) -> float:
     other = next(number for number in versions if number != running)
     action = "upgrade" if other > running else "revert"
     began = time.perf_counter()
-    made = api.post(f"{service}/versions/{running}/{action}", {"dest_version": other, "host": "all"}).json()
-    while made["status"] in ("queued", "running"):
-        made = api.get(f"/api/v1/deployments/{made['id']}?wait=30").json()
-    if made["status"] != "succeeded":
-        raise RuntimeError(f"{made['status']}: {made['counts']}")
+    deployment = api.post(f"{service}/versions/{running}/{action}", {"dest_version": other, "host": "all"}).json()
+    while deployment["status"] in ("queued", "running"):
+        deployment = api.get(f"/api/v1/deployments/{deployment['id']}?wait=30").json()
+    if deployment["status"] != "succeeded":
+        raise RuntimeError(f"{deployment['status']}: {deployment['counts']}")
     return time.perf_counter() - began

@@ -103,10 +103,10 @@ def _versions(services: list, folder: Path) -> dict[str, list]:
         if service.name == "big-versions":
             names = [f"20260101{number:06}-feature-{number % 7}-{number:07x}" for number in range(VERSIONS)]
         rows += [MicroServiceVersion(microservice=service, version=name, **same) for name in names]
-    found: dict[str, list] = {}
+    by_service: dict[str, list] = {}
     for row in MicroServiceVersion.objects.bulk_create(rows, batch_size=500):
-        found.setdefault(row.microservice.name, []).append(row)
-    return found
+        by_service.setdefault(row.microservice.name, []).append(row)
+    return by_service
 
 
 def _instances(services: list, versions: dict[str, list], hosts: list) -> dict[str, list]:
@@ -126,10 +126,10 @@ def _instances(services: list, versions: dict[str, list], hosts: list) -> dict[s
                 MicroServiceInstance(microservice=service, version=version, host=host, port=8080, status=status)
             )
         turn += count
-    found: dict[str, list] = {}
+    by_service: dict[str, list] = {}
     for row in MicroServiceInstance.objects.bulk_create(rows, batch_size=500):
-        found.setdefault(row.microservice.name, []).append(row)
-    return found
+        by_service.setdefault(row.microservice.name, []).append(row)
+    return by_service
 
 
 def _deployments(services: list, versions: dict[str, list], instances: dict[str, list]) -> None:
@@ -145,7 +145,7 @@ def _deployments(services: list, versions: dict[str, list], instances: dict[str,
     of = [next(service for service in services if service.name == "big-1000")]
     of += list(islice((service for service in services if service.name not in LARGE), DEPLOYMENTS - 1))
     times = {"started": now - timedelta(minutes=2), "finished": now}
-    made = Deployment.objects.bulk_create(
+    deployments = Deployment.objects.bulk_create(
         [
             Deployment(
                 microservice=service,
@@ -175,7 +175,7 @@ def _deployments(services: list, versions: dict[str, list], instances: dict[str,
                 status=OperationStatus.SUCCEEDED,
                 **times,
             )
-            for deployment in made
+            for deployment in deployments
             for instance in instances[deployment.microservice.name][:OF_DEPLOYMENT]
         ],
         batch_size=500,
@@ -192,7 +192,7 @@ def _deployments(services: list, versions: dict[str, list], instances: dict[str,
                 **times,
             )
             for operation in operations
-            if operation.deployment_id == made[0].pk
+            if operation.deployment_id == deployments[0].pk
             for position, name in enumerate(STEPS)
         ],
         batch_size=2000,

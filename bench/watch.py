@@ -45,7 +45,7 @@ def _sessions(product: Product) -> list[str]:
 
 
 def _cost(product: Product, name: str, page: str, sessions: list[str]) -> Iterator[Figure]:
-    tabs = [Tab(product.url, one, page) for one in sessions]
+    tabs = [Tab(product.url, session, page) for session in sessions]
     try:
         for tab in tabs:
             tab.open()

@@ -166,7 +166,7 @@ def _report_missing_sandbox(client: Client, supervisor: Supervisor, seconds: flo
     while time.monotonic() < deadline and not supervisor.stopping.is_set():
         builders = client.get("builds/sandbox")["data"]
         if builders:
-            if all(one["means"] == "none" for one in builders):
+            if all(builder["means"] == "none" for builder in builders):
                 print(f"demo: hello-git cannot be built here. {' '.join(builders[0]['missing'])}", flush=True)
             return
         time.sleep(0.5)

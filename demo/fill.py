@@ -100,11 +100,11 @@ def _install(client: Client, hosts: list[Host], ids: list[int], version: int) ->
     if client.get(f"services/{definition.NAME}/instances/")["count"]:
         return
     path = f"services/{definition.NAME}/versions/{version}/install"
-    asked = [
+    deployments = [
         client.post(path, {"host": [number], "port": choose_port(host.ip), "tag": "demo"})
         for host, number in zip(hosts, ids, strict=True)
     ]
-    for deployment in asked:
+    for deployment in deployments:
         ended = _ended(client, deployment["id"])
         if ended["status"] != "succeeded":
             operations = client.get(f"deployments/{deployment['id']}/operations/")

@@ -17,8 +17,8 @@ SEARCHED = os.pathsep.join(["/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/homeb
 
 def find_sshd() -> str | None:
     """Return the absolute path of sshd (it requires one), or None if it is not installed."""
-    found = shutil.which("sshd") or shutil.which("sshd", path=SEARCHED)
-    return str(Path(found).resolve()) if found else None
+    path = shutil.which("sshd") or shutil.which("sshd", path=SEARCHED)
+    return str(Path(path).resolve()) if path else None
 
 
 def make_key(path: Path) -> str:

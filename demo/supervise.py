@@ -168,15 +168,15 @@ def _spawn(command: list[str], environment: dict[str, str], folder: Path, log: P
 
 def _reaped() -> list[tuple[int, int]]:
     """Return (pid, exit status, negative for a signal) of every ended child, adopted ones included."""
-    found: list[tuple[int, int]] = []
+    ended: list[tuple[int, int]] = []
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return found
+            return ended
         if pid == 0:
-            return found
-        found.append((pid, os.waitstatus_to_exitcode(status)))
+            return ended
+        ended.append((pid, os.waitstatus_to_exitcode(status)))
 
 
 def below(pid: int) -> list[int]:
@@ -190,11 +190,11 @@ def below(pid: int) -> list[int]:
                 continue
             if state not in "ZX":
                 parents.setdefault(int(parent), []).append(int(name))
-    found, level = [], [pid]
+    descendants, level = [], [pid]
     while level:
-        level = [child for one in level for child in parents.get(one, [])]
-        found += level
-    return found
+        level = [child for ancestor in level for child in parents.get(ancestor, [])]
+        descendants += level
+    return descendants
 
 
 def _signal(pid: int, number: int) -> None:

@@ -91,15 +91,15 @@ def kept_secrets(path: Path) -> dict[str, str]:
         kept = {name: value for name, _, value in written}
         if "FIELD_KEYS" in kept:  # its name in a file of an earlier version
             kept["FIELD_ENCRYPTION_KEYS"] = kept.pop("FIELD_KEYS")
-    made = {
+    values = {
         "SECRET_KEY": secrets.token_urlsafe(48),
         "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "DEMO_PASSWORD": secrets.token_urlsafe(12),
     } | kept
-    if made != kept:
+    if values != kept:
         lines = ["# The demo's secrets, created once. Without them its data cannot be decrypted."]
-        write_private(path, "\n".join([*lines, *(f"{name}={value}" for name, value in made.items())]) + "\n")
-    return made
+        write_private(path, "\n".join([*lines, *(f"{name}={value}" for name, value in values.items())]) + "\n")
+    return values
 
 
 def environment(place: Place) -> dict[str, str]:
@@ -107,13 +107,13 @@ def environment(place: Place) -> dict[str, str]:
 
     Keys are in files: a process's environment can be read while it runs.
     """
-    given = dict(os.environ)
+    inherited = dict(os.environ)
     kept = kept_secrets(place.var / "demo.env")
     files = {}
     for name in ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS"):
         value = kept.pop(name)
-        if not given.get(name, "").strip():
-            given.pop(name, None)
+        if not inherited.get(name, "").strip():
+            inherited.pop(name, None)
             write_private(place.var / f"demo.{name.lower()}", value + "\n")
             files[f"{name}_FILE"] = str(place.var / f"demo.{name.lower()}")
     defaults = (
@@ -126,4 +126,4 @@ def environment(place: Place) -> dict[str, str]:
         }
     )
     ours = {"DATA_DIR": str(place.var), "PORT": str(place.port), "PUBLIC_URL": place.url}
-    return defaults | given | ours
+    return defaults | inherited | ours

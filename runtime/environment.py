@@ -112,8 +112,8 @@ def choice(name: str, known: tuple[str, ...]) -> str:
 
 def networks(name: str, also: tuple[str, ...] = ()) -> list[str]:
     """Return a list of addresses and networks such as 10.0.0.0/8. `also`: other words that it may contain."""
-    found = words(name)
-    for entry in found:
+    entries = words(name)
+    for entry in entries:
         try:
             if entry not in also:
                 ip_network(entry, strict=False)
@@ -121,16 +121,16 @@ def networks(name: str, also: tuple[str, ...] = ()) -> list[str]:
             raise InvalidSetting(
                 name, f"must contain addresses or networks such as 10.0.0.0/8, not {quoted(entry)}"
             ) from None
-    return found
+    return entries
 
 
 def subset(name: str, known: tuple[str, ...], default: str) -> list[str]:
     """Return a list of allowed words."""
-    found = words(name, default)
-    for word in found:
+    chosen = words(name, default)
+    for word in chosen:
         if word not in known:
             raise InvalidSetting(name, f"must be one or more of {', '.join(known)}, not {quoted(word)}")
-    return found
+    return chosen
 
 
 def restrict_access(name: str, database: Path) -> None:

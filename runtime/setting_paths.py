@@ -14,14 +14,14 @@ _HOST_NAME = re.compile(r"\*|\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_]
 
 def host_names(name: str, default: str) -> list[str]:
     """Return a list of allowed host names: example.com, .example.com (with subdomains), an address, or *."""
-    found = words(name, default)
-    for word in found:
+    names = words(name, default)
+    for word in names:
         if not _HOST_NAME.fullmatch(word):
             raise InvalidSetting(
                 name,
                 f"must contain host names such as deploy.example.com, without scheme, port or path, not {quoted(word)}",
             )
-    return found
+    return names
 
 
 def public_url(name: str, default: str) -> str:
@@ -98,11 +98,11 @@ def directory(name: str, default: str) -> Path:
 
 def absolute_paths(name: str) -> list[str]:
     """Return a list of absolute paths."""
-    found = words(name)
-    for entry in found:
+    paths = words(name)
+    for entry in paths:
         if not entry.startswith("/") or len(entry) > MAX_PATH_BYTES:
             raise InvalidSetting(name, f"must contain absolute paths, not {quoted(entry)}")
-    return found
+    return paths
 
 
 def certificate_file(name: str) -> str:

@@ -37,10 +37,10 @@ _COLOURS = """async (png) => {
 
 def small(page: Page, png: bytes) -> bytes:
     """Return the same picture with a palette. `page` must not forbid scripts: about:blank, for example."""
-    found = page.evaluate(_COLOURS, base64.b64encode(png).decode())
-    width, height, pixels = found["width"], found["height"], base64.b64decode(found["pixels"])
+    picture = page.evaluate(_COLOURS, base64.b64encode(png).decode())
+    width, height, pixels = picture["width"], picture["height"], base64.b64decode(picture["pixels"])
     rows = b"".join(b"\0" + pixels[at : at + width] for at in range(0, width * height, width))
-    palette = b"".join(colour.to_bytes(3, "big") for colour in found["palette"])
+    palette = b"".join(colour.to_bytes(3, "big") for colour in picture["palette"])
     head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     parts = ((b"IHDR", head), (b"PLTE", palette), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_part(kind, data) for kind, data in parts)

@@ -70,7 +70,7 @@ class ChoiceOut(Schema):
     reason: str = Field(description="Why it may not be chosen; empty where it may")
     created: datetime
     ref: str
-    bad: bool = Field(description="Somebody marked it bad")
+    bad: bool = Field(description="Marked as bad")
 
 
 class ChoiceList(Schema):

@@ -116,7 +116,7 @@ def network(way: Isolation, bounds: Bounds) -> list[str]:
 
 def bubblewrap(way: Isolation, layout: Layout) -> list[str]:
     own = ["user", "pid", "ipc", "uts", *([] if way.network else ["net"])]
-    made = [
+    arguments = [
         "bwrap",
         *(f"--unshare-{name}" for name in own),
         "--unshare-cgroup-try",
@@ -131,11 +131,11 @@ def bubblewrap(way: Isolation, layout: Layout) -> list[str]:
         "build",
     ]
     for target, name in layout.links:
-        made += ["--symlink", target, name]
+        arguments += ["--symlink", target, name]
     for mount in layout.mounts:
-        made += ["--bind" if mount.writable else "--ro-bind", mount.source, mount.target]
+        arguments += ["--bind" if mount.writable else "--ro-bind", mount.source, mount.target]
     return [
-        *made,
+        *arguments,
         "--proc",
         "/proc",
         "--dev",

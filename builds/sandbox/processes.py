@@ -22,13 +22,13 @@ def below(top: int) -> list[Process]:
     children: dict[int, list[Process]] = {}
     known: dict[int, Process] = {}
     for name in (path.name for path in Path("/proc").iterdir()):
-        if name.isdigit() and (one := _read(int(name))):
-            known[one.pid] = one
-            children.setdefault(one.parent, []).append(one)
-    found = [known[top]] if top in known else []
-    for one in found:  # grows during the loop
-        found += children.get(one.pid, [])
-    return found
+        if name.isdigit() and (process := _read(int(name))):
+            known[process.pid] = process
+            children.setdefault(process.parent, []).append(process)
+    tree = [known[top]] if top in known else []
+    for process in tree:  # grows during the loop
+        tree += children.get(process.pid, [])
+    return tree
 
 
 def _read(pid: int) -> Process | None:
@@ -42,11 +42,11 @@ def _read(pid: int) -> Process | None:
 def memory(processes: Iterable[Process]) -> int:
     """Return the bytes of all together, counting shared pages once. Slow: only if their sum exceeds the limit."""
     total = 0
-    for one in processes:
+    for process in processes:
         try:
-            lines = Path(f"/proc/{one.pid}/smaps_rollup").read_text().splitlines()
+            lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
         except OSError:
-            total += one.resident
+            total += process.resident
             continue
         total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return total
@@ -55,9 +55,9 @@ def memory(processes: Iterable[Process]) -> int:
 def unlinked(processes: Iterable[Process], device: int) -> tuple[int, int]:
     """Return (bytes on `device`, bytes in memory) of unlinked open files, which `du` does not see."""
     seen: dict[tuple[int, int], int] = {}
-    for one in processes:
+    for process in processes:
         try:
-            for path in Path(f"/proc/{one.pid}/fd").iterdir():
+            for path in Path(f"/proc/{process.pid}/fd").iterdir():
                 _count(path, seen)
         except OSError:
             continue
@@ -86,10 +86,12 @@ def end_marked(mark: str) -> None:
     """Kill the processes with this mark in their environment. Only for builds without a sandbox: easy to escape."""
     wanted = f"DEPLOYER_BUILD={mark}".encode()
     for _ in range(5):
-        found = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit() and _carries(one, wanted)]
-        if not found:
+        pids = [
+            int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _carries(entry, wanted)
+        ]
+        if not pids:
             return
-        end(found)
+        end(pids)
 
 
 def _carries(process: Path, wanted: bytes) -> bool:

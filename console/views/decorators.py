@@ -125,7 +125,7 @@ def page(
 
 def not_admitted(caller: Caller, scope: str) -> Problem:
     """Return the 403 for a page that the caller may not see or submit to."""
-    if not any(caller.may_anywhere(one) for one in SCOPES if one not in PERSONAL):
+    if not any(caller.may_anywhere(right) for right in SCOPES if right not in PERSONAL):
         return refused("forbidden.no_team_role")
     return refused("forbidden.page_scope", scope=scope)
 

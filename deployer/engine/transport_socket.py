@@ -93,7 +93,7 @@ def resolved(address: str, port: int, seconds: float) -> list[tuple]:
     Raise OSError (TimeoutError after `seconds`) or UnicodeError.
     """
     if _is_address(address):
-        return [(found[0], found[4]) for found in _look_up(address, port, socket.AI_NUMERICHOST)]
+        return [(entry[0], entry[4]) for entry in _look_up(address, port, socket.AI_NUMERICHOST)]
     answer: list = []
 
     def look() -> None:
@@ -109,7 +109,7 @@ def resolved(address: str, port: int, seconds: float) -> list[tuple]:
         raise NotResolved
     if isinstance(answer[0], Exception):
         raise answer[0]
-    return [(found[0], found[4]) for found in answer[0]]
+    return [(entry[0], entry[4]) for entry in answer[0]]
 
 
 class Silent(ConnectionAbortedError):

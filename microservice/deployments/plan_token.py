@@ -56,8 +56,8 @@ def _short_hash(value: object) -> str:
 
 
 def _frame(deployment: Deployment, adopt: bool) -> str:
-    asked = [deployment.spec, str(deployment.action), deployment.dest_version_id, deployment.strategy, adopt]
-    return _short_hash(asked)
+    content = [deployment.spec, str(deployment.action), deployment.dest_version_id, deployment.strategy, adopt]
+    return _short_hash(content)
 
 
 def _hashes(rows: Iterable[MicroServiceInstance]) -> dict[str, str]:

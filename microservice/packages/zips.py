@@ -208,12 +208,12 @@ class ZipMembers:
 
 
 def _entry(fields: tuple, raw: bytes, extra: bytes) -> _Entry:
-    _, made, needed, flags, method, time, date, crc, packed, size = fields[:10]
+    _, made_by, needed, flags, method, time, date, crc, packed, size = fields[:10]
     offset = fields[16]
     if needed & 0xFF > _MAX_VERSION:
         raise BadArchive("bad_package.zip_directory")
     size, packed, offset = _with_zip64(extra, size, packed, offset)
-    return _Entry(raw, flags, method, crc, packed, size, offset, made >> 8, fields[15], (date, time), extra)
+    return _Entry(raw, flags, method, crc, packed, size, offset, made_by >> 8, fields[15], (date, time), extra)
 
 
 def _fields(extra: bytes) -> dict[int, bytes]:

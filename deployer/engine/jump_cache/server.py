@@ -55,8 +55,8 @@ def why(error: OSError) -> str:
 def private(folder: str) -> None:
     """Create a folder of our own; refuse one of another user."""
     os.makedirs(folder, 0o700, exist_ok=True)
-    found = os.lstat(folder)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+    state = os.lstat(folder)
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
         raise Refused(f"{folder} belongs to another user")
     os.chmod(folder, 0o700)
 
@@ -110,17 +110,17 @@ class CacheFolder:
 
     def tidy(self, coming: int = 0) -> None:
         """Remove copies that were not used for long, and the oldest where there are too many bytes."""
-        found: List[Tuple[float, int, str]] = []
+        copies: List[Tuple[float, int, str]] = []
         for port in os.listdir(self.above):
             folder = os.path.join(self.above, port)
             for name in os.listdir(folder) if os.path.isdir(folder) else ():
                 path = os.path.join(folder, name)
                 state = stat_or_none(path) if SHA.match(name) else None
                 if state:
-                    found.append((state.st_mtime, state.st_size, path))
-        found.sort()
-        total = sum(size for _, size, _ in found)
-        for used, size, path in found:
+                    copies.append((state.st_mtime, state.st_size, path))
+        copies.sort()
+        total = sum(size for _, size, _ in copies)
+        for used, size, path in copies:
             if (
                 used < time.time() - MAX_AGE
                 or total + coming > MAX_BYTES
@@ -203,22 +203,22 @@ def bind_error(port: int, error: OSError) -> str:
 def open_listener(family: int, place: Address, alone: bool) -> socket.socket:
     if alone:  # a foreign server on this port is not joined: its clients would come to us
         bind(family, place, False).close()
-    found = bind(family, place, True)
-    found.listen(128)
-    return found
+    listener = bind(family, place, True)
+    listener.listen(128)
+    return listener
 
 
 def bind(family: int, where: Address, shared: bool) -> socket.socket:
-    found = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        found.bind(where)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(where)
     except OSError:
-        found.close()
+        listener.close()
         raise
-    return found
+    return listener
 
 
 class HttpServer:

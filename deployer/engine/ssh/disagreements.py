@@ -23,8 +23,8 @@ def incompatible(transport: Transport, endpoint: Endpoint) -> WireError:
         # The host may still have the key, and only prove it in a way that we do not take: that is not another key.
         if set(algorithms.of_type(kind, algorithms.LEGACY)) & set(transport.theirs.keys):
             ours = replace(ours, keys=transport.preferred_keys)
-    if found := algorithms.gaps(transport.theirs, ours):
-        return _nothing_common(endpoint, found)
+    if gaps := algorithms.gaps(transport.theirs, ours):
+        return _nothing_common(endpoint, gaps)
     return key_changed(endpoint, reason("another_key_type"), "")
 
 

@@ -91,9 +91,9 @@ def block(text: str) -> tuple[str, str]:
 def _first(text: str) -> tuple[str, str]:
     """Return the label of the first whole block of a private key, and what is in it; empty where there is none."""
     for part in text.split("-----BEGIN ")[1:]:
-        label, found, rest = part.partition("-----")
+        label, begun, rest = part.partition("-----")
         inside, ended, _ = rest.partition(f"-----END {label}-----")
-        if found and ended and _LABEL.match(label):
+        if begun and ended and _LABEL.match(label):
             return label, inside
     return "", ""
 

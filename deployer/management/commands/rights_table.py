@@ -89,8 +89,8 @@ def concerning(route: str, scope: str, owners: bool) -> str:
 
 def endpoints() -> Iterator[tuple[str, str, Needs]]:
     """Yield (route, method, what it needs) of each that has a caller."""
-    for route, found in sorted(api.operations_by_route().items()):
-        for method, operation in sorted(found.items()):
+    for route, methods in sorted(api.operations_by_route().items()):
+        for method, operation in sorted(methods.items()):
             needs = needs_of(operation.view_func)
             if not needs.signed:
                 yield route, method, needs
@@ -132,21 +132,21 @@ def _roles() -> Iterator[str]:
 
 def _api() -> Iterator[str]:
     fields = {(method, route): (sent, rights) for method, route, sent, rights in FIELDS}
-    found = []
+    rows = []
     for route, method, needs in endpoints():
         address = f"`/{route}`"
         of = concerning(route, needs.scope, needs.owners)
         bound = {"": "", NEVER: "no", needs.scope: ""}.get(needs.bound, f"with {needs.bound}")
-        found.append([method, address, needs.scope, of, bound])
+        rows.append([method, address, needs.scope, of, bound])
         if (method, route) in fields:
             sent, rights = fields[method, route]
             right, _, system = rights.partition(" of ")
-            found.append([method, f"{address} with {sent}", right, system or of, bound])
-    yield from _rows(["method", "address", "right", "of", "bound"], found)
+            rows.append([method, f"{address} with {sent}", right, system or of, bound])
+    yield from _rows(["method", "address", "right", "of", "bound"], rows)
 
 
 def _console() -> Iterator[str]:
-    found = []
+    rows = []
     for address, needs in pages():
         for method in needs.methods:
             scope = needs.look if method == "GET" else needs.send
@@ -154,10 +154,10 @@ def _console() -> Iterator[str]:
             of = concerning(address, scope, owners)
             if method == "GET" and of == "the team it is for":  # an empty form names none yet
                 of = "anything"
-            found.append([method, f"`/{address}`", scope or "signed in", of])
+            rows.append([method, f"`/{address}`", scope or "signed in", of])
             if address.startswith("teams/<") and method == "POST":
-                found.append([method, f"`/{address}` with name, give, take, delete", scope, "the system"])
-    yield from _rows(["method", "page", "right", "of"], found)
+                rows.append([method, f"`/{address}` with name, give, take, delete", scope, "the system"])
+    yield from _rows(["method", "page", "right", "of"], rows)
 
 
 def _listed(rights: frozenset[str]) -> str:
