@@ -1,7 +1,8 @@
 /* The dialogs of upgrade, revert and install: the plan follows the form, and the button confirms the plan that is shown.
 
    A click before the plan of the last change has arrived waits for it. If that plan names the same hosts and versions on
-   its button, it is submitted; otherwise it is shown for review, with a message. */
+   its button, it is submitted; otherwise it is shown for review, with a message. A plan that arrives during the click,
+   between press and release, waits for the release: a browser sends no click to a button that was replaced. */
 "use strict";
 (() => {
   const TYPING_PAUSE = 200; // milliseconds without a key until the plan is fetched
@@ -13,6 +14,7 @@
   let due = null;
   let pending = null; // {query, answer: Promise<boolean>, stop}
   let waiting = false;
+  let released = Promise.resolve(); // pending while the mouse or the space bar is pressed on the plan
 
   /* Return the form's values as a query; with `drawn`, those that the server rendered: a page that the browser restores
      keeps the user's input beside a plan of other values. */
@@ -62,6 +64,8 @@
       const answer = await fetch(`${location.pathname}?${wanted}`, { signal: stop.signal, cache: "no-store" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const plan = page.getElementById("plan");
+      clearTimeout(late);
+      await released;
       if (!plan || stop.signal.aborted) return false;
       replacePlan(document.adoptNode(plan));
       showErrors(page);
@@ -139,6 +143,15 @@
       form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
   }
 
+  /* A menu, a drag or another window may take the release, so they end the press too. The click comes in the same task as
+     the release, thus before the timer. */
+  function press(...ends) {
+    released = new Promise((resolve) => {
+      for (const kind of [...ends, "contextmenu", "dragend", "blur"])
+        addEventListener(kind, () => setTimeout(resolve), { once: true }); // not captured: that is the window's blur alone
+    });
+  }
+
   document.addEventListener(
     "submit",
     (event) => {
@@ -160,6 +173,12 @@
   /* On the document: page.js has updated related boxes by then. */
   document.addEventListener("change", (event) => {
     if (event.target.form === choose && !event.target.matches("[data-find]")) schedule();
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (event.button === 0 && event.target.closest("#plan")) press("pointerup", "pointercancel");
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === " " && !event.repeat && event.target.closest("#plan")) press("keyup");
   });
   addEventListener("pageshow", () => schedule());
 })();

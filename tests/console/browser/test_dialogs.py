@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from demo.client import Client
 from demo.service import definition
@@ -53,7 +53,7 @@ def test_first_click_uses_typed_strategy(visit, clicker, client, field, typed, s
     if delay:
         slowly(page, delay)
     page.locator(f"#{field}").press_sequentially(typed)
-    page.locator("#confirm").click(no_wait_after=True)
+    page.locator("#confirm").click()
     made = started(page, client)
     assert {name: made["strategy"][name] for name in sent} == sent and made["dest_version"] == clicker.ids[2]
 
@@ -63,11 +63,36 @@ def test_first_click_uses_typed_reason(visit, clicker, client):
     page = visit(clicker.dialog(2, "revert", f"?dest_version={clicker.ids[1]}"))
     page.get_by_label(f"Mark {version_name(2)} as bad").check()
     page.get_by_label("Reason").press_sequentially("leaks")
-    page.locator("#confirm").click(no_wait_after=True)
+    page.locator("#confirm").click()
     started(page, client)
     version = client.get(f"services/clicker/versions/{clicker.ids[2]}")
     assert (version["bad"], version["bad_reason"]) == (True, "leaks")
     client.patch(f"services/clicker/versions/{clicker.ids[2]}", {"bad": False})
+
+
+@pytest.mark.parametrize("press", ["mouse", "space"])
+def test_plan_arrives_between_press_and_release(visit, clicker, client, press):
+    """The browser sends no click to a button that is replaced meanwhile."""
+    settled(clicker, 1)
+    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
+    held: list[Route] = []
+    page.route(re.compile(r"/upgrade/\?.*canary=1"), lambda route: held.append(route))
+    with page.expect_request(re.compile("canary=1")):
+        page.locator("#canary").press_sequentially("1")
+    if press == "mouse":
+        page.locator("#confirm").hover()
+        page.mouse.down()
+    else:
+        page.locator("#confirm").focus()
+        page.keyboard.down("Space")
+    with page.expect_event("requestfinished"):
+        held[0].continue_()
+    page.wait_for_timeout(1000)  # a page that does not wait for the release has the new plan by then
+    if press == "mouse":
+        page.mouse.up()
+    else:
+        page.keyboard.up("Space")
+    assert started(page, client)["strategy"]["canary"] == 1
 
 
 @pytest.mark.parametrize("delay", [0, 2], ids=["quick", "slow"])
@@ -84,7 +109,7 @@ def test_first_click_uses_typed_port(visit, demo, client, delay):
     port = 20000 + int(time.time()) % 20000
     page.locator("#port").fill("")
     page.locator("#port").press_sequentially(str(port))
-    page.locator("#confirm").click(no_wait_after=True)
+    page.locator("#confirm").click()
     started(page, client)
     (row,) = client.all(f"services/{name}/instances/")
     assert row["port"] == port
@@ -98,18 +123,18 @@ def test_click_on_outdated_plan_shows_new_plan(visit, clicker, client):
     slowly(page, 1)
     page.get_by_label("Selected hosts only").check()
     page.locator("[name=host]").first.check()
-    page.locator("#confirm").click(no_wait_after=True)
+    page.locator("#confirm").click()
     expect(page.locator("#plan-word")).to_be_visible(timeout=LATER)
     expect(page.locator("#confirm")).to_have_text(re.compile("Upgrade 1 host from"))
     page.locator("#canary").press_sequentially("x")
-    page.locator("#confirm").click(no_wait_after=True)
+    page.locator("#confirm").click()
     expect(page.locator("#plan [data-confirms]")).to_have_attribute("aria-disabled", "true", timeout=LATER)
     expect(page.locator("#canary-errors")).not_to_be_empty()
     page.locator("#canary").fill("1")
-    page.locator("#plan [data-confirms]").click(no_wait_after=True, force=True)  # as people do, who see no attribute
+    page.locator("#plan [data-confirms]").click(force=True)  # as people do, who see no attribute
     expect(page.locator("#plan-word")).to_be_visible(timeout=LATER)
     assert len(client.all("deployments/")) == count
-    page.locator("#confirm").click(no_wait_after=True)
+    page.locator("#confirm").click()
     assert started(page, client)["strategy"]["canary"] == 1
 
 
@@ -140,7 +165,7 @@ def test_server_rejects_outdated_plan(visit, clicker, client):
     page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
     page.route(re.compile(r"/upgrade/\?"), lambda route: route.abort())
     page.locator("#canary").press_sequentially("1")
-    page.locator("#confirm").click(no_wait_after=True)
+    page.locator("#confirm").click()
     expect(page.get_by_role("alert")).to_contain_text("The plan has changed", timeout=LATER)
     expect(page.locator("#canary")).to_have_value("1")
     expect(page.locator("#plan")).to_contain_text("in 2 batches (1, 3)")
