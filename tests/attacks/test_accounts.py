@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,6 +11,7 @@ from .caller import Answer, Client, Meant
 from .instance import PASSWORD
 
 SPELLINGS = (" frank", "frank ", "\uff46rank", "\tfrank", "\u00a0frank", " " * 150 + "frank", "FRANK", "frank\u3000")
+RATE, BURST = 0.5, 20  # sign-in pages a second and at once, by docs/production/nginx.conf
 
 
 def token(who: Client, name: str, scopes: list[str], **more) -> tuple[Client, dict]:
@@ -79,12 +82,21 @@ def test_lock_out_and_spellings(instance, tried):
 
 @pytest.mark.entry(10)
 def test_many_sign_ins(instance, tried):
-    browser = instance.browser("127.0.6.1")
-    statuses = [browser.ask("GET", "/login/").status for _ in range(60)]
+    """nginx passes on no more requests than its rate allows in the time that they take."""
+
+    def status(_: int) -> int:
+        return instance.browser("127.0.6.1").ask("GET", "/login/").status
+
+    statuses: list[int] = []
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        while statuses.count(429) <= 20 and len(statuses) < 300:
+            statuses += pool.map(status, range(60))
+    passed, allowed = len(statuses) - statuses.count(429), 1 + BURST + RATE * (time.monotonic() - began)
     tried(
-        "60 sign-in pages a minute of one address, through nginx",
+        f"{len(statuses)} sign-in pages of one address, through nginx",
         f"{statuses.count(429)} times 429",
-        statuses[0] == 200 and statuses.count(429) > 20,
+        statuses[0] == 200 and statuses.count(429) > 20 and passed <= allowed,
     )
 
 

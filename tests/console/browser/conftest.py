@@ -13,9 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demo.client import Client
 from tests.console.browser.demo import DESKTOP, Demo
-
-SLOW = 60_000  # ms; a page of a busy machine. What never comes is waited for as long, so it is only long when it fails
-expect.set_options(timeout=SLOW)
+from tests.console.browser.greeter import soon
 
 
 @pytest.fixture(scope="package")
@@ -45,7 +43,8 @@ def visit(demo, browser: Browser):
     def open_page(address: str, labels: tuple[str, str, str] = ("Username", "Password", "Sign in"), **how) -> Page:
         context = browser.new_context(**{"viewport": DESKTOP, "base_url": demo["url"], **how})
         contexts.append(context)
-        context.set_default_timeout(SLOW)
+        expect.set_options(timeout=soon())
+        context.set_default_timeout(soon())
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)

@@ -11,9 +11,31 @@ from playwright.sync_api import Page, expect
 from demo.client import Client
 from demo.misbehave import script
 from demo.service import definition
+from microservice.status import DEPLOYMENT_ENDED
+from tests.lab.busy import within
+from tests.lab.network import wait_until
 
-SOON, LATER = 60_000, 120_000  # milliseconds
 COMMITS = ("1111111", "2222222", "3333333", "4444444")
+
+
+def soon() -> float:
+    """The limit in milliseconds for what takes some seconds on a quiet machine."""
+    return 1000 * max(60, within(10))
+
+
+def later() -> float:
+    """The same for a build or a deployment to end."""
+    return 2 * soon()
+
+
+def ended(client: Client, number: int) -> dict:
+    """Return the deployment once it has ended."""
+
+    def found() -> dict | None:
+        row = client.get(f"deployments/{number}?wait=30")
+        return row if row["status"] in DEPLOYMENT_ENDED else None
+
+    return wait_until(found, 30, f"the end of deployment {number}")
 
 
 def version_name(number: int) -> str:
@@ -30,8 +52,8 @@ class Greeter:
         self.ids = {number: self._publish(number) for number in (1, 2)}
         deployments = [self._install(host["id"]) for host in demo["hosts"]]
         for number in deployments:
-            ended = self.client.get(f"deployments/{number}?wait=30")
-            assert ended["status"] == "succeeded", self.client.all(f"deployments/{number}/operations/")[0]["error"]
+            status = ended(self.client, number)["status"]
+            assert status == "succeeded", self.client.all(f"deployments/{number}/operations/")[0]["error"]
 
     def _install(self, host: int) -> int:
         """Each with a port of its own: they all listen on 127.0.0.1 too."""
@@ -65,7 +87,7 @@ class Greeter:
             action = "upgrade" if old < self.ids[number] else "revert"
             body = {"dest_version": self.ids[number], "host": "all"}
             accepted = self.client.post(f"services/{self.name}/versions/{old}/{action}", body)
-            assert self.client.get(f"deployments/{accepted['id']}?wait=30")["status"] == "succeeded"
+            assert ended(self.client, accepted["id"])["status"] == "succeeded"
 
     def dialog(self, number: int, action: str, more: str = "") -> str:
         return f"/services/{self.name}/versions/{self.ids[number]}/{action}/{more}"
@@ -74,9 +96,9 @@ class Greeter:
 def is_in(page: Page, status: str, done: str = "") -> None:
     """Wait until the deployment page shows it by itself: nothing is reloaded here."""
     progress = page.get_by_label("Progress")
-    expect(progress.locator(".status").first).to_have_text(status, timeout=LATER)
+    expect(progress.locator(".status").first).to_have_text(status, timeout=later())
     if done:
-        expect(progress).to_contain_text(done, timeout=LATER)
+        expect(progress).to_contain_text(done, timeout=later())
 
 
 def confirm(page: Page, words: str) -> str:

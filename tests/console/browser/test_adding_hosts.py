@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo.client import Client
-from tests.console.browser.greeter import LATER
+from tests.console.browser.greeter import later
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.found("keys")]
 
@@ -42,7 +42,7 @@ def test_adds_a_ready_host_with_one_form(visit, node):
     page = visit("/hosts/")
     fill(page, "pasted", host_key=f"# what ssh-keygen -lf prints\n256 {row['fingerprint']} root@node (ED25519)\n")
     page.get_by_role("button", name="Add host").click()
-    expect(page.get_by_text("pasted was added.")).to_be_visible(timeout=LATER)
+    expect(page.get_by_text("pasted was added.")).to_be_visible(timeout=later())
     expect(page.get_by_role("heading", name="Check results")).to_be_visible()
     expect(page.get_by_text("ready for deployments")).to_be_visible()
     made = next(one for one in client.all("hosts/") if one["hostname"] == "pasted")
@@ -56,11 +56,11 @@ def test_trusted_key_clears_warnings(visit, node):
     page = visit("/hosts/")
     fill(page, "compared")
     page.get_by_role("button", name="Add host").click()
-    expect(page.get_by_text("offered by the host", exact=True)).to_be_visible(timeout=LATER)
+    expect(page.get_by_text("offered by the host", exact=True)).to_be_visible(timeout=later())
     expect(page.get_by_text(re.compile("no pinned host key"))).to_be_visible()
     page.get_by_label("Fingerprint of the key to trust").fill(f"256 {row['fingerprint']} a (ED25519)\n\n")
     page.get_by_role("button", name="Trust key").click()
-    expect(page.get_by_text("ready for deployments")).to_be_visible(timeout=LATER)
+    expect(page.get_by_text("ready for deployments")).to_be_visible(timeout=later())
     expect(page.get_by_text(re.compile("no pinned host key|not trusted yet|not reachable"))).to_have_count(0)
     page.reload()
     expect(page.get_by_text(re.compile("no pinned host key|not trusted yet|not reachable"))).to_have_count(0)

@@ -12,10 +12,10 @@ from playwright.sync_api import expect
 from demo.client import Client
 from demo.service import definition
 from tests.console.browser.demo import DESKTOP, PHONE
+from tests.console.browser.greeter import later
 from tests.integrations import servers
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo]
-LATER = 120_000  # milliseconds
 HASH = """([size, url]) => new Promise((resolve, reject) => {
   const bytes = new Uint8Array(size);
   for (let i = 0; i < size; i++) bytes[i] = (i * 7 + 3) & 255;
@@ -76,7 +76,7 @@ def test_dropped_package_becomes_version(visit):
     expect(dialog.get_by_role("heading")).to_contain_text(definition.BUILT)
     expect(dialog.get_by_label("Version")).to_have_value(name)
     dialog.get_by_role("button", name="Upload").click()
-    expect(page.get_by_role("heading", name=name)).to_be_visible(timeout=LATER)
+    expect(page.get_by_role("heading", name=name)).to_be_visible(timeout=later())
     expect(page.get_by_text("matches the hash that your browser computed")).to_be_visible()
     expect(page.get_by_text(hashlib.sha256(package).hexdigest())).to_be_visible()
     page.get_by_text("Mark as bad").first.click()
@@ -103,7 +103,7 @@ def test_watches_build(visit):
     page = visit("/")
     page.get_by_role("link", name=definition.BUILT, exact=True).first.click()
     page.get_by_role("button", name=re.compile("^Build")).first.click()
-    expect(page.get_by_label("Build", exact=True)).to_contain_text("success", timeout=LATER)
+    expect(page.get_by_label("Build", exact=True)).to_contain_text("success", timeout=later())
     expect(page.get_by_label("Latest output")).to_contain_text("building")
     expect(page.get_by_role("link", name="Install…")).to_be_visible()
 

@@ -7,10 +7,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.console.browser.demo import DESKTOP, PHONE
+from tests.console.browser.greeter import later, soon
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo]
 ZOOMED = {name: length // 2 for name, length in DESKTOP.items()}  # what a page gets at 200%
-SOON, LATER = 60_000, 120_000  # milliseconds
 OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"
 PAGES = (
     "/",
@@ -44,7 +44,7 @@ PAGES = (
 
 def succeeded(page: Page) -> None:
     """Wait until the deployment page shows success by itself: nothing is reloaded here."""
-    expect(page.locator("#live-head")).to_have_attribute("data-ended", "1", timeout=LATER)
+    expect(page.locator("#live-head")).to_have_attribute("data-ended", "1", timeout=later())
     expect(page.get_by_label("Progress")).to_contain_text("4 of 4 hosts done")
     expect(page.get_by_label("Progress").locator(".status").first).to_have_text("succeeded")
 
@@ -128,7 +128,7 @@ def test_recovers_from_lost_connection(visit):
     page.context.set_offline(True)
     ended = page.locator("#live-head").get_attribute("data-ended") == "1"
     if not ended:
-        expect(page.locator("#stale")).to_be_visible(timeout=SOON)
+        expect(page.locator("#stale")).to_be_visible(timeout=soon())
         expect(page.locator("#stale")).to_contain_text("s old")
     page.context.set_offline(False)
     succeeded(page)

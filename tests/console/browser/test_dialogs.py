@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from demo.client import Client
 from demo.service import definition
-from tests.console.browser.greeter import LATER, Greeter, version_name
+from tests.console.browser.greeter import Greeter, ended, later, version_name
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.found("forms")]
 
@@ -29,12 +29,13 @@ def slowly(page: Page, seconds: float) -> None:
 
 def settled(greeter: Greeter, number: int) -> None:
     for row in greeter.client.all("deployments/")[:3]:
-        greeter.client.get(f"deployments/{row['id']}?wait=30")
+        if row["service"] == greeter.name:
+            ended(greeter.client, row["id"])
     greeter.at_version(number)
 
 
 def started(page: Page, client: Client) -> dict:
-    page.wait_for_url("**/deployments/*/", timeout=LATER)
+    page.wait_for_url("**/deployments/*/", timeout=later())
     return client.get(f"deployments/{re.search(r'/deployments/([0-9]+)/', page.url)[1]}")
 
 
@@ -124,15 +125,15 @@ def test_click_on_outdated_plan_shows_new_plan(visit, clicker, client):
     page.get_by_label("Selected hosts only").check()
     page.locator("[name=host]").first.check()
     page.locator("#confirm").click()
-    expect(page.locator("#plan-word")).to_be_visible(timeout=LATER)
+    expect(page.locator("#plan-word")).to_be_visible(timeout=later())
     expect(page.locator("#confirm")).to_have_text(re.compile("Upgrade 1 host from"))
     page.locator("#canary").press_sequentially("x")
     page.locator("#confirm").click()
-    expect(page.locator("#plan [data-confirms]")).to_have_attribute("aria-disabled", "true", timeout=LATER)
+    expect(page.locator("#plan [data-confirms]")).to_have_attribute("aria-disabled", "true", timeout=later())
     expect(page.locator("#canary-errors")).not_to_be_empty()
     page.locator("#canary").fill("1")
     page.locator("#plan [data-confirms]").click(force=True)  # as people do, who see no attribute
-    expect(page.locator("#plan-word")).to_be_visible(timeout=LATER)
+    expect(page.locator("#plan-word")).to_be_visible(timeout=later())
     assert len(client.all("deployments/")) == count
     page.locator("#confirm").click()
     assert started(page, client)["strategy"]["canary"] == 1
@@ -144,7 +145,7 @@ def test_new_plan_keeps_focus(visit, clicker):
     slowly(page, 1)
     page.locator("#batch_size").press_sequentially("2")
     page.locator("#confirm").focus()
-    expect(page.locator("#plan")).to_contain_text("in 2 batches", timeout=LATER)
+    expect(page.locator("#plan")).to_contain_text("in 2 batches", timeout=later())
     expect(page.locator("#confirm")).to_be_focused()
 
 
@@ -166,7 +167,7 @@ def test_server_rejects_outdated_plan(visit, clicker, client):
     page.route(re.compile(r"/upgrade/\?"), lambda route: route.abort())
     page.locator("#canary").press_sequentially("1")
     page.locator("#confirm").click()
-    expect(page.get_by_role("alert")).to_contain_text("The plan has changed", timeout=LATER)
+    expect(page.get_by_role("alert")).to_contain_text("The plan has changed", timeout=later())
     expect(page.locator("#canary")).to_have_value("1")
     expect(page.locator("#plan")).to_contain_text("in 2 batches (1, 3)")
     assert len(client.all("deployments/")) == count

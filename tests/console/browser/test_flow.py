@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from demo.client import Client
 from demo.service import definition
 from tests.console.browser.demo import PHONE
-from tests.console.browser.greeter import LATER, SOON, Greeter, confirm, is_in, version_name
+from tests.console.browser.greeter import Greeter, confirm, ended, is_in, later, soon, version_name
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo]
 
@@ -30,7 +30,7 @@ def test_publish_canary_pause_failure_retry_revert(visit, greeter, tmp_path):
     page.get_by_role("button", name=re.compile("Add and upload")).click()
     page.locator("#package").set_input_files(package)
     page.get_by_role("button", name="Upload").click()
-    expect(page.get_by_text("SHA-256", exact=True)).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("SHA-256", exact=True)).to_be_visible(timeout=soon())
     greeter.ids[3] = int(re.search(r"/versions/(\d+)/", page.url)[1])
 
     greeter.misbehave("node3", "fail", "start")
@@ -42,13 +42,13 @@ def test_publish_canary_pause_failure_retry_revert(visit, greeter, tmp_path):
     confirm(page, rf"Upgrade 4 hosts from {version_name(1)} to {version_name(3)}")
     is_in(page, "paused", "1 of 4 hosts done")
     expect(page.locator("#waiting")).to_contain_text("someone to resume it")
-    expect(fleet.get_by_role("row", name=re.compile("greeter"))).to_contain_text("paused", timeout=SOON)
+    expect(fleet.get_by_role("row", name=re.compile("greeter"))).to_contain_text("paused", timeout=soon())
     page.get_by_role("button", name="Resume").click()
     is_in(page, "failed", "4 of 4 hosts done")
     first = page.get_by_role("region", name=re.compile("First error: node3, step start"))
     expect(first).to_contain_text("told to fail")
     expect(page.locator("tr[data-wrong]")).to_contain_text("node3")
-    expect(fleet.get_by_role("row", name=re.compile("greeter"))).to_contain_text("failed", timeout=SOON)
+    expect(fleet.get_by_role("row", name=re.compile("greeter"))).to_contain_text("failed", timeout=soon())
 
     first.get_by_role("link", name=re.compile(r"Line \d+ of the output")).click()
     expect(page.locator("li:target")).to_contain_text("told to fail")
@@ -127,10 +127,10 @@ def test_page_survives_killed_web_server(visit, greeter, demo):
     greeter.misbehave("node2", "hang", "check")
     page = visit(greeter.dialog(1, "upgrade", f"?dest_version={greeter.ids[2]}"))
     address = confirm(page, "Upgrade 4 hosts")
-    expect(page.get_by_label("Progress")).to_contain_text("3 of 4 hosts done", timeout=LATER)
+    expect(page.get_by_label("Progress")).to_contain_text("3 of 4 hosts done", timeout=later())
     os.kill(_web(demo["pid"]), signal.SIGKILL)
-    expect(page.locator("#stale")).to_be_visible(timeout=SOON)
-    expect(page.locator("#stale")).to_be_hidden(timeout=LATER)
+    expect(page.locator("#stale")).to_be_visible(timeout=soon())
+    expect(page.locator("#stale")).to_be_hidden(timeout=later())
     page.get_by_role("button", name="Cancel…").click()
     page.get_by_role("button", name="Cancel deployment").click()
     is_in(page, "cancelled", "4 of 4 hosts done")
@@ -163,16 +163,16 @@ def test_starts_one_deployment_only(visit, greeter):
     number = next(one["id"] for one in greeter.client.all("services/greeter/instances/") if "node4" in one["host"])
     for maintained in (True, False):
         greeter.client.patch(f"services/greeter/instances/{number}", {"is_maintain": maintained})
-        expect(row.get_by_text("in maintenance")).to_have_count(int(maintained), timeout=SOON)
+        expect(row.get_by_text("in maintenance")).to_have_count(int(maintained), timeout=soon())
     count = len(greeter.client.all("deployments/"))
     first.locator("#confirm").dblclick()
     first.wait_for_url("**/deployments/*/")
     address = first.url
-    expect(row).to_contain_text("locked", timeout=SOON)
+    expect(row).to_contain_text("locked", timeout=soon())
     expect(row).to_contain_text("by demo")
     second.locator("#confirm").click()
     refusal = second.get_by_role("alert").first
-    expect(refusal).to_contain_text(re.compile("locked|nothing to do", re.IGNORECASE), timeout=SOON)
+    expect(refusal).to_contain_text(re.compile("locked|nothing to do", re.IGNORECASE), timeout=soon())
     expect(refusal).to_contain_text(f"deployment {address.rstrip('/').split('/')[-1]}")
     first.go_back()
     first.wait_for_load_state()
@@ -206,7 +206,7 @@ def test_hostile_output_is_escaped_and_searched(visit, demo):
     version = client.post(f"services/{hostile}/versions/", {"version": "1.0-a"})["id"]
     client.put_package(f"services/{hostile}/versions/{version}/package", definition.package("1.0-a"))
     accepted = client.post(f"services/{hostile}/versions/{version}/install", {"host": [host["id"]]})
-    assert client.get(f"deployments/{accepted['id']}?wait=30")["status"] == "succeeded"
+    assert ended(client, accepted["id"])["status"] == "succeeded"
     operation = client.all(f"deployments/{accepted['id']}/operations/")[0]["id"]
 
     page = visit(f"/operations/{operation}/log/?line=1")

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from console.forms import callbacks, confirmations, credentials, hosts, people, secrets, services, settings
 from demo.service import definition
-from tests.console.browser.greeter import LATER
+from tests.console.browser.greeter import later
 from tests.lab.keys import new_key
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.found("forms")]
@@ -130,7 +130,7 @@ def test_multiline_fields_elsewhere(visit, client, tmp_path):
     for name in ("ca", "client_cert", "client_key"):
         part.locator(f"[name=gitlab-{name}]").fill(PEM)
     page.get_by_role("button", name="Test", exact=True).click()
-    expect(page.locator("#findings")).to_contain_text(re.compile("PEM|certificate", re.IGNORECASE), timeout=LATER)
+    expect(page.locator("#findings")).to_contain_text(re.compile("PEM|certificate", re.IGNORECASE), timeout=later())
     expect(part.get_by_label("Team projects")).to_have_value("red/* = red\nblue/site = blue\n")
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.console.browser.greeter import SOON, Greeter, is_in
+from tests.console.browser.greeter import Greeter, is_in, soon
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo]
 MOST_TABS = 150
@@ -37,7 +37,7 @@ def button(page: Page, name: str) -> Locator:
 
 
 def to_deployment(page: Page) -> None:
-    expect(page.locator("#confirm")).to_be_enabled(timeout=SOON)
+    expect(page.locator("#confirm")).to_be_enabled(timeout=soon())
     press(page, page.locator("#confirm"))
     page.wait_for_url("**/deployments/*/")
 
@@ -82,11 +82,11 @@ def test_finds_reads_and_retries_failure(visit, keyed):
     page.keyboard.press("/")
     page.keyboard.type("told to")
     page.keyboard.press("Enter")
-    expect(page.locator("#hits")).to_contain_text("hit", timeout=SOON)
+    expect(page.locator("#hits")).to_contain_text("hit", timeout=soon())
     page.keyboard.press("Escape")
     reach(page, page.get_by_role("link", name="Errors only"))
     page.keyboard.press("Enter")
-    expect(page.locator("#hits")).to_contain_text("the last lines that step start printed", timeout=SOON)
+    expect(page.locator("#hits")).to_contain_text("the last lines that step start printed", timeout=soon())
     page.keyboard.press("e")
     expect(page.locator("li:target")).to_contain_text("told to fail")
     keyed.misbehave("node3", "heal")
@@ -112,7 +112,7 @@ def test_selects_and_opens_instances(visit, keyed):
     expect(page.locator("#ticked")).to_have_text("1 selected")
     press(page, button(page, "Start maintenance"))
     row = page.get_by_role("row", name=re.compile("node2"))
-    expect(row.get_by_text("in maintenance")).to_be_visible(timeout=SOON)
+    expect(row.get_by_text("in maintenance")).to_be_visible(timeout=soon())
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url("**/hosts/*/")
@@ -126,7 +126,7 @@ def test_selects_and_opens_instances(visit, keyed):
     expect(sure.get_by_role("listitem")).to_have_text(["node2"])
     page.keyboard.press("Escape")
     press(page, button(page, "End maintenance"))
-    expect(row.get_by_text("in maintenance")).to_have_count(0, timeout=SOON)
+    expect(row.get_by_text("in maintenance")).to_have_count(0, timeout=soon())
 
 
 def test_deletes_and_installs_again(visit, keyed):
@@ -144,17 +144,17 @@ def test_deletes_and_installs_again(visit, keyed):
     page.locator("#find[data-htmx-powered]").wait_for()  # quicker than any hand, a key would come before the script
     page.keyboard.press("j")
     page.keyboard.press("Space")
-    expect(page.get_by_label("Plan", exact=True)).to_contain_text("node1", timeout=SOON)
+    expect(page.get_by_label("Plan", exact=True)).to_contain_text("node1", timeout=soon())
     reach(page, page.get_by_label("Port"))
     page.keyboard.type("99999")
     page.keyboard.press("Tab")
-    expect(page.locator("#port-errors")).to_contain_text("65535", timeout=SOON)
+    expect(page.locator("#port-errors")).to_contain_text("65535", timeout=soon())
     expect(page.locator("#confirm")).to_have_count(0)
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Control+a")
     page.keyboard.type("31999")
     page.keyboard.press("Tab")
-    expect(page.locator("#port-errors")).to_be_empty(timeout=SOON)
+    expect(page.locator("#port-errors")).to_be_empty(timeout=soon())
     to_deployment(page)
     is_in(page, "succeeded", "1 of 1 host done")
 
@@ -171,7 +171,7 @@ def test_follows_output(visit, keyed):
     page.goto(f"{page.url}log/")
     page.keyboard.press("f")
     expect(page.get_by_label("Follow")).to_be_checked()
-    expect(page.locator("#log")).to_contain_text("told to hang", timeout=SOON)
+    expect(page.locator("#log")).to_contain_text("told to hang", timeout=soon())
     page.go_back()
     page.go_back()
     press(page, button(page, "Cancel…"))

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo.network import choose_port
-from tests.console.browser.greeter import LATER, SOON
+from tests.console.browser.greeter import later, soon
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo]
 
@@ -60,18 +60,18 @@ def test_polls_until_a_stream_is_free(visit, demo, client):
     with no_slot_free(demo):
         page = visit(f"/?q={name}")
         stale, row = page.locator("#stale"), page.get_by_role("row", name=re.compile(name))
-        expect(stale).to_be_visible(timeout=SOON)
+        expect(stale).to_be_visible(timeout=soon())
         expect(stale).to_contain_text(re.compile(r"Data is \d+ s old. Refreshing every 3 s."))
         client.patch(f"services/{name}", {"description": "found by asking"})
-        expect(row).to_contain_text("found by asking", timeout=SOON)
+        expect(row).to_contain_text("found by asking", timeout=soon())
         expect(stale).to_be_visible()
         other = visit("/hosts/")  # every slot is taken, and the rest of the site answers
-        expect(other.get_by_role("row", name=re.compile("node1"))).to_be_visible(timeout=SOON)
+        expect(other.get_by_role("row", name=re.compile("node1"))).to_be_visible(timeout=soon())
         other.close()
-    expect(stale).to_be_hidden(timeout=LATER)
-    with page.expect_response(lambda answer: "seen=" in answer.url, timeout=LATER):
+    expect(stale).to_be_hidden(timeout=later())
+    with page.expect_response(lambda answer: "seen=" in answer.url, timeout=later()):
         client.patch(f"services/{name}", {"description": "told by the stream"})
-    expect(row).to_contain_text("told by the stream", timeout=SOON)
+    expect(row).to_contain_text("told by the stream", timeout=soon())
     expect(stale).to_be_hidden()
 
 
@@ -81,16 +81,16 @@ def test_versions_and_hosts_update_live(visit, client):
     expect(versions.get_by_text("No versions yet")).to_be_visible()
     number = client.post("services/watched-versions/versions/", {"version": "1.0-main"})["id"]
     row = versions.get_by_role("row", name=re.compile("1.0-main"))
-    expect(row).to_contain_text("pending", timeout=SOON)
+    expect(row).to_contain_text("pending", timeout=soon())
     client.patch(f"services/watched-versions/versions/{number}", {"status": "building"})
     client.patch(f"services/watched-versions/versions/{number}", {"status": "failed"})
-    expect(row).to_contain_text("failed", timeout=SOON)
+    expect(row).to_contain_text("failed", timeout=soon())
 
     port = choose_port("127.0.0.1")
     host = client.post("hosts/", {"hostname": "unreachable", "ip": "127.0.0.1", "port": port})["id"]
     row = hosts.get_by_role("row", name=re.compile("unreachable"))
-    expect(row).to_contain_text("never checked", timeout=SOON)
+    expect(row).to_contain_text("never checked", timeout=soon())
     assert not client.post(f"hosts/{host}/check", {})["reachable"]
-    expect(row).to_contain_text(re.compile(r"unreachable\s+since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), timeout=SOON)
+    expect(row).to_contain_text(re.compile(r"unreachable\s+since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), timeout=soon())
     client.send("DELETE", f"hosts/{host}")
-    expect(row).to_have_count(0, timeout=SOON)
+    expect(row).to_have_count(0, timeout=soon())
