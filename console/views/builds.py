@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from access.callers import Caller
 from access.problems import Problem, refused
 from builds import build_requests, builders
+from builds.models import OPEN
 from microservice import catalog
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.publishing import versions
@@ -33,7 +34,7 @@ def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpR
     if request.method != "POST":
         context = build_context(caller, service, version, request.GET.get("attempt", ""))
         response = render(request, "service/build.html", context)
-        if version.status != BuildStatus.BUILDING:
+        if not context["building"]:
             response["HX-Refresh"] = "true"
         return response
     try:
@@ -85,7 +86,8 @@ def build_context(
         "attempts": attempts if len(attempts) > 1 else [],
         "again": version.status in BUILD_AGAIN,
         "build_form": BuildForm(initial={"again": "on"}, duplicate=version.status == BuildStatus.DUPLICATE),
-        "building": version.status == BuildStatus.BUILDING,
+        # A version has its package a moment before its build ends. A page that stopped there would never show the end.
+        "building": version.status == BuildStatus.BUILDING or any(one.status in OPEN for one in attempts[:1]),
         "has_ended": version.status not in BUILD_TRANSITIONS,
         "why_not": why_not or build_requests.start_refusal(version),
         "builders": builders.recent() if service.build_orig == MicroService.Origin.GIT else [],

@@ -45,6 +45,17 @@ def test_builds_version(admin):
     assert "/services/shop/versions/new/?ref=main" in shown
 
 
+def test_follows_build_until_it_ends(admin):
+    """The version is built, with its package, before the row of its build ends."""
+    one = version(shop())
+    page, fragment = f"/services/shop/versions/{one.pk}/", f"/services/shop/versions/{one.pk}/build/"
+    admin.post(fragment)
+    MicroServiceVersion.objects.update(status=BuildStatus.SUCCESS)
+    assert "hx-trigger" in admin.get(page).content.decode() and "HX-Refresh" not in admin.get(fragment)
+    build_requests.end(Build.objects.get(), BuildStatus.SUCCESS)
+    assert "hx-trigger" not in admin.get(page).content.decode() and admin.get(fragment)["HX-Refresh"] == "true"
+
+
 def test_links_duplicate_to_original(admin):
     service = shop()
     one, two = version(service), version(service, "1.1")
