@@ -128,6 +128,19 @@ def pytest_runtest_makereport(item, call):
 # --- the database -----------------------------------------------------------------------------------------------------
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item):
+    """Drop a connection that the test lost: Django would keep it, and every later test would fail with it."""
+    try:
+        return (yield)
+    finally:
+        from django.db import connections
+
+        for connection in connections.all(initialized_only=True):
+            if connection.connection and getattr(connection.connection, "closed", False):
+                connection.connection, connection.in_atomic_block = None, False
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """Yield a PostgreSQL server of this test run. Tests of rows need not name it."""

@@ -175,6 +175,7 @@ def test_every_form_is_tested():
     assert found == {
         "services.ServiceForm",
         "sign_in.SignInForm",
+        "builds.BuildForm",  # whether to build what was built already: it is filled from no row
         "services.InstanceForm",
         "services.VersionForm",
         "hosts.CredentialChangeForm",
