@@ -4,6 +4,7 @@ import base64
 import hashlib
 import random
 import re
+import sys
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -106,6 +107,31 @@ def test_watches_build(visit):
     expect(page.get_by_label("Build", exact=True)).to_contain_text("success", timeout=later())
     expect(page.get_by_label("Latest output")).to_contain_text("building")
     expect(page.get_by_role("link", name="Install…")).to_be_visible()
+
+
+def test_build_page_keeps_clicks(demo, visit, client):
+    """Polls between press and release, and after it, leave what the user opened."""
+    repository = client.get(f"services/{definition.BUILT}")["build_url"]
+    client.post(
+        "services/",
+        definition.built(sys.executable, repository) | {"name": "slow", "build_command": "echo starts; sleep 30"},
+    )
+    version = client.post("services/slow/versions/", {"version": "1.0", "ref": "master"})["id"]
+    page = visit(f"/services/slow/versions/{version}/")
+    poll = re.compile(f"/{version}/build/$")
+    page.get_by_role("button", name=re.compile("^Build")).first.click()
+    expect(page.get_by_label("Latest output")).to_contain_text("starts", timeout=later())
+    page.locator("#sandbox summary").hover()
+    page.mouse.down()
+    for _ in range(2):  # the first is shown by the time that the second is sent
+        with page.expect_response(poll):
+            pass
+    page.mouse.up()
+    expect(page.locator("#sandbox")).to_have_attribute("open", "")
+    for _ in range(2):
+        with page.expect_response(poll):
+            pass
+    expect(page.locator("#sandbox")).to_have_attribute("open", "")
 
 
 def test_refused_callback_keeps_input(visit):
