@@ -46,26 +46,13 @@ ONCE = (
 )
 
 
-# What the short run takes on PostgreSQL as well: statements of our own, locks, constraints and time.
-STATEMENTS = (
-    "tests/access",
-    "tests/api/test_idempotency.py",
-    "tests/asset",
-    "tests/audit",
-    "tests/callbacks",
-    "tests/console/queries",
-    "tests/deployer/test_upgrade.py",
-    "tests/microservice",
-    "tests/runtime",
-    "tests/worker",
-)
 BROWSER, ATTACKS = "tests/console/browser/", "tests/attacks/"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark with `rows` what touches rows (the long run takes exactly those on PostgreSQL), with `statements` those of
-    them that the short run takes there, and with `slow` the attacks, which have a target of their own."""
+    """Mark with `rows` what touches rows, which is what runs on PostgreSQL, and with `slow` the attacks, which have a
+    target of their own."""
     for item in items:
         if item.nodeid.startswith(ATTACKS):
             item.add_marker(pytest.mark.slow)
@@ -73,8 +60,6 @@ def pytest_collection_modifyitems(items):
             continue
         if item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.rows)
-            if item.nodeid.startswith(STATEMENTS):
-                item.add_marker(pytest.mark.statements)
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 

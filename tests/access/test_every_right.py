@@ -246,6 +246,7 @@ def test_api_for_each_role(things):
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["owner", "admin"])
 def test_api_for_each_scope(things, role):
     tokens = Callers(things).tokens(role)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .host import SHELLS, Host, package
+from .host import EVERY_SHELL, Host, package
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def host(tmp_path):
     host.end()
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=EVERY_SHELL)
 def any_host(tmp_path, request):
     """Yield the same under each shell that a host may have."""
     host = Host(tmp_path, request.param)

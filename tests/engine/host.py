@@ -13,6 +13,8 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from deployer.engine import program
 from deployer.engine.atom import ServiceSpec, Target
 from deployer.engine.journal import JournalEvent, JournalReader, Kind, OutputReader
@@ -21,6 +23,8 @@ from deployer.engine.program import Run
 from tests.lab.busy import within
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
+# For parameters: the short run takes dash, the strictest.
+EVERY_SHELL = [pytest.param(shell, marks=[pytest.mark.slow] if shell != "dash" else []) for shell in SHELLS]
 _numbers = count(1)
 
 

@@ -14,7 +14,7 @@ import pytest
 from deployer.engine import failpoints, program
 from deployer.engine.journal import Kind, Result
 from deployer.engine.jump_cache import protocol
-from tests.engine.host import SHELLS, Host, package
+from tests.engine.host import EVERY_SHELL, Host, package
 from tests.lab.network import free_port
 
 from .words import said
@@ -91,7 +91,7 @@ def served(tmp_path):
         yield line, data
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", EVERY_SHELL)
 @pytest.mark.parametrize("tool", ["curl", "wget", "nc"])
 def test_fetches_package_with_available_tool(tmp_path, served, shell, tool):
     host = Host(tmp_path, shell)

@@ -12,7 +12,7 @@ from deployer.engine.journal import Kind, Result
 from deployer.engine.plans import plan
 from deployer.engine.program import Run
 
-from .host import Host
+from .host import EVERY_SHELL, Host
 from .words import said
 
 NASTY = [
@@ -40,7 +40,7 @@ NASTY = [
 ]
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
+@pytest.mark.parametrize("shell", EVERY_SHELL)
 def test_values_reach_commands_unchanged(tmp_path, shell):
     host = Host(tmp_path, shell)
     canary = tmp_path / "canary"

@@ -13,7 +13,7 @@ from deployer.engine import failpoints, program
 from deployer.engine.journal import Kind, Result
 from tests.lab import users
 
-from .host import SHELLS, Host, package
+from .host import EVERY_SHELL, Host, package
 from .words import said
 
 pytestmark = [
@@ -28,7 +28,7 @@ def who():
         yield name
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=EVERY_SHELL)
 def deployed(request, who):
     """Yield a host to which an ordinary user logs in: root may remove everything, so nothing would resist it."""
     folder = Path(tempfile.mkdtemp(prefix="rm-", dir="/tmp"))

@@ -90,10 +90,13 @@ def _lab(shell: str, by_root: bool):
             shutil.rmtree(place)
 
 
-PLACES = [("dash", "root"), *((shell, "plain") for shell in SHELLS)]
+PLACES = [
+    pytest.param((shell, user), marks=[pytest.mark.slow] if shell != "dash" else [], id=f"{shell}-{user}")
+    for shell, user in [("dash", "root"), *((shell, "plain") for shell in SHELLS)]
+]
 
 
-@pytest.fixture(params=PLACES, ids="-".join)
+@pytest.fixture(params=PLACES)
 def lab(request):
     """Every shell, deployed by a plain user; and by root."""
     yield from _lab(request.param[0], request.param[1] == "root")

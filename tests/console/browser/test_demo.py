@@ -151,7 +151,7 @@ def test_searches_fleet_by_keyboard(visit):
     expect(page.locator("#main")).to_be_focused()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_every_page_passes_axe(visit, theme):
     page = visit("/", color_scheme=theme)
     dialogs = page.get_by_role("link", name=re.compile("Upgrade…|Revert…")).evaluate_all(
