@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet
 
 from runtime import environment as env
 from tests.lab.broker import Broker
+from tests.lab.network import wait_until
 from tests.lab.web import Web
 from tests.lab.worker import Process, Worker
 
@@ -98,10 +99,9 @@ def test_embedded_broker_gets_no_keys(short_tmp, var):
     environment = installation(var)
     with Process([sys.executable, "manage.py", "broker"], environment, short_tmp / "log") as broker:
         broker.wait_for("broker: ")
-        for _ in range(200):
-            seen = Path(f"/proc/{broker.pid}/environ").read_text()
-            if "manage.py" not in Path(f"/proc/{broker.pid}/cmdline").read_text():
-                break
+        process = Path(f"/proc/{broker.pid}")
+        wait_until(lambda: "manage.py" not in (process / "cmdline").read_text(), 30, "the broker itself")
+        seen = (process / "environ").read_text()
         assert environment["FIELD_ENCRYPTION_KEYS"] not in seen and environment["SECRET_KEY"] not in seen
 
 
