@@ -277,6 +277,7 @@ def test_console_for_each_role(things):
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", [True, False], ids=["api", "console"])
 def test_default_role_on_unowned_services(things, settings, api):
     settings.DEFAULT_ROLE = "publisher"

@@ -85,6 +85,7 @@ def installation(made, short_tmp):
             yield web
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["gunicorn -c gunicorn.conf.py deployer.wsgi --check-config", "python manage.py check"]
 )
@@ -160,6 +161,7 @@ def test_embedded_broker_runs_in_foreground(made, short_tmp):
     assert "BROKER_URL is set" in refused.stderr
 
 
+@pytest.mark.slow
 def test_make_run_starts_and_ends(made, short_tmp):
     environment = made | {"DATA_DIR": str(short_tmp), "PORT": str(free_port())}
     url = f"http://127.0.0.1:{environment['PORT']}"

@@ -19,7 +19,7 @@ from tests.lab.web import Web
 
 from .canaries import LISTS, PAGES, Processes, browser, built, client_events, download, rows, surroundings
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def plant(client: Client, fleet: Fleet, receiver: Receiver, url: str, planted) -> bytes:

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from demo.client import Client
 from tests.console.browser.greeter import later
 
-pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.found("keys")]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.demo, pytest.mark.found("keys")]
 
 
 @pytest.fixture

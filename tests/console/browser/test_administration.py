@@ -16,7 +16,7 @@ from tests.console.browser.demo import DESKTOP, PHONE
 from tests.console.browser.greeter import later
 from tests.integrations import servers
 
-pytestmark = [pytest.mark.browser, pytest.mark.demo]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.demo]
 HASH = """([size, url]) => new Promise((resolve, reject) => {
   const bytes = new Uint8Array(size);
   for (let i = 0; i < size; i++) bytes[i] = (i * 7 + 3) & 255;

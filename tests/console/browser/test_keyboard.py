@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.console.browser.greeter import Greeter, is_in, soon
 
-pytestmark = [pytest.mark.browser, pytest.mark.demo]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.demo]
 MOST_TABS = 150
 
 
