@@ -44,10 +44,10 @@ def to_its_end(build: Build) -> Build:
 @pytest.mark.parametrize("broken", [401, 403, 404, 409, 410, "garbage", "sign-in"])
 def test_a_look_that_is_refused_is_no_end(server, origin, broken):  # noqa: F811
     build = moved(asked(origin, server))
-    server.broken = broken
+    server.broken, before = broken, build.silences  # a busy machine's server may have been silent once already
     for silences in (1, 2, 3):
         build = moved(build)
-        assert (build.status, build.version.status, build.silences) == (B.BUILDING, B.BUILDING, silences)
+        assert (build.status, build.version.status, build.silences - before) == (B.BUILDING, B.BUILDING, silences)
         assert build.detail and "secret" not in build.detail
     server.broken = None
     ends(server)

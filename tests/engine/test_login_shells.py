@@ -197,6 +197,7 @@ def test_what_a_host_says_while_it_refuses_is_told_in_our_words(tmp_path):
 
 def test_a_greeting_is_no_part_of_the_name_of_another_host(shell):
     site = shell("echo Welcome to the gate")
+    site.host.base.mkdir(exist_ok=True)
     (site.host.base / ".deployer-host").write_text("7-100 web1\n")
     run = replace(site.host.run("install", None, "1.0"), mark="8-100 web2")
     outcome, _ = site.carry_out(run)
