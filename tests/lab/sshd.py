@@ -4,6 +4,7 @@ import getpass
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from demo import openssh
@@ -84,12 +85,15 @@ class Sshd:
 
     def freeze(self) -> None:
         """Stop the server and its connections where they stand: connected, and silent."""
-        for pid in [self.pid, *self.connections()]:
-            os.kill(pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
         for pid in [self.pid, *self.connections()]:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # a connection may end meanwhile
+                os.kill(pid, number)
 
     def log(self) -> str:
         path = self.folder / "sshd.log"
