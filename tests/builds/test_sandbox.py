@@ -21,11 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 MEANS = ("bubblewrap", "namespaces")
 AS_ROOT = os.geteuid() == 0
-# The user of the worker; the short run leaves out a worker that is root.
-USERS = (pytest.param(0, marks=pytest.mark.slow), NOBODY) if AS_ROOT else (0,)
+# The user of the worker.
+USERS = (0, NOBODY) if AS_ROOT else (0,)
 SECRET = "a-secret-of-the-worker"
 every_means = pytest.mark.parametrize("means", MEANS)
 every_user = pytest.mark.parametrize("uid", USERS)
+pytestmark = pytest.mark.slow
 
 _TRIES = """
 cat /proc/{victim}/environ /proc/[0-9]*/environ 2>/dev/null | grep -qa {secret} && echo environment

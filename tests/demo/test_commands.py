@@ -139,6 +139,7 @@ def test_invalid_setting_stops_start(change, names, command, tmp_path):
             assert value not in done.stderr + done.stdout, "a secret is never printed, not even a bad one"
 
 
+@pytest.mark.slow
 def test_worker_starts_and_ends(installation, tmp_path):
     command = "exec celery -A deployer worker --loglevel INFO"  # at that level it says when it is ready
     with Process(["sh", "-c", command], installation.environment, tmp_path / "log") as one:

@@ -176,6 +176,7 @@ def test_build_failed_versions_again(shell):
     assert "failed" in shell("python -m deployctl versions attempts shop 1.0")
 
 
+@pytest.mark.slow
 def test_upgrade_wait_and_retry(shell, sshds, worker):
     fleet = Fleet(sshds(1), versions=3)
     worker()

@@ -114,6 +114,7 @@ def test_failed_undo_names_remaining_steps(make_fleet, worker):
     fleet.agrees(0)  # all other undos were still done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["pre", "stop", "start", "check", "post"])
 def test_takes_over_from_killed_worker(make_fleet, worker, step):
     """The host goes on by itself; another worker takes the operation to the end that it would have had."""
@@ -167,6 +168,7 @@ def test_survives_cut_connection(make_fleet, worker):
     assert lines == [f"line {n}" for n in range(1, 10)]
 
 
+@pytest.mark.slow
 def test_unreachable_host_stays_unchanged(make_fleet, worker):
     fleet = make_fleet(hosts=1)
     worker()

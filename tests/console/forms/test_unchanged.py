@@ -70,6 +70,7 @@ def never_asked_outside(monkeypatch):
     monkeypatch.setattr(http_client, "tls", lambda fields: None)
 
 
+@pytest.mark.slow
 @given(admitted.service)
 @ONCE_EACH
 def test_unchanged_service(admin, fields):

@@ -18,7 +18,7 @@ from tests.lab.busy import within
 from tests.lab.network import wait_until
 from tests.lab.web import Web
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 MANY = 150
 SOON = 6.0  # seconds, on a busy machine; without the protection there is no answer in twice that
 # Under both names: over https it is the second, and without one a form is refused before its body is read.
