@@ -71,7 +71,7 @@ def retry(caller: Caller, origin: Deployment, *, allow_bad: bool = False) -> Dep
         action=Action.RETRY,
         from_version=origin.from_version,
         dest_version=origin.dest_version,
-        strategy=origin.strategy,
+        strategy=Strategy.from_row(origin.strategy).to_json(),  # with every key, also of an older row
         origin=origin,
     )
     with transaction.atomic():

@@ -1,15 +1,14 @@
 """A web process, and deployctl as a process that speaks to it."""
 
-import os
 import subprocess
-import sys
 
 import pytest
 from django.contrib.auth import get_user_model
 
 from access.tokens import make_token
 from tests.lab.web import Web
-from tests.lab.worker import ROOT
+
+from .process import run_deployctl
 
 
 @pytest.fixture
@@ -25,14 +24,6 @@ def ctl(web):
     secret = make_token(user, "ci", ["read", "publish", "deploy", "admin"])[1]
 
     def run(*words: str, **more: str) -> subprocess.CompletedProcess:
-        known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret, **more}
-        return subprocess.run(
-            [sys.executable, "-m", "deployctl", *words],
-            cwd=ROOT,
-            env=known,
-            text=True,
-            capture_output=True,
-            timeout=100,
-        )
+        return run_deployctl(web.url, secret, *words, **more)
 
     return run

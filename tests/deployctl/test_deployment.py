@@ -1,10 +1,6 @@
 """deployctl with a real web server, worker and host."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -13,7 +9,8 @@ from access.tokens import make_token
 from tests.lab.fleet import Fleet, package
 from tests.lab.web import Web
 
-ROOT = Path(__file__).resolve().parents[2]
+from .process import run_deployctl
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -24,15 +21,7 @@ def test_installs_upgrades_and_reverts(environment, sshds, worker, tmp_path):
     with Web(environment, tmp_path / "web.log") as web:
 
         def ctl(*words: str) -> str:
-            known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret}
-            done = subprocess.run(
-                [sys.executable, "-m", "deployctl", *words],
-                cwd=ROOT,
-                env=known,
-                text=True,
-                capture_output=True,
-                timeout=100,
-            )
+            done = run_deployctl(web.url, secret, *words)
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout
 

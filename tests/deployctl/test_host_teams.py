@@ -1,9 +1,6 @@
 """A user of team blue tries to reach a host of team red by every way: real hosts, worker and web server."""
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -20,7 +17,8 @@ from tests.api.client import Api
 from tests.lab.fleet import Fleet
 from tests.lab.web import Web
 
-ROOT = Path(__file__).resolve().parents[2]
+from .process import run_deployctl
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -45,15 +43,7 @@ def test_cannot_reach_host_of_another_team(fleet, environment, worker, tmp_path)
     with Web(environment, tmp_path / "web.log") as web:
 
         def ctl(*words: str) -> subprocess.CompletedProcess:
-            known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret}
-            return subprocess.run(
-                [sys.executable, "-m", "deployctl", *words],
-                cwd=ROOT,
-                env=known,
-                text=True,
-                capture_output=True,
-                timeout=100,
-            )
+            return run_deployctl(web.url, secret, *words)
 
         # The command line, by name and by number; the API; the console.
         assert "Host h0 does not exist" in ctl("install", "shop", "1.0", "--host", "h0").stderr

@@ -5,6 +5,7 @@ import pytest
 from access.problems import Problem
 from api.schemas.deployment_requests import InstallRequest
 from microservice.deployments import actions
+from microservice.deployments.rollout import ALL_AT_ONCE
 from microservice.models import MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
@@ -75,6 +76,14 @@ def test_retry_takes_only_failures(shop):
         (undone.instance_id, undone.pk, 2, "upgrade"),
         (skipped.instance_id, skipped.pk, 2, "upgrade"),
     ]
+
+
+def test_retry_of_older_row_has_whole_strategy(shop):
+    deployment = send(shop)
+    end_all(deployment, OperationStatus.UNDONE)
+    deployment.strategy = {}
+    deployment.save()
+    assert actions.retry(ANN, deployment).strategy == ALL_AT_ONCE.to_json()
 
 
 def test_retry_skips_changed_instances(shop):

@@ -15,6 +15,7 @@ from microservice import notify
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
+from tests.console.views.dialogs import hidden
 from tests.microservice.deployments import distinct_ids
 from tests.microservice.deployments.requests import change_version, end_all
 
@@ -236,14 +237,6 @@ def boxes(page: str) -> dict[str, str]:
     found = re.findall(box, page)
     assert all(one == value == label for one, value, label, _ in found)
     return {name: value for _, value, _, name in found}
-
-
-def hidden(page: str) -> dict[str, list[str]]:
-    form = page[page.index('class="confirm"') :]
-    found: dict[str, list[str]] = {}
-    for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form):
-        found.setdefault(name, []).append(value)
-    return found
 
 
 @pytest.mark.parametrize("action", ["upgrade", "revert"])
