@@ -149,7 +149,7 @@ def end(
         fields["log"] = log
     if url:
         fields["url"] = url
-    if status in BUILD_MAY_GO_ON and build.reference and build.origin != MicroService.Origin.GIT:
+    if status in BUILD_MAY_GO_ON and build.reference and not build.is_by_workers:
         fields |= {"watched_until": now + WATCH_PERIOD, "due": now + FIRST_POLL_DELAY}
     with transaction.atomic():
         # Compare-and-set: of a late report, a repeated one and the sweep, only one ends it.

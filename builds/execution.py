@@ -22,7 +22,6 @@ from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from messages import Message
 from messages.rendering import stored
-from microservice.models import MicroService
 from microservice.publishing import upload
 from microservice.status import BuildStatus
 from runtime.database_errors import is_away
@@ -91,12 +90,12 @@ def advance(build: Build) -> None:
     try:
         if _too_late(build):
             _out_of_time(build)
-        elif build.version.status == BuildStatus.SUCCESS and build.origin == MicroService.Origin.GIT:
+        elif build.version.status == BuildStatus.SUCCESS and build.is_by_workers:
             # Its worker died after it stored the package, before it recorded the end.
             build_requests.end(build, BuildStatus.SUCCESS)
         elif build.takeovers > MAX_TAKEOVERS:
             build_requests.end(build, BuildStatus.FAILED, Message("build_abandoned", {"count": MAX_TAKEOVERS}))
-        elif build.origin == MicroService.Origin.GIT:
+        elif build.is_by_workers:
             _build_here(build)
         else:
             _advance_remote(build)
@@ -179,7 +178,7 @@ def _save_reference(build: Build, reference: str) -> None:
 def _out_of_time(build: Build) -> None:
     """End it as timed out, unless a last poll finds that it has ended at its build server, perhaps long ago."""
     reason = _detail(build) if build.silences else None
-    if build.status == BuildStatus.BUILDING and build.origin != MicroService.Origin.GIT:
+    if build.status == BuildStatus.BUILDING and not build.is_by_workers:
         try:
             state = _poll(build)
             if state.status != BuildStatus.BUILDING:
@@ -247,7 +246,7 @@ def _mark_started(build: Build) -> None:
 
 def _too_late(build: Build) -> bool:
     # A running git build has its own timeout; this one is for builds without a live worker.
-    grace = 60 if build.origin == MicroService.Origin.GIT else 0
+    grace = 60 if build.is_by_workers else 0
     return timezone.now() - (build.started or build.created) > timedelta(seconds=settings.BUILD_TIMEOUT + grace)
 
 

@@ -30,7 +30,7 @@ def job_of(build: Build) -> Job:
         depth=service.build_depth,
         others=frozenset(earlier.values_list("reference", flat=True)),
     )
-    if build.origin != MicroService.Origin.GIT:
+    if not build.is_by_workers:
         return job
     try:
         fields = service.build_credential.open()

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from messages import Message
 from messages.rendering import literal, render, stored
-from microservice.models import MicroServiceVersion
+from microservice.models import BUILT_BY_WORKERS, MicroServiceVersion
 from microservice.status import BUILD_TRANSITIONS, BuildStatus
 
 OPEN = tuple(status.value for status in BUILD_TRANSITIONS)
@@ -55,6 +55,11 @@ class Build(models.Model):
 
     def __str__(self) -> str:
         return f"build {self.pk} of {self.version}"
+
+    @property
+    def is_by_workers(self) -> bool:
+        """Whether our own workers build it, not a build server."""
+        return self.origin in BUILT_BY_WORKERS
 
     @property
     def reason(self) -> str:

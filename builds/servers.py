@@ -93,7 +93,7 @@ def check(service: MicroService) -> None:
 def check_ref(service: MicroService, ref: str) -> None:
     """Raise a Problem for a branch or tag that the service does not build. For build servers only: with patterns, they
     are never asked for a commit by its hash."""
-    if service.build_orig != _Name.GIT and not refs.may_be_built(ref, service.build_refs):
+    if not service.is_built_by_workers and not refs.may_be_built(ref, service.build_refs):
         raise refused("ref_not_built", ref=ref, patterns=list(service.build_refs))
 
 

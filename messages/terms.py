@@ -113,6 +113,7 @@ TERMS: dict[str, Promise] = {
     "git": pgettext_lazy("term", "git"),
     "GitLab": pgettext_lazy("term", "GitLab"),
     "Jenkins": pgettext_lazy("term", "Jenkins"),
+    "image": pgettext_lazy("term", "image"),
     # Fields.
     "active": pgettext_lazy("term", "active"),
     "agent": pgettext_lazy("term", "browser"),

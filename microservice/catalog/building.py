@@ -24,7 +24,7 @@ def errors(service: MicroService) -> list[FieldError]:
 
 def refusal(service: MicroService) -> Message | None:
     """Return why the configured server may not build its build_url; None where it may, or none is. One query."""
-    if service.build_orig == MicroService.Origin.GIT or not service.build_url:
+    if service.is_built_by_workers or not service.build_url:
         return None
     known = registry.configured(service.build_orig)
     if known is None:

@@ -10,6 +10,7 @@ every row that a request locks or a worker records.
 from .deployments import Deployment, Operation, Output, Step
 from .packages import UnclaimedPackage
 from .services import (
+    BUILT_BY_WORKERS,
     NAME_PATTERN,
     MicroService,
     MicroServiceInstance,
@@ -20,6 +21,7 @@ from .services import (
 from .workers import Heartbeat
 
 __all__ = [
+    "BUILT_BY_WORKERS",
     "NAME_PATTERN",
     "Deployment",
     "Heartbeat",

@@ -30,6 +30,7 @@ class MicroService(CreatedAndUpdated):
         GIT = "git", "git"
         GITLAB = "gitlab", "GitLab"
         JENKINS = "jenkins", "Jenkins"
+        IMAGE = "image", "image"
 
     name = models.CharField(max_length=64, unique=True, validators=[valid_name, not_all_digits])
     language = models.CharField(max_length=16, choices=Language.choices, default=Language.OTHER)
@@ -48,6 +49,8 @@ class MicroService(CreatedAndUpdated):
         validators=[MaxValueValidator(1_000_000)],
         help_text="How many commits of the history a build from git sees; 0: all of it, with every tag",
     )
+    # What an image is built from, for the origin `image`: see catalog/recipes.py.
+    recipe = models.JSONField(default=dict, db_default={}, blank=True)
     description = models.CharField(max_length=256, blank=True)
     # For services without a team see access/roles.py.
     team = models.ForeignKey("access.Team", null=True, blank=True, on_delete=models.PROTECT, related_name="services")
@@ -86,6 +89,14 @@ class MicroService(CreatedAndUpdated):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_built_by_workers(self) -> bool:
+        """Whether its versions are built by our own workers, not by a build server."""
+        return self.build_orig in BUILT_BY_WORKERS
+
+
+BUILT_BY_WORKERS = frozenset({MicroService.Origin.GIT.value, MicroService.Origin.IMAGE.value})
+
 
 class MicroServiceVersion(Archivable, Created):
     """One build of a service; never edited once built. A deleted one is archived: past operations keep its name."""
@@ -105,6 +116,11 @@ class MicroServiceVersion(Archivable, Created):
     manifest = models.CharField(max_length=64, blank=True, default="", db_default="")
     size = models.BigIntegerField(null=True, blank=True)
     unpacked_size = models.BigIntegerField(null=True, blank=True)
+    # For a version that is an image, which its package names: pinned ("registry/name@sha256:…"), and by its tag as it
+    # was given or pushed. `recipe`: what it was built from.
+    image = models.CharField(max_length=512, blank=True, default="", db_default="")
+    image_tag = models.CharField(max_length=512, blank=True, default="", db_default="")
+    recipe = models.JSONField(default=dict, db_default={}, blank=True)
     bad = models.BooleanField(default=False)
     bad_reason = models.CharField(max_length=256, blank=True)
     # Why the build has its status: in English, and as a message. Rows of earlier versions have the sentence alone.

@@ -218,7 +218,7 @@ def _statuses_before(version: MicroServiceVersion) -> list[BuildStatus]:
 
     A pipeline that failed and is retried at its build server may send its package before the retry is known here.
     """
-    at_server = version.microservice.build_orig != MicroService.Origin.GIT
+    at_server = not version.microservice.is_built_by_workers
     return [*_TAKES_PACKAGE, *(BUILD_MAY_GO_ON if at_server else ())]
 
 
