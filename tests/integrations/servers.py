@@ -1,8 +1,6 @@
 """Real HTTP and HTTPS servers that answer as GitLab, Jenkins and a registry do, and certificates for them."""
 
 import base64
-import datetime
-import ipaddress
 import json
 import ssl
 import threading
@@ -10,44 +8,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
-
-class Authority:
-    """A CA of its own, and what it signs: PEM texts."""
-
-    def __init__(self):
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test CA")])
-        self.certificate = self._sign(self.name, self.key.public_key(), True)
-        self.pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-    def issue(self, name: str) -> tuple[str, str]:
-        """(certificate, key) for a name at 127.0.0.1."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        certificate = self._sign(subject, key.public_key(), False)
-        return certificate.public_bytes(serialization.Encoding.PEM).decode(), key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode()
-
-    def _sign(self, subject, public_key, is_ca: bool):
-        now = datetime.datetime.now(datetime.UTC)
-        builder = x509.CertificateBuilder(
-            self.name,
-            subject,
-            public_key,
-            x509.random_serial_number(),
-            now - datetime.timedelta(days=1),
-            now + datetime.timedelta(days=1),
-        ).add_extension(x509.BasicConstraints(is_ca, None), critical=True)
-        if not is_ca:
-            builder = builder.add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-            )
-        return builder.sign(self.key, hashes.SHA256())
+from tests.lab.authority import Authority as Authority
 
 
 class Server:

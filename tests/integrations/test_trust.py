@@ -17,7 +17,8 @@ from tests.builds.githttp import GitHttp
 from tests.builds.repository import Repository
 from tests.builds.test_checkout import job
 from tests.integrations import servers
-from tests.integrations.servers import Authority, Server
+from tests.integrations.servers import Server
+from tests.lab.authority import Authority
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("settings")]
 

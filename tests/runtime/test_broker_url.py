@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 
 from runtime import environment as env
 from runtime.broker_url import broker
-from tests.integrations.servers import Authority
+from tests.lab.authority import Authority
 from tests.lab.broker import Broker
 from tests.lab.rabbitmq import RabbitMq
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from runtime.postgresql.connection import Connection
-from tests.integrations.servers import Authority
+from tests.lab.authority import Authority
 from tests.lab.postgres import Postgres, _server_user
 
 from .connections import options
