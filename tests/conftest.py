@@ -188,6 +188,23 @@ def store(settings, tmp_path):
     return tmp_path / "store"
 
 
+# --- images ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def docker_engine():
+    """Yield a Docker engine of this test run, over TLS and a unix socket. It has the image `base:1`, and no network but
+    this machine's: tests that need the usual one, or that end it, start their own (tests/lab/docker.py)."""
+    from tests.lab import docker
+
+    if reason := docker.why_not():
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="de-", dir="/tmp"))
+    with docker.Dockerd(folder) as engine:
+        engine.add_base("base:1")
+        yield engine
+
+
 # --- real processes ---------------------------------------------------------------------------------------------------
 
 

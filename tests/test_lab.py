@@ -1,13 +1,17 @@
 """The lab itself: its servers do what the tests rely on."""
 
 import re
+import socket
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 from django.db import connection
 
-from tests.lab import processes, surroundings
+from tests.lab import docker, processes, surroundings
+from tests.lab.network import wait_for_port
 from tests.lab.worker import ROOT
 
 
@@ -59,3 +63,58 @@ def test_tests_leave_no_files_in_the_project():
     odd = [path.name for path in ROOT.iterdir() if not re.fullmatch(r"[A-Za-z0-9._-]+", path.name)]
     dumped = [path.name for path in ROOT.iterdir() if path.is_file() and not path.stat().st_size]
     assert not odd and not dumped
+
+
+def running(engine) -> tuple[str, int]:
+    """Start a container that sleeps in the engine; return its id and its process on this machine."""
+    spec = {"Image": "base:1", "Cmd": ["sleep", "600"], "StopSignal": "SIGKILL", "HostConfig": {"NetworkMode": "none"}}
+    made = engine.asked("POST", "/containers/create", spec)["Id"]
+    engine.asked("POST", f"/containers/{made}/start")
+    return made, engine.asked("GET", f"/containers/{made}/json")["State"]["Pid"]
+
+
+def mounts_below(folder) -> list[str]:
+    return [line for line in Path("/proc/self/mounts").read_text().splitlines() if f" {folder}/" in line]
+
+
+def test_engine_ends_with_what_it_runs(short_tmp):
+    """Also after it was killed, when its shims and their containers live on."""
+    needs_engine()
+    with docker.Dockerd(short_tmp / "d") as engine:
+        engine.add_base("base:1", {"etc/here": "yes"})
+        _, first = running(engine)
+        engine.kill()
+        assert processes.alive(first) and mounts_below(engine.folder)
+        engine.stop()
+        assert not processes.alive(first) and not processes.using(engine.folder) and not mounts_below(engine.folder)
+        engine.start()
+        assert [each["State"] for each in engine.containers()] == ["exited"]
+        _, second = running(engine)
+        engine.kill()
+        engine.start()  # over what is left
+        assert not processes.alive(second)
+        _, third = running(engine)
+        said = engine.command_line("run", "--rm", "--network", "host", "base:1", "cat", "/etc/here")
+        assert (said.stdout, said.returncode) == ("yes", 0), said.stderr
+    assert not processes.alive(third) and not engine.folder.exists() and not mounts_below(engine.folder)
+
+
+def test_engine_with_the_usual_network(short_tmp):
+    needs_engine()
+    with docker.Dockerd(short_tmp / "d", bridge=True) as engine:
+        engine.add_base("base:1")
+        ran = engine.command_line("run", "-d", "-p", "8090:80", "base:1", "sh", "-c", "echo hello | nc -l -p 80")
+        assert ran.returncode == 0, ran.stderr
+        wait_for_port(engine.address, engine.port)  # over this machine's cable
+        with socket.create_connection((engine.address, 8090), 10) as opened:
+            assert opened.recv(99) == b"hello\n"
+        with socket.create_server((engine.here, 0)) as server:
+            port = str(server.getsockname()[1])
+            threading.Thread(target=lambda: server.accept()[0].close()).start()
+            out = engine.command_line("run", "--rm", "base:1", "nc", engine.here, port)
+            assert out.returncode == 0, out.stderr
+
+
+def needs_engine() -> None:
+    if reason := docker.why_not():
+        pytest.skip(reason)

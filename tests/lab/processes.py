@@ -44,6 +44,14 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
+def command_line(pid: int) -> str:
+    """Return its words; "" where there is no such process (any more)."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def children(pid: int) -> list[int]:
     return [other for other in _pids() if parent_of(other) == pid]
 
