@@ -66,6 +66,33 @@ TEXTS: dict[str, Text] = {
     "step_without_run": Text(_("the step {step} needs a command: “run”")),
     "step_command": Text(_("“{key}” of the step {step} must be a text of at most {max} characters without NUL")),
     "encoding_unknown": Text(_("must be one of {allowed}")),
+    # The commands of a container service: microservice/catalog/containers.py.
+    "container_lines": Text(_("must have at most {max} lines")),
+    "container_length": Text(_("must have 1 to 1000 characters in each line")),
+    "container_characters": Text(_("must not contain control characters: {value}")),
+    "container_dollar": Text(
+        _("{value} has a “$” that begins no variable of commands, such as $PORT or $SHARED; write $$ for a “$”")
+    ),
+    "container_publish": Text(
+        _(
+            "must name a port of the host and one of the container, such as $PORT:8080 or 127.0.0.1:53:53/udp, not "
+            "{value}"
+        )
+    ),
+    "container_volume": Text(
+        _("must name two folders, such as $SHARED/data:/var/lib/data or /etc/tls:/tls:ro, not {value}")
+    ),
+    "container_variable_unknown": Text(_("{name} is neither in the environment nor a secret of the service")),
+    "container_memory": Text(_("must be a number of bytes, or one with k, m or g, such as 512m")),
+    "container_cpus": Text(_("must be a number such as 1.5")),
+    "container_seconds": Text(_("must be a whole number from {min} to {max}")),
+    "container_option": Text(_("must be one option of `docker run` per line, such as --read-only, not {value}")),
+    "container_option_taken": Text(_("must not have {value}: the commands or another field decide it")),
+    "container_option_value": Text(_("must have the value of an option behind a “=” in its line, not {value}")),
+    "container_check_nothing": Text(_("must be empty: this check only looks whether the container runs")),
+    "container_check_value": Text(_("must say what is checked")),
+    "container_port": Text(_("must be a port from 1 to 65535, or $PORT")),
+    "container_url": Text(_("must be an address such as http://127.0.0.1:$PORT/health")),
     # What a model's own validators say.
     "model.max_length": Text(
         Plural("must have at most {limit_value} character", "must have at most {limit_value} characters", "limit_value")
