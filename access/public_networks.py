@@ -1,7 +1,7 @@
 """Which IP addresses are on the public internet: for connections to addresses that no administrator chose."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 Address = IPv4Address | IPv6Address
 
@@ -17,6 +17,7 @@ _NOT_PUBLIC_4 = tuple(
             "10.0.0.0/8",
             "100.64.0.0/10",
             "127.0.0.0/8",
+            "168.63.129.16/32",
             "169.254.0.0/16",
             "172.16.0.0/12",
             "192.0.0.0/24",
@@ -31,6 +32,29 @@ _NOT_PUBLIC_4 = tuple(
     )
 )
 _NOT_PUBLIC_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
+# Open to nobody by accident: this machine, its link, everyone at once, and what tells a cloud's machines their secrets.
+_SPECIAL = tuple(
+    map(
+        ip_network,
+        (
+            "0.0.0.0/8",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "224.0.0.0/4",
+            "255.255.255.255/32",
+            "::/128",
+            "::1/128",
+            "fe80::/10",
+            "ff00::/8",
+            "100.100.100.200/32",
+            "168.63.129.16/32",
+            "169.254.169.254/32",
+            "192.0.0.192/32",
+            "fd00:ec2::254/128",
+            "fd20:ce::254/128",
+        ),
+    )
+)
 _ISATAP = (0x00005EFE, 0x02005EFE)  # the upper half of an interface's number, before its IPv4 address
 
 
@@ -43,6 +67,12 @@ def is_public(address: Address) -> bool:
     if address not in _UNICAST or not address.is_global or any(address in network for network in _NOT_PUBLIC_6):
         return False
     return all(is_public(inner) for inner in embedded(address))
+
+
+def special_network(address: Address) -> IPv4Network | IPv6Network | None:
+    """Return the smallest network around an address that must be named by itself to be allowed; None for others."""
+    around = [network for network in _SPECIAL if address in network]
+    return max(around, key=lambda network: network.prefixlen, default=None)
 
 
 def embedded(address: Address) -> Iterator[IPv4Address]:

@@ -6,17 +6,16 @@ the connection (DNS rebinding) changes nothing. Redirects are not followed: they
 
 import time
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.conf import settings
-
-from access.public_networks import embedded, is_public
 from deployer.engine import transport_socket
 from integrations import http_client
+from integrations.allowed_receivers import Allowed
 from messages import Message
 from messages.rendering import english
+
+from . import receivers
 
 TIMEOUT = 10.0  # seconds for all of it, the resolution of the name included
 MAX_ANSWER = 4096  # bytes of the answer that are kept
@@ -52,19 +51,6 @@ class Response:
         return self.status is not None and 200 <= self.status < 300
 
 
-def is_allowed(address: str) -> bool:
-    """Return whether requests may go to an IP address: public, or inside one of CALLBACK_ALLOWED_NETWORKS."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    candidates = (parsed, *embedded(parsed))
-    networks = [ip_network(entry, strict=False) for entry in settings.CALLBACK_ALLOWED_NETWORKS]
-    if any(candidate in network for network in networks for candidate in candidates):
-        return True
-    return is_public(parsed)
-
-
 def parse_url(url: str) -> tuple[str, str, int]:
     """Return (scheme, host, port) of a URL that a callback can have. Raise BadUrl."""
     if not url.isascii() or any(ord(char) <= 32 or ord(char) == 127 for char in url):
@@ -88,10 +74,10 @@ def parse_url(url: str) -> tuple[str, str, int]:
     return parts.scheme, parts.hostname, port
 
 
-def resolve(host: str, port: int, seconds: float) -> list[tuple[Any, ...]]:
+def resolve(host: str, port: int, seconds: float, allowed: Allowed) -> list[tuple[Any, ...]]:
     """Return the addresses to connect to. Raise AddressForbidden where any of them is not allowed, OSError."""
     addresses = transport_socket.resolved(host, port, seconds)
-    if not addresses or not all(is_allowed(str(place[0])) for _, place in addresses):
+    if not addresses or not all(allowed.admits(host, str(place[0])) for _, place in addresses):
         raise AddressForbidden(host)
     return addresses
 
@@ -101,21 +87,36 @@ def post(url: str, headers: dict[str, str], body: bytes) -> Response:
     begun = time.monotonic()
     took = lambda: int((time.monotonic() - begun) * 1000)
     try:
-        parse_url(url)
-        reply = http_client.exchange(
-            url,
-            method="POST",
-            body=body,
-            headers=headers,
-            timeout=TIMEOUT,
-            max_bytes=MAX_ANSWER,
-            truncate=True,
-            resolve=resolve,
-        )
+        reply = _exchange(url, headers, body, begun + TIMEOUT)
     except BadUrl as error:
         return Response(None, error=Message(error.code), took=took())
-    except http_client.Unreachable as error:
-        late = error.message.code == "unreachable.timeout"
-        message = Message("delivery.timeout", {"seconds": round(TIMEOUT)}) if late else error.message
-        return Response(None, error=message, took=took())
+    except (http_client.Unreachable, http_client.BadCertificates) as error:
+        return Response(None, error=_in_words(error.message), took=took())
+    except (OSError, UnicodeError) as error:  # the name could not be looked up, or a proxy gave no answer
+        late = isinstance(error, TimeoutError)
+        message = Message("unreachable.timeout") if late else http_client.reason_of(error)
+        return Response(None, error=_in_words(message), took=took())
     return Response(reply.status, reply.body.decode(errors="replace").replace("\0", "�"), took=took())
+
+
+def _exchange(url: str, headers: dict[str, str], body: bytes, end: float) -> http_client.Reply:
+    _, host, port = parse_url(url)
+    rules = receivers.current()
+    addresses = resolve(host, port, end - time.monotonic(), rules.allowed)
+    return http_client.exchange(
+        url,
+        method="POST",
+        body=body,
+        headers=headers,
+        context=rules.context(host, addresses),
+        timeout=max(0.1, end - time.monotonic()),
+        max_bytes=MAX_ANSWER,
+        truncate=True,
+        resolve=lambda *_: addresses,
+        dial=rules.dial(url),
+    )
+
+
+def _in_words(message: Message) -> Message:
+    late = message.code == "unreachable.timeout"
+    return Message("delivery.timeout", {"seconds": round(TIMEOUT)}) if late else message

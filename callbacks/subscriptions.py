@@ -12,7 +12,7 @@ from access.rollback import rolls_back
 from access.secrets import Secret, reveal
 from audit.history import record
 
-from . import http_client, signing
+from . import http_client, receivers, signing
 from .models import Callback, EventType
 
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")  # a token of RFC 9110
@@ -106,7 +106,7 @@ def _checked_url(url: str) -> str:
     except http_client.BadUrl as error:
         raise invalid("/url", error.code) from error
     is_address = ":" in host or not host.strip("0123456789.")  # a name is checked whenever something is sent
-    if is_address and not http_client.is_allowed(host):
+    if is_address and not receivers.current().allowed.admits(host, host):
         raise invalid("/url", "address_forbidden")
     return url
 

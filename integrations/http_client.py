@@ -33,6 +33,8 @@ MAX_REASON = 300  # characters of a library's own words
 
 # (host, port, seconds) to [(family, socket address)]; raises OSError or UnicodeError.
 Resolver = Callable[[str, int, float], list[tuple[Any, ...]]]
+# (addresses, end on the monotonic clock) to a connection; raises OSError.
+Dialer = Callable[[list[tuple[Any, ...]], float], socket.socket]
 
 
 class Unreachable(Exception):
@@ -103,8 +105,9 @@ def exchange(
     max_bytes: int = MAX_ANSWER,
     truncate: bool = False,
     resolve: Resolver = transport_socket.resolved,
+    dial: Dialer = transport_socket.first,
 ) -> Reply:
-    """Send one request and return the answer, of any status. Raise Unreachable, and what `resolve` raises.
+    """Send one request and return the answer, of any status. Raise Unreachable, and what `resolve` and `dial` raise.
 
     Ends within `timeout` seconds, also where the server sends a byte now and then. An answer of more than `max_bytes`
     is an error or, with `truncate`, cut off. The name is resolved once, by `resolve`, and what it returns is connected
@@ -112,7 +115,7 @@ def exchange(
     """
     sent = {"User-Agent": "deployer", "Accept-Encoding": "identity", **(headers or {})}
     request = urllib.request.Request(url, body, sent, method=method)  # noqa: S310 - callers admit http and https only
-    deadline = _Deadline(timeout, resolve)
+    deadline = _Deadline(timeout, resolve, dial)
     opener = urllib.request.build_opener(
         _NoRedirect,
         urllib.request.ProxyHandler(proxies or {}),
@@ -136,9 +139,9 @@ def exchange(
 class _Deadline:
     """Cuts the connections of one exchange when its time is up: a timeout of single reads does not do that."""
 
-    def __init__(self, seconds: float, resolve: Resolver):
+    def __init__(self, seconds: float, resolve: Resolver, dial: Dialer):
         self._end = time.monotonic() + seconds
-        self._resolve = resolve
+        self._resolve, self._dial = resolve, dial
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
         self._sockets: list[socket.socket] = []
@@ -156,7 +159,7 @@ class _Deadline:
     def connect(self, address: tuple[str, int], *_: Any) -> socket.socket:
         """Connect in place of `socket.create_connection`: all addresses of a name share the time."""
         addresses = self._resolve(*address, max(0.0, self._end - time.monotonic()))
-        sock = transport_socket.first(addresses, self._end)
+        sock = self._dial(addresses, self._end)
         self._sockets.append(sock.dup())  # TLS takes the socket itself; shutting down a copy ends both
         self.connected = True
         sock.settimeout(max(0.1, self._end - time.monotonic()))
@@ -171,7 +174,7 @@ class _Deadline:
     def unreachable(self, error: object) -> Unreachable:
         if self.over or isinstance(error, TimeoutError):
             return Unreachable(Message("unreachable.timeout"), self.connected)
-        return Unreachable(_reason(error), self.connected)
+        return Unreachable(reason_of(error), self.connected)
 
 
 class _Plain(urllib.request.HTTPHandler):
@@ -262,7 +265,8 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
 
 
-def _reason(error: object) -> Message:
+def reason_of(error: object) -> Message:
+    """Return why there was no connection, in a library's words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return Message("unreachable.certificate", {"reason": error.verify_message})
     text = f"{type(error).__name__}: {error}"[:MAX_REASON]

@@ -15,7 +15,7 @@ from messages import Message
 from messages.rendering import english, render, term
 
 from . import storage
-from .http_client import Reply, Unreachable, basic, fetch
+from .http_client import Reply, Unreachable, basic, fetch, tls
 from .registry import Document, Fields, wrapped
 
 TIMEOUT = 8.5  # seconds for all integrations together, side by side
@@ -176,6 +176,17 @@ def _proxies(part: Fields, _: Fields | None) -> Iterator[Passed]:
         yield "proxies", Message("probe.direct")
 
 
+def _callbacks(part: Fields, proxies: Fields | None) -> Iterator[Passed]:
+    """Test what does not depend on a receiver. Each callback has a test of its own."""
+    yield "allowed", Message("probe.receivers", {"count": len(part["allowed"])})
+    tls(part)
+    yield "certificates", Message("probe.certificates")
+    if part["use_proxy"]:
+        if proxies is None or not (proxies["http"] or proxies["https"]):
+            raise StepFailed("proxies", Message("probe.no_proxy"))
+        yield from _proxies(proxies, None)
+
+
 def _json(step: str, reply: Reply, kind: type) -> Any:
     if reply.status != HTTPStatus.OK:
         raise StepFailed(step, _refusal(reply.status))
@@ -204,4 +215,5 @@ PROBES: dict[str, Probe] = {
     "jenkins": _jenkins,
     "registry": _registry,
     "proxies": _proxies,
+    "callbacks": _callbacks,
 }

@@ -12,6 +12,7 @@ gitlab         url, token, webhook_secret, projects (which team builds which: se
 jenkins        url, user, token, webhook_secret, projects
 registry       url, user, password
 proxies        http, https, no_proxy (list of host names)
+callbacks      allowed (list of networks, addresses and host names: see allowed_receivers.py), use_proxy
 
 The API and the forms name these fields too: docs/decisions/0041-integration-fields-in-three-places.md.
 """
@@ -45,6 +46,7 @@ PARTS: Document = {
     "jenkins": {"url": "", "user": "", "token": "", "webhook_secret": "", "projects": [], **_TLS},
     "registry": {"url": "", "user": "", "password": "", **_TLS},
     "proxies": {"http": "", "https": "", "no_proxy": []},
+    "callbacks": {"allowed": [], "use_proxy": False, **_TLS},
 }
 SECRETS = frozenset({"token", "password", "secret_key", "client_key", "webhook_secret"})
 NEVER_SENT = frozenset({"webhook_secret"})  # not sent to the server, so it may stay when the server's address changes

@@ -5,10 +5,11 @@ from urllib.parse import urlsplit
 
 from access.problems import FieldError, invalid_fields
 
-from . import http_client, projects, registry
+from . import allowed_receivers, http_client, projects, registry
 from .registry import Document, Fields
 
 MAX_TEXT = 64 * 1024  # characters
+MAX_QUOTED = 100  # characters of a wrong entry that its error repeats
 
 
 def complete_document(given: dict[str, Fields | None]) -> Document:
@@ -58,6 +59,8 @@ def _errors(name: str, fields: Fields) -> list[FieldError]:
         return errors + _proxy_errors(fields)
     if name == "package_store":
         errors += _store_errors(fields)
+    elif name == "callbacks":
+        errors += _receiver_errors(fields["allowed"])
     else:
         errors += _address_errors(f"/{name}/url", fields["url"])
     if "projects" in fields and (message := projects.binding_error(fields["projects"])):
@@ -79,6 +82,16 @@ def _proxy_errors(fields: Fields) -> list[FieldError]:
     if any(not host.isprintable() or " " in host or not host for host in fields["no_proxy"]):
         errors.append(FieldError("/proxies/no_proxy", "host_names"))
     return errors
+
+
+def _receiver_errors(entries: list[str]) -> list[FieldError]:
+    if len(entries) > allowed_receivers.MAX_ENTRIES:
+        return [FieldError("/callbacks/allowed", "receivers_max", max=allowed_receivers.MAX_ENTRIES)]
+    try:
+        allowed_receivers.parse(entries)
+    except allowed_receivers.BadEntry as error:
+        return [FieldError("/callbacks/allowed", "receiver_entry", entry=str(error)[:MAX_QUOTED])]
+    return []
 
 
 def _store_errors(fields: Fields) -> list[FieldError]:

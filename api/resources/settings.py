@@ -74,6 +74,15 @@ class Proxies(base.Body):
     no_proxy: list[base.Text] = []
 
 
+class CallbackAccess(Tls):
+    """Its certificates are for receivers in `allowed`; all others are verified with the usual CAs."""
+
+    allowed: list[base.Text] = Field(
+        [], description="Receivers that are not public: networks (10.0.0.0/8), addresses, host names, *.names"
+    )
+    use_proxy: StrictBool = Field(False, description="Whether callbacks go through the proxies")
+
+
 class SettingsDocument(base.Body):
     """The whole document: a part that is missing or null is disabled."""
 
@@ -82,6 +91,7 @@ class SettingsDocument(base.Body):
     jenkins: Jenkins | None = None
     registry: Registry | None = None
     proxies: Proxies | None = None
+    callbacks: CallbackAccess | None = None
 
 
 class TestStep(Schema):

@@ -34,7 +34,7 @@ class CallbackForm(Form):
         label=_("URL"),
         max_length=2000,
         widget=forms.URLInput({**PLAIN, "inputmode": "url"}),
-        help_text=_("http:// or https://. Private networks must be listed in CALLBACK_ALLOWED_NETWORKS."),
+        help_text=_("http:// or https://. Private addresses must be allowed under Settings → Callback receivers."),
     )
     events = forms.MultipleChoiceField(
         label=_("Events"),

@@ -200,7 +200,21 @@ class ProxiesForm(IntegrationForm):
     )
 
 
-FORMS = (PackageStoreForm, GitLabForm, JenkinsForm, RegistryForm, ProxiesForm)
+class CallbacksForm(TlsForm):
+    name = "callbacks"
+    allowed = Words(
+        label=_("Allowed private receivers"),
+        required=False,
+        widget=forms.Textarea({"rows": 3, "placeholder": "10.20.0.0/16", **PLAIN}),
+        help_text=_(
+            "Networks, addresses and host names (*.internal: every name below it), separated by spaces or lines. "
+            "Public addresses are always allowed; loopback and link-local ones only by their own network."
+        ),
+    )
+    use_proxy = forms.BooleanField(label=_("Use the proxies"), required=False)
+
+
+FORMS = (PackageStoreForm, GitLabForm, JenkinsForm, RegistryForm, ProxiesForm, CallbacksForm)
 
 
 def integration_forms(data: Mapping[str, Any] | None, shown: Mapping[str, Any]) -> list[IntegrationForm]:

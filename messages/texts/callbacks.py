@@ -7,12 +7,14 @@ from ..text import Text
 TEXTS: dict[str, Text] = {
     "delivery_in_progress": Text(_("The delivery is being sent at this moment."), _("Look again in a moment.")),
     # Why a delivery failed; those of `unreachable` too.
-    "delivery.address": Text(_("{host} has an address that callbacks may not reach (see CALLBACK_ALLOWED_NETWORKS).")),
+    "delivery.address": Text(
+        _("{host} has an address that callbacks may not reach (see Settings → Callback receivers).")
+    ),
     "delivery.internal_error": Text(_("The delivery could not be sent: internal error ({kind}).")),
     "delivery.status": Text(_("The receiver answered with status {status}.")),
     "delivery.timeout": Text(_("The receiver gave no answer within {seconds} s.")),
     # The reasons that stand at fields.
-    "address_forbidden": Text(_("is an address that callbacks may not reach (see CALLBACK_ALLOWED_NETWORKS)")),
+    "address_forbidden": Text(_("is an address that callbacks may not reach (see Settings → Callback receivers)")),
     "header_forbidden": Text(_("is not a header that can be set")),
     "header_value": Text(_("must be at most {max} printable ASCII characters")),
     "headers_max": Text(_("must be at most {max} headers")),

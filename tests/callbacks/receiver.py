@@ -1,5 +1,7 @@
 """A real HTTP server on loopback that keeps its requests, and answers as configured."""
 
+import ssl
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -15,10 +17,15 @@ class Got:
 
 @dataclass
 class Receiver:
-    """`answers`: what to say, one after the other, the last one again and again: (status, headers, body, delay)."""
+    """`answers`: what to say, one after the other, the last one again and again: (status, headers, body, delay).
+
+    `tls`: (certificate, key) as PEM. `client_ca`: PEM; clients need a certificate of it.
+    """
 
     answers: list[tuple] = field(default_factory=lambda: [(200, {}, b"thanks", 0)])
     got: list[Got] = field(default_factory=list)
+    tls: tuple[str, str] | None = None
+    client_ca: str = ""
 
     def __enter__(self):
         receiver = self
@@ -41,11 +48,27 @@ class Receiver:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None
+        if self.tls:
+            self.server.socket = self._context().wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self.port = self.server.server_port
-        self.url = f"http://127.0.0.1:{self.port}/hook?a=b"
+        self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/hook?a=b"
         return self
 
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+            file.write("".join(self.tls))
+            file.flush()
+            context.load_cert_chain(file.name)
+        if self.client_ca:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=self.client_ca)
+        return context

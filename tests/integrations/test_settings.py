@@ -52,6 +52,7 @@ def test_saves_what_passes_its_test(api, tmp_path):
             "registry": {"url": images.url, "user": "ci", "password": "passw0rd"},
             "package_store": {"folder": str(tmp_path / "packages")},
             "proxies": {"no_proxy": ["127.0.0.1"]},
+            "callbacks": {"allowed": ["10.0.0.0/8"]},
         }
         checked = api().post("/settings/check", document)
         assert checked.json()["ok"], checked.content
