@@ -116,6 +116,10 @@ class ServiceUpdate(Body):
         le=1_000_000,
         description="Number of commits that a build from git fetches; 0: the whole history with every tag",
     )
+    recipe: dict[str, Any] = Field(
+        {},
+        description="What an image is built from, for build_orig image: see docs/images.md",
+    )
     description: Text = ""
     start_command: Text = ""
     stop_command: Text = ""
@@ -166,6 +170,7 @@ class ServiceOut(Schema):
     has_build_key: bool
     build_refs: list[str]
     build_depth: int
+    recipe: dict[str, Any] = Field(description="What the image is built from, for build_orig image")
     description: str
     start_command: str
     stop_command: str

@@ -18,6 +18,7 @@ from . import (
     integrations,
     operations,
     packages,
+    recipes,
     services,
     values,
 )
@@ -46,6 +47,7 @@ TEXTS = _merged(
             integrations,
             operations,
             packages,
+            recipes,
             services,
             values,
         )

@@ -15,6 +15,7 @@ from messages.invalid import InvalidValue
 from messages.rendering import literal
 
 from ..models import MicroService, MicroServiceVersion
+from . import recipes
 
 # C0 and C1 control characters; commands may contain line feeds and tabs.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -49,6 +50,8 @@ def normalised(name: str, value: Any) -> Any:
             return text.normalised(value)
         except ValueError:  # reported by check_service, with everything else that is wrong
             return value
+    if name == "recipe":
+        return recipes.normalised(value)
     if name == "steps" and isinstance(value, list):
         return [_normalised_step(step) if isinstance(step, dict) else step for step in value]
     return value

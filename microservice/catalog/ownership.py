@@ -38,7 +38,7 @@ def check_hosts(service: MicroService, team: Team | None) -> None:
 
 
 # Fields that decide which commands run on the build machines, where the builds of all services run.
-BUILD_FIELDS = frozenset({"build_orig", "build_url", "build_command", "build_refs", *BUILD_SECRET_FIELDS})
+BUILD_FIELDS = frozenset({"build_orig", "build_url", "build_command", "build_refs", "recipe", *BUILD_SECRET_FIELDS})
 
 
 def check_build(caller: Caller, changed: Collection[str], may_build: bool) -> None:

@@ -28,7 +28,7 @@ from ..models import (
 )
 from ..packages import store
 from ..status import DEPLOYMENT_OPEN
-from . import building, ownership, secrets, visibility
+from . import building, ownership, recipes, secrets, visibility
 from .fields import errors_of, normalised, reason_of, refuse
 
 SERVICE_FIELDS = (
@@ -40,6 +40,7 @@ SERVICE_FIELDS = (
     "build_username",
     "build_refs",
     "build_depth",
+    "recipe",
     "description",
     "start_command",
     "stop_command",
@@ -211,6 +212,7 @@ def check_service(service: MicroService) -> None:
 
 def _definition_errors(service: MicroService) -> list[FieldError]:
     errors = building.refs_errors(service.build_refs)
+    errors += recipes.errors(service.recipe, has_repository=bool(service.build_url))
     for name, check in (
         ("steps", spec.check_steps),
         ("limits", spec.check_limits),
