@@ -25,9 +25,9 @@ fuzz: .venv/installed-dev  ## rewrite 1000000 (FUZZ_ARCHIVES) malformed archives
 	@scripts/test-packages
 	@FUZZ_ARCHIVES=$${FUZZ_ARCHIVES:-1000000} $(PYTHON_ENV) -m pytest -q -s tests/microservice/packages/test_fuzz.py
 
-mutants: .venv/installed-dev  ## remove each protection, one by one: a test must fail
+mutants: .venv/installed-dev  ## remove each protection, one by one: a test must fail (MUTANTS=parts of names)
 	@scripts/test-packages
-	@scripts/mutants
+	@scripts/mutants $(MUTANTS)
 
 model:  ## check the model of an operation (docs/model) with Spin
 	@scripts/check-model

@@ -1,7 +1,7 @@
 """Takes each protection out, one by one, in a copy of the project, and runs the one test that must fail there.
 
 `python -m tests.mutants`, or with parts of names for some of them. First each named test must pass with nothing taken
-out. Ends with status 1 where a mutant survived, its text is not where it was, or a test is too slow or broken.
+out; `--no-baseline` leaves that to a run of all tests on the same code, as CI does. Ends with status 1 where a mutant survived, its text is not where it was, or a test is too slow or broken.
 """
 
 import compileall
@@ -24,6 +24,7 @@ from .protections import MUTANTS, Change, Mutant
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = (".git", ".venv", "var", "__pycache__", ".*_cache", ".hypothesis")
 AT_ONCE = 2
+NO_BASELINE = "--no-baseline"
 SLOWEST = 15.0  # seconds that a test may take where nothing else is busy
 GIVEN_UP = 60  # seconds after which a test that hangs because of a mutant counts as failed
 
@@ -86,11 +87,13 @@ class Verdict:
 
 
 def main(parts: list[str]) -> int:
+    baseline = NO_BASELINE not in parts
+    parts = [part for part in parts if part != NO_BASELINE]
     chosen = [each for each in MUTANTS if not parts or any(part in each.name for part in parts)]
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies = [Copy(Path(folder) / str(number)) for number in range(AT_ONCE)]
-        wrong = untouched(copies, sorted({each.test for each in chosen}))
+        wrong = untouched(copies, sorted({each.test for each in chosen})) if baseline else []
         verdicts = [] if wrong else side_by_side(copies, chosen, judge)
     for line in wrong:
         print(line)
