@@ -17,15 +17,16 @@ NEVER = "never"  # not the name of a right
 class Needs:
     """What an endpoint needs.
 
-    scope: the right. outside: it waits for another system, so no transaction is held around it. streams: it reads its
-    body itself, in pieces, whatever the content type. form: it accepts multipart/form-data with files too. owners:
-    owners of any team are admitted; the endpoint checks the team. signed: there is no caller; the endpoint verifies a
-    signature or token of its own. bound: the right that a token for named services needs beside `scope`; NEVER: such a
-    token is refused.
+    scope: the right. outside: it waits for another system, so no transaction is held around it. outside_with: it does
+    so where its JSON has this field. streams: it reads its body itself, in pieces, whatever the content type. form: it
+    accepts multipart/form-data with files too. owners: owners of any team are admitted; the endpoint checks the team.
+    signed: there is no caller; the endpoint verifies a signature or token of its own. bound: the right that a token for
+    named services needs beside `scope`; NEVER: such a token is refused.
     """
 
     scope: str
     outside: bool = False
+    outside_with: str = ""
     streams: bool = False
     form: bool = False
     owners: bool = False
@@ -43,6 +44,7 @@ def needs(
     scope: str,
     *,
     outside: bool = False,
+    outside_with: str = "",
     streams: bool = False,
     form: bool = False,
     owners: bool = False,
@@ -54,7 +56,7 @@ def needs(
         raise ImproperlyConfigured(f"{scope} is not a scope")
 
     def mark(view: Callable) -> Callable:
-        view.needs = Needs(scope, outside, streams, form, owners, signed, bound)  # type: ignore[attr-defined]
+        view.needs = Needs(scope, outside, outside_with, streams, form, owners, signed, bound)  # type: ignore[attr-defined]
         return view
 
     return mark

@@ -9,7 +9,7 @@ from access.callers import Caller
 from access.problems import Problem, refused, unauthorized
 from access.request_id import request_id_of
 
-from . import errors, idempotency, uploads
+from . import errors, idempotency, parsing, uploads
 from .auth import Needs, needs_of
 
 JSON = "application/json"
@@ -53,9 +53,8 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
     if any("\0" in str(value) for value in names.values()):
         raise refused("not_found.address")
     if request.method == "POST" and not terms.streams:
-        return idempotency.once(
-            request, caller, lambda: operation.run(request, **names), outside=terms.outside or as_form
-        )
+        outside = terms.outside or as_form or parsing.has_field(request, terms.outside_with)
+        return idempotency.once(request, caller, lambda: operation.run(request, **names), outside=outside)
     return operation.run(request, **names)
 
 

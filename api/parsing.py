@@ -42,6 +42,15 @@ class StrictParser(Parser):
         return super().parse_querydict(data, list_fields, request)
 
 
+def has_field(request: HttpRequest, name: str) -> bool:
+    """Return whether the request's body is a JSON object with this field. Never raises for another body."""
+    try:
+        data = json.loads(request.body) if name else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and name in data
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 

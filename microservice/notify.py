@@ -9,6 +9,7 @@ from audit import events
 from audit.models import Event
 from callbacks import outbox
 from callbacks.models import EventType
+from integrations.images.pages import ImagePages
 from messages.rendering import english
 
 from .models import Deployment, Operation
@@ -41,6 +42,9 @@ def build_ended(version: Any, attempt: str = "") -> None:
                 "ref": version.ref,
                 "sha256": version.sha256,
                 "source_sha256": version.source_sha256,
+                "image": version.image,
+                "image_tag": version.image_tag,
+                "image_url": ImagePages().of(version.image),
                 "detail": version.build_detail,
                 "status": version.status,
                 "status_str": version.get_status_display(),
@@ -127,6 +131,8 @@ def _deployment_data(deployment: Any) -> dict[str, Any]:
         "action": deployment.action,
         "from_version": str(deployment.from_version) if deployment.from_version else None,
         "dest_version": str(deployment.dest_version) if deployment.dest_version else None,
+        "from_image": deployment.from_version.image if deployment.from_version else "",
+        "dest_image": deployment.dest_version.image if deployment.dest_version else "",
         "status": str(deployment.status),
         "reason": english(deployment.reason) if deployment.reason else "",
         "requested_by": deployment.requested_by,

@@ -9,6 +9,7 @@ from ninja import Query, Router, Status
 from access import sessions, url_userinfo
 from access.authentication import caller_of
 from access.problems import invalid, unauthorized
+from integrations.images.pages import ImagePages
 from messages.invalid import InvalidValue
 from microservice import catalog
 from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
@@ -40,7 +41,8 @@ def list_versions(
         rows = rows.filter(ref=ref)
     page = paging.page(query, rows)
     running = count_instances(page.rows)
-    return page.answer(base.VersionList, lambda version: serialize(version, running.get(version.pk, 0)))
+    pages = ImagePages()
+    return page.answer(base.VersionList, lambda version: serialize(version, running.get(version.pk, 0), pages))
 
 
 @router.post(
@@ -179,11 +181,12 @@ def count_instances(versions: Iterable[MicroServiceVersion]) -> dict[int, int]:
     return dict(rows.order_by().values_list("version").annotate(Count("pk")))
 
 
-def serialize(version: MicroServiceVersion, instances: int) -> base.VersionOut:
+def serialize(version: MicroServiceVersion, instances: int, pages: ImagePages) -> base.VersionOut:
     """Return a version as the API shows it."""
-    own = set(base.VersionOut.model_fields) - {"status_str", "instances", "build_detail", "build_detail_params"}
+    made = {"status_str", "instances", "build_detail", "build_detail_params", "image_url"}
     return base.VersionOut.model_construct(
-        **{name: getattr(version, name) for name in own},
+        **{name: getattr(version, name) for name in set(base.VersionOut.model_fields) - made},
+        image_url=pages.of(version.image),
         status_str=BuildStatus(version.status).label,
         instances=instances,
         build_detail=url_userinfo.hidden(version.build_detail),
@@ -192,7 +195,7 @@ def serialize(version: MicroServiceVersion, instances: int) -> base.VersionOut:
 
 
 def _serialize_one(version: MicroServiceVersion) -> base.VersionOut:
-    return serialize(version, count_instances([version]).get(version.pk, 0))
+    return serialize(version, count_instances([version]).get(version.pk, 0), ImagePages())
 
 
 def _build_status(text: str) -> int:

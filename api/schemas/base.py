@@ -251,6 +251,11 @@ class VersionOut(Schema):
     build_detail: str = Field(description="Why the build has its status, in English")
     build_detail_code: str = Field(description="The code of that sentence; empty for a sentence of the build server")
     build_detail_params: dict[str, Any] = Field(description="The parameters of that sentence")
+    image: str = Field(
+        description="Of a version that is an image, its pinned reference: host/name@sha256:…; else empty"
+    )
+    image_tag: str = Field(description="The same by its tag, as it was sent or pushed: host/name:tag")
+    image_url: str = Field(description="The image's web page")
     created: datetime
     created_by: str
     instances: int = Field(description="Number of instances that run it")

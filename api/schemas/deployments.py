@@ -21,6 +21,7 @@ class InstanceOut(Schema):
     language: str
     version: str | None = Field(description="null while the first install has not ended well")
     version_id: int | None
+    image: str = Field(description="The pinned reference of that version's image; empty where it is none")
     previous_version: str | None
     previous_version_id: int | None
     host: str = Field(description="hostname:ip")
@@ -186,6 +187,7 @@ def instance(row: MicroServiceInstance) -> InstanceOut:
         language=service.language,
         host=str(row.host),
         version=version.version if version else None,
+        image=version.image if version else "",
         previous_version=previous.version if previous else None,
         status_str=InstanceStatus(row.status).label,
         delete_attempts=row.delete_attempts,

@@ -147,6 +147,20 @@ TEXTS: dict[str, Text] = {
         ),
         _("Publish it as another version."),
     ),
+    "package_exists.another_image": Text(
+        _("{version} is {old} already, which is never replaced. {given} is {new} now."),
+        _("Publish it as another version, with a tag that is never moved."),
+    ),
+    "package_exists.is_image": Text(
+        _("{version} is the image {image} already, which is never replaced by a package."),
+        _("Publish it as another version."),
+    ),
+    "package_exists.no_image": Text(
+        _("{version} already has a package that is no image, and it is never replaced."),
+        _("Publish it as another version."),
+    ),
+    "image_differs": Text(_("is {new} now; {version} is {old}")),
+    "has_package": Text(_("already has a package that is no image")),
     "package_changes.changed": Text(_("{count} changed ({names})")),
     "package_changes.added": Text(_("{count} added ({names})")),
     "package_changes.missing": Text(_("{count} missing ({names})")),

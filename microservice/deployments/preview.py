@@ -70,4 +70,4 @@ def _target(deployment: Deployment, row: MicroServiceInstance, adopt: bool) -> d
 
 
 def _named(version: MicroServiceVersion | None) -> dict[str, Any] | None:
-    return {"id": version.pk, "version": version.version} if version else None
+    return {"id": version.pk, "version": version.version, "image": version.image} if version else None

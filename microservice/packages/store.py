@@ -26,7 +26,7 @@ from django.utils import timezone
 from access.problems import refused
 
 from ..models import MicroService, MicroServiceVersion, UnclaimedPackage
-from . import archives
+from . import archives, images
 
 log = logging.getLogger(__name__)
 PIECE = 1024 * 1024  # bytes
@@ -37,23 +37,31 @@ MAX_SWEPT = 20  # objects in one sweep
 
 @dataclass(frozen=True, slots=True)
 class ReceivedPackage:
-    """A package that was rewritten into a file, and the hash of the bytes that it was made of."""
+    """A package that was rewritten into a file, and the hash of the bytes that it was made of.
+
+    `image`, `image_tag`: of the package of an image, its pinned reference and the one that was given; else "".
+    """
 
     package: archives.Rewritten
     source_sha256: str
+    image: str = ""
+    image_tag: str = ""
 
     def fields(self) -> dict[str, str | int]:
         """Return the columns of a version that describe its package."""
-        return {
+        fields: dict[str, str | int] = {
             "sha256": self.package.sha256,
             "size": self.package.size,
             "unpacked_size": self.package.unpacked_size,
             "manifest": self.package.manifest,
             "source_sha256": self.source_sha256,
         }
+        return fields | ({"image": self.image, "image_tag": self.image_tag} if self.image else {})
 
     def is_of(self, version: MicroServiceVersion) -> bool:
         """Return whether the version's package has this content, or was made of the same bytes."""
+        if self.image:
+            return images.is_same(version.image, self.image)
         return version.source_sha256 == self.source_sha256 or version.manifest == self.package.manifest
 
 

@@ -1,0 +1,1 @@
+"""Images: references, and the registry that has them."""
