@@ -1,17 +1,20 @@
 """/services/: services and how each is built and deployed."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
-from ninja import Router, Status
+from ninja import Field, Router, Schema, Status
 
 from access import teams, url_userinfo
 from access.callers import Caller
 from microservice import catalog
-from microservice.catalog import secrets, visibility
+from microservice.catalog import secrets, service_recipes, visibility
 from microservice.models import MicroService
 
 from .. import paging
 from ..auth import caller, needs
 from ..schemas import base
+from ..schemas.base import Body
 
 router = Router()
 
@@ -60,6 +63,25 @@ def delete_service(request: HttpRequest, service: str) -> Status[None]:
     """Delete a service without instances, with its versions and packages."""
     catalog.delete_service(caller(request), catalog.find_service(caller(request), service, "admin"))
     return Status(204, None)
+
+
+class DockerfileRequest(Body):
+    """A recipe that is not saved; without one, the service's own."""
+
+    recipe: dict[str, Any] | None = None
+
+
+class DockerfileOut(Schema):
+    dockerfile: str = Field(description="What the engine gets; a build puts a digest in place of the base")
+
+
+@router.post("/services/{service}/dockerfile", response=DockerfileOut, summary="Show the Dockerfile of a recipe")
+@needs("read")
+def show_dockerfile(request: HttpRequest, service: str, body: DockerfileRequest | None = None) -> dict[str, str]:
+    """Return the Dockerfile that a recipe makes, and change nothing: that of the body, or the service's own."""
+    row = catalog.find_service(caller(request), service)
+    recipe = row.recipe if body is None or body.recipe is None else body.recipe
+    return {"dockerfile": service_recipes.dockerfile_of(row, recipe)}
 
 
 def serialize(who: Caller, service: MicroService) -> base.ServiceOut:

@@ -123,7 +123,11 @@ class ServiceForm(Form):
     )
     keep_releases = forms.IntegerField(label=_("Releases kept on a host"), min_value=1, max_value=100)
     limits = JSONText(label=_("Limits"), empty="{}", rows=3, help_text=_("Time and output limits, as a JSON object."))
-    build_orig = forms.ChoiceField(label=_("Build server"), choices=terms(MicroService.Origin.choices))
+    build_orig = forms.ChoiceField(
+        label=_("Build server"),
+        choices=terms(MicroService.Origin.choices),
+        help_text=_("With “image”, a Docker engine builds what the service's recipe says."),
+    )
     build_url = forms.CharField(label=_("Build source"), max_length=500, required=False)
     build_username = forms.CharField(
         label=_("Repository user"),

@@ -61,6 +61,7 @@ def is_base_only(recipe: Mapping[str, Any]) -> bool:
 
 def _normalised_section(name: str, value: Any) -> Any:
     if name in ("python", "apt", "pip", "conda") and isinstance(value, dict):
+        value = {key: entry for key, entry in value.items() if (name, key, entry) != ("python", "from", "base")}
         return {key: entry for key, entry in value.items() if entry not in (None, "", [], {})}
     if name == "run" and isinstance(value, list):
         return [entry.replace("\r\n", "\n") if isinstance(entry, str) else entry for entry in value]
