@@ -62,6 +62,7 @@ def target_of(instance: MicroServiceInstance) -> Target:
         tag=instance.tag,
         weight=instance.weight,
         base_path=instance.host.base_path,
+        instance=instance.pk or 0,
     )
 
 
@@ -84,4 +85,6 @@ def atom_of(spec: dict, operation: Operation, secrets: Mapping[str, Secret] = _N
         sha256=(new.sha256 or NO_PACKAGE) if new else "",
         size=(new.size or 0) if new else 0,
         adopt=operation.adopt,
+        old_image=old.image if old else "",
+        new_image=new.image if new else "",
     )

@@ -13,6 +13,7 @@ class StepKind(StrEnum):
     PREPARE = "prepare"  # the right user, the tools, room on the disk
     UPLOAD = "upload"  # the package comes in, is hashed and unpacked into a staging folder
     UNPACK = "unpack"  # the staging folder becomes releases/<version>, if the hash is right
+    PULL = "pull"  # the image comes from its registry, unless the host has it
     HOOK = "hook"  # pre, post, and the service's own steps
     STOP = "stop"
     LINK = "link"  # current -> releases/<version>, by rename
@@ -79,7 +80,8 @@ class ServiceSpec:
 
 @dataclass(frozen=True)
 class Target:
-    """One instance: the host it is on, and what its commands see of it. `base_path` is absolute."""
+    """One instance: the host it is on, and what its commands see of it. `base_path` is absolute; `instance` is its id,
+    0 while it has none."""
 
     host: str
     ip: str
@@ -87,6 +89,7 @@ class Target:
     port: int = 0
     tag: str = ""
     weight: int = 100
+    instance: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,9 @@ class Atom:
     """The ordered steps of one operation: all of them happen on the host, or none.
 
     `directory` is the service's folder on the host; `old` and `new` are version names or "". `environment` is what
-    every command sees besides VERSION, OTHER_VERSION, RELEASE, CURRENT and SHARED. `size` is the package's, 0 if not
-    known. `run_as` and `private_releases` are the service's.
+    every command sees besides VERSION, OTHER_VERSION, RELEASE, CURRENT, SHARED and, where one of the versions is an
+    image, IMAGE: `old_image` or `new_image`, by digest. `size` is the package's, 0 if not known. `run_as` and
+    `private_releases` are the service's.
     """
 
     action: str
@@ -110,6 +114,12 @@ class Atom:
     limits: dict = field(default_factory=dict)
     run_as: str = ""
     private_releases: bool = False
+    old_image: str = ""
+    new_image: str = ""
+
+    @property
+    def pulls(self) -> bool:
+        return any(step.kind is StepKind.PULL for step in self.steps)
 
     @property
     def needs_package(self) -> bool:

@@ -50,6 +50,7 @@ class HostFailpoint(StrEnum):
     EFFECT = "effect"  # each step: its effect is there, its journal does not say so
     DONE = "done"  # each step
     FETCHED = "fetched"  # the package was fetched from the jump host, and lies in the staging folder
+    SIGNED_IN = "signed_in"  # the sign-in at the image's registry lies where the engine's client reads it
     SWAP = "swap"  # the new link is made, and not yet in the place of `current`
     UNDO = "undo"  # each undo: before its line in the journal
     UNDOING = "undoing"  # each undo: between that line and the undo's effect

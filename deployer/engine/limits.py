@@ -42,7 +42,7 @@ def max_seconds(atom: Atom, package: Package | None = None) -> float:
             continue
         limit = step.timeout or usual
         total += limit + ENDING
-        if step.kind not in (StepKind.PREPARE, StepKind.UNPACK, StepKind.CHECK):
+        if step.kind not in (StepKind.PREPARE, StepKind.UNPACK, StepKind.PULL, StepKind.CHECK):
             total += limit + step.undo_timeout + ENDING
     return total
 

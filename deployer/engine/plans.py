@@ -3,7 +3,7 @@
 import re
 
 from .atom import Acts, Atom, ServiceSpec, Step, StepKind, Target
-from .spec import NAME, check_environment, check_limits, check_run_as, check_steps
+from .spec import LATER_NAMES, NAME, PULL, check_environment, check_image, check_limits, check_run_as, check_steps
 
 
 def plan(
@@ -16,11 +16,14 @@ def plan(
     sha256: str = "",
     size: int = 0,
     adopt: bool = False,
+    old_image: str = "",
+    new_image: str = "",
 ) -> Atom:
     """Return the atom of one operation. `action`: install, upgrade, revert or delete; `old` runs now, `new`
     afterwards.
 
-    `adopt` (install only): the service runs there already, so it is checked and nothing is changed.
+    `adopt` (install only): the service runs there already, so it is checked and nothing is changed. `old_image`,
+    `new_image`: what the versions are, by digest, where they are images.
     Raise ValueError, with a sentence, for an unknown action, a missing version or package, and an invalid definition.
     """
     if action not in ("install", "upgrade", "revert", "delete"):
@@ -33,32 +36,37 @@ def plan(
     if action != "delete" and not adopt and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ValueError(f"{action} needs the sha256 of the package, 64 hexadecimal digits")
     check_run_as(spec.run_as, spec.private_releases)
-    check_environment(spec.environment)
+    # What a service was allowed before it has an image is no reason to refuse it as it was saved.
+    check_environment(spec.environment, allowed=LATER_NAMES)
     check_limits(spec.limits)
-    check_steps(spec.steps)
+    check_steps(spec.steps, allowed=frozenset() if new_image else {PULL})
+    for image in (old_image, new_image):
+        check_image(image)
     if adopt:
         steps = [_prepare(), *_check(spec)]
     elif action == "delete":
         steps = _delete_steps(spec, bool(old))
     else:
-        steps = _change_steps(spec, action)
+        steps = _change_steps(spec, action, new_image)
     return Atom(
         action=action,
         directory=f"{_absolute(target.base_path)}/{spec.name}",
         old=old or "",
         new=new or "" if action != "delete" else "",
         steps=tuple(steps),
-        environment=_environment(spec, target),
+        environment=_environment(spec, target, old_image or new_image),
         sha256="" if adopt or action == "delete" else sha256,
         size=size,
         keep_releases=spec.keep_releases,
         limits=dict(spec.limits),
         run_as=spec.run_as,
         private_releases=spec.private_releases,
+        old_image=old_image,
+        new_image="" if action == "delete" else new_image,
     )
 
 
-def _change_steps(spec: ServiceSpec, action: str) -> list[Step]:
+def _change_steps(spec: ServiceSpec, action: str, image: str) -> list[Step]:
     runs_already = action != "install"
     parts = {
         "pre": _hook("pre", "before anything is touched", spec.pre, spec.pre_undo),
@@ -72,6 +80,7 @@ def _change_steps(spec: ServiceSpec, action: str) -> list[Step]:
         _prepare(),
         Step("upload", StepKind.UPLOAD, "receive and verify the package, unless the release is there"),
         Step("unpack", StepKind.UNPACK, "move the release into place"),
+        *_pull(image),
     ]
     for name, own in parts.items():
         steps += [_own(step) for step in spec.steps if step["before"] == name]
@@ -99,6 +108,12 @@ def _unlink(spec: ServiceSpec) -> Step:
 
 def _prepare() -> Step:
     return Step("prepare", StepKind.PREPARE, "check user, tools and free disk space")
+
+
+def _pull(image: str) -> list[Step]:
+    # Before anything else of the service runs: it is not down while an image loads, and a sign-in at the registry is
+    # forgotten before its first command.
+    return [Step(PULL, StepKind.PULL, f"pull the image {image}, unless the host has it")] if image else []
 
 
 def _hook(name: str, when: str, command: str, undo: str) -> list[Step]:
@@ -176,7 +191,7 @@ def _patience(spec: ServiceSpec) -> int:
     return spec.check_timeout if spec.check else 0
 
 
-def _environment(spec: ServiceSpec, target: Target) -> dict[str, str]:
+def _environment(spec: ServiceSpec, target: Target, image: str) -> dict[str, str]:
     own = {
         "SERVICE": spec.name,
         "HOST": target.host,
@@ -184,7 +199,10 @@ def _environment(spec: ServiceSpec, target: Target) -> dict[str, str]:
         "TAG": target.tag,
         "WEIGHT": str(target.weight),
     }
-    return {**spec.environment, **own}
+    environment = {"INSTANCE": str(target.instance), **spec.environment, **own}
+    if image:  # the host exports that of the version which a command acts for
+        environment.pop("IMAGE", None)
+    return environment
 
 
 def _absolute(path: str) -> str:

@@ -6,10 +6,11 @@ The host keeps all of it but the first line, so a run that died is undone by the
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 from . import failpoints
 from .atom import Acts, Atom, Step, StepKind
@@ -60,7 +61,7 @@ class Answer(IntEnum):
 class Run:
     """One operation to be carried out. `nonce`: letters and digits, new for each connection. `encoding`: of what the
     commands print, see text.py. `mark`: what the host's folder is marked with, "" for none; a folder with another one's
-    mark is refused."""
+    mark is refused. `sign_in`: for the image's registry, as one line of an engine's config.json, "" for none."""
 
     operation: int
     fence: int
@@ -68,6 +69,15 @@ class Run:
     nonce: str
     encoding: str = ""
     mark: str = ""
+    sign_in: str = field(default="", repr=False)
+
+
+class Parts(NamedTuple):
+    """What only some programs need."""
+
+    fetching: bool = False
+    run_as: bool = False
+    images: bool = False
 
 
 def quote(value: str) -> str:
@@ -96,7 +106,15 @@ def start(run: Run, output_from: int = 0, now: float | None = None, fetching: in
     call = _call("start", run, now) + f" _FROM={output_from:d}" + (f" _FETCHING={fetching:d}" if fetching else "")
     if run.mark:
         call += f" _MARK={quote(_one_line(run.mark))}"
-    return _text(call, _atom(run.atom), bool(fetching), bool(run.atom.run_as))
+    if sign_in(run):
+        call += " _SIGNS_IN=yes"
+    atom = run.atom
+    return _text(call, _atom(atom), Parts(bool(fetching), bool(atom.run_as), bool(atom.old_image or atom.new_image)))
+
+
+def sign_in(run: Run) -> bytes:
+    """Return what comes between the program and the package: a line of no program, for the host keeps programs."""
+    return f"{_one_line(run.sign_in)}\n".encode() if run.sign_in and run.atom.pulls else b""
 
 
 def attach(run: Run, journal_from: int, output_from: int, cancel: bool = False, now: float | None = None) -> bytes:
@@ -107,7 +125,7 @@ def attach(run: Run, journal_from: int, output_from: int, cancel: bool = False, 
     seen = f" _SEEN={journal_from:d} _FROM={output_from:d} _CANCEL={int(cancel)}"
     # A cancel that does the work of a dead watchdog has to end the processes of the service's user too.
     user = f" _AS={quote(run.atom.run_as)}" if run.atom.run_as else ""
-    return _text(_call("attach", run, now) + seen + user, "", run_as=bool(user))
+    return _text(_call("attach", run, now) + seen + user, "", Parts(run_as=bool(user)))
 
 
 def _call(mode: str, run: Run, now: float | None) -> str:
@@ -120,8 +138,8 @@ def _call(mode: str, run: Run, now: float | None) -> str:
     )
 
 
-def _text(call: str, atom: str, fetching: bool = False, run_as: bool = False) -> bytes:
-    text = f"{call}\n{atom}{body(fetching, run_as)}".encode()
+def _text(call: str, atom: str, parts: Parts) -> bytes:
+    text = f"{call}\n{atom}{body(*parts)}".encode()
     if len(text) > LONGEST_PROGRAM:
         raise ValueError(f"the commands and the environment are too long: {len(text)} bytes of {LONGEST_PROGRAM}")
     return text
@@ -143,6 +161,8 @@ def _atom(atom: Atom) -> str:
         # The folder quoted once more: it goes into shell text on the host.
         quoted, closed = quote(_one_line(atom.directory)), "yes" if atom.private_releases else ""
         values |= {"_AS": atom.run_as, "_QDIR": quoted, "_CLOSED": closed}
+    if atom.old_image or atom.new_image:
+        values |= {"_OLD_IMAGE": atom.old_image, "_NEW_IMAGE": atom.new_image}
     for position, step in enumerate(atom.steps):
         values |= {f"{name}{position}": value for name, value in _step(step, atom, limits).items()}
     return "".join(f"{name}={quote(str(value))}\n" for name, value in values.items())
@@ -173,9 +193,9 @@ def _one_line(value: str) -> str:
 
 
 @cache
-def body(fetching: bool = False, run_as: bool = False) -> str:
+def body(fetching: bool = False, run_as: bool = False, images: bool = False) -> str:
     """Return the constant part: runner/*.sh in order, without comments and blank lines. Read once."""
-    more = ("fetch",) * fetching + ("run_as",) * run_as + ("failpoints",) * failpoints.ARMED
+    more = ("fetch",) * fetching + ("run_as",) * run_as + ("image",) * images + ("failpoints",) * failpoints.ARMED
     return "".join(part(name) for name in (*PARTS[:-1], *more, PARTS[-1]))
 
 

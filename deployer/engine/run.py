@@ -146,7 +146,8 @@ class RunSupervisor:
         text = program.start(run, output_from=self._delivered.position, fetching=fetching)
         copy = client.cache_request(self._endpoint, package, self._limits) if package and fetching else None
         at_once = atom.likely_needs_package and package is not None and not package.likely_there and copy is None
-        return text, ProgramInput(text, package, at_once=at_once, waits=atom.needs_package, copy=copy), run.nonce
+        given = text + program.sign_in(run)
+        return text, ProgramInput(given, package, at_once=at_once, waits=atom.needs_package, copy=copy), run.nonce
 
     def _connected(self) -> Connection:
         if self._connection is None or not self._connection.alive:

@@ -49,6 +49,10 @@ REASONS: dict[str, tuple[str, ...]] = {
     "not_executable": ("step", "program", "path"),
     "no_interpreter": ("step", "program", "interpreter"),
     "crlf_script": ("step", "program", "interpreter"),
+    # image.sh
+    "no_engine": (),
+    "image_there": (),
+    "no_place_for_sign_in": (),
     # the package and the releases: steps.sh, release.sh, fetch.sh
     "already_there": (),
     "no_pipes": (),

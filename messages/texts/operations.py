@@ -283,6 +283,7 @@ ADVICE_BY_STEP: dict[str, Text] = {
     "unpack": Text(
         "", _("See the error; a broken package needs a new version."), _("The package could not be unpacked.")
     ),
+    "pull": Text("", _("Check the image and its registry, then retry."), _("The image could not be pulled.")),
     "stop": Text(
         "",
         _("Check the service on the host, and its stop command."),

@@ -30,9 +30,13 @@ _numbers = count(1)
 
 def package(version: str, size: int = 2000, **files: str) -> bytes:
     """Return a .tar.gz that holds `version`, some noise, and `files`."""
+    return package_of({"version": version, "noise": os.urandom(size).hex(), **files})
+
+
+def package_of(files: dict[str, str]) -> bytes:
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, content in {"version": version, "noise": os.urandom(size).hex(), **files}.items():
+        for name, content in files.items():
             info = tarfile.TarInfo(f"./{name}")
             info.size, info.mode = len(content.encode()), 0o755
             tar.addfile(info, io.BytesIO(content.encode()))
@@ -113,6 +117,8 @@ class Host:
         self.folder = self.base / "shop"
         self.log = root / "log"
         self.packages: dict[str, bytes] = {}
+        self.images: dict[str, str] = {}  # of versions that are images
+        self.instance = 7
         self.fence = 0
         self.port = 8080  # of the service
         self.user: str | None = None  # the user that logs in; None: the user that runs the tests
@@ -134,10 +140,18 @@ class Host:
         return ServiceSpec(**{**base, **changes})
 
     def run(
-        self, action: str, old: str | None, new: str | None, *, adopt: bool = False, operation: int = 0, **spec
+        self,
+        action: str,
+        old: str | None,
+        new: str | None,
+        *,
+        adopt: bool = False,
+        operation: int = 0,
+        sign_in: str = "",
+        **spec,
     ) -> Run:
         data = self.package(new) if new else b""
-        target = Target("host-1", "127.0.0.1", str(self.base), self.port, "blue", 50)
+        target = Target("host-1", "127.0.0.1", str(self.base), self.port, "blue", 50, self.instance)
         atom = plan(
             self.spec(**spec),
             target,
@@ -147,9 +161,16 @@ class Host:
             sha256=hashlib.sha256(data).hexdigest(),
             size=len(data),
             adopt=adopt,
+            old_image=self.images.get(old or "", ""),
+            new_image=self.images.get(new or "", ""),
         )
         self.fence += 1
-        return Run(operation or next(_numbers), self.fence, atom, f"n{self.fence}")
+        return Run(operation or next(_numbers), self.fence, atom, f"n{self.fence}", sign_in=sign_in)
+
+    def image(self, version: str, reference: str) -> None:
+        """Make the version an image, which its package names."""
+        self.images[version] = reference
+        self.packages[version] = package_of({"image": f"{reference}\n"})
 
     def package(self, version: str) -> bytes:
         return self.packages.setdefault(version, package(version))
@@ -201,7 +222,7 @@ class Host:
     def start(self, run: Run, data: bytes | None = None, **options) -> Call:
         if data is None:
             data = self.packages.get(run.atom.new, b"") if run.atom.needs_package else b""
-        return self.send(program.start(run), run.nonce, data, **options)
+        return self.send(program.start(run), run.nonce, program.sign_in(run) + data, **options)
 
     def attach(
         self, run: Run, journal_from: int = 0, output_from: int = 0, cancel: bool = False, raised: int = 1

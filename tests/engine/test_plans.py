@@ -8,7 +8,7 @@ from deployer.engine.spec import check_environment, check_limits, check_steps
 
 pytestmark = pytest.mark.pure
 
-TARGET = Target("h", "127.0.0.1", "/srv/", 80, "blue", 50)
+TARGET = Target("h", "127.0.0.1", "/srv/", 80, "blue", 50, 7)
 SHA = "0a" * 32
 FULL = ServiceSpec(
     "shop",
@@ -55,7 +55,14 @@ def test_steps_without_command_are_omitted():
 def test_commands_get_version_and_paths():
     atom = plan(FULL, TARGET, "upgrade", "v1", "v2", sha256=SHA, size=9)
     assert atom.directory == "/srv/shop"
-    assert atom.environment == {"SERVICE": "shop", "HOST": "h", "PORT": "80", "TAG": "blue", "WEIGHT": "50"}
+    assert atom.environment == {
+        "SERVICE": "shop",
+        "HOST": "h",
+        "PORT": "80",
+        "TAG": "blue",
+        "WEIGHT": "50",
+        "INSTANCE": "7",
+    }
     acts = {step.name: (step.acts, step.undo_acts) for step in atom.steps}
     assert acts["stop"] == ("old", "old") and acts["start"] == ("new", "new") and acts["migrate"] == ("new", "old")
 

@@ -10,6 +10,8 @@ _command() {
 		"$_NEW") export OTHER_VERSION="$_OLD" ;;
 		*) export OTHER_VERSION="$_NEW" ;;
 		esac
+		[ -z "$_IMAGES" ] || _show_image "$1"
+		unset _sign_in
 		cd "$RELEASE" 2>/dev/null || cd "$_DIR" || exit
 		[ -z "$3" ] || exec 9>&-
 		_text=$2

@@ -172,6 +172,8 @@ _main() {
 		exec 3<&0 4>&1 5>&2 </dev/null >/dev/null
 		;;
 	esac
+	# Before the package, on a line of its own: no program, which the host keeps, and no environment ever has it.
+	[ -z "${_SIGNS_IN-}" ] || IFS= read -r _sign_in <&3 || exit
 	if [ "$_MODE" != attach ]; then trap : HUP PIPE; fi
 	case $_MODE in
 	start) _start ;;

@@ -24,6 +24,7 @@ _go_back() {
 _finish() {
 	[ ! -d "$_STAGE" ] || _remove_tree "$_STAGE"
 	# Without a version to go to it is a delete, which is not done while something of it stays.
+	[ -z "$_IMAGES" ] || _images_gone
 	if [ "$1$_NEW" = 'done' ] && ! _remove_for_good; then set -- failed "left_on_host$_RS${_left# }"; fi
 	_let_services_be
 	_close_output
@@ -65,6 +66,7 @@ _conclude() {
 
 # Remove what is no longer needed. Best effort: the run is over.
 _tidy() {
+	[ -z "$_IMAGES" ] || _forget_images || return 0
 	for _each in "$_BASE/trash/"*; do
 		[ ! -e "$_each" ] || _remove_tree "$_BASE/trash"
 		break
@@ -97,6 +99,7 @@ _recover() {
 	_alive
 	_let_services_be
 	_end_all "${_runner:-none}" $$ $$
+	[ ! -s "$_RUN/sign_in" ] || _show_no_more
 	_sign
 	_release_reserve
 	_open_run
@@ -112,7 +115,7 @@ _judge() {
 	[ ! -e "$_RUN/removing" ] || _finish 'done' ''
 	if [ "$_reached" -lt 0 ]; then _kind=prepare; else eval "_kind=\$_kind$_reached _s=\$_s$_reached _o=\$_o$_reached"; fi
 	case $_kind in
-	prepare | upload | unpack)
+	prepare | upload | unpack | pull)
 		[ ! -e "$_RUN/why" ] && printf 'cut\n' >"$_RUN/why"
 		;;
 	*)

@@ -8,7 +8,7 @@ _become() {
 	umask 077
 	printf '%s\n' 'unset _T' 'umask 022' \
 		"export VERSION='$VERSION' OTHER_VERSION='$OTHER_VERSION' RELEASE=$_QDIR/releases/'$VERSION'" \
-		"export CURRENT=$_QDIR/current SHARED=$_QDIR/shared" "$_ENV$_text" >"$_RUN/text" || {
+		"export CURRENT=$_QDIR/current SHARED=$_QDIR/shared" ${_IMAGES:+"export IMAGE='$IMAGE'"} "$_ENV$_text" >"$_RUN/text" || {
 		echo 'the command cannot be handed over: is the disk full?'
 		exit 126
 	}

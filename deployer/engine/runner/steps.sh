@@ -153,6 +153,7 @@ _do_prepare() {
 	}
 	[ -z "${_AS-}" ] || _may_become || return 1
 	_can_end || return 1
+	[ -z "$_IMAGES" ] || _has_engine || return 1
 	[ -n "$_NEW" ] || _may_remove || return 1
 	if [ -n "$_needed" ]; then
 		_room || return 1

@@ -20,7 +20,7 @@ _undo_all() {
 # Whether there is anything to undo: a command that reported failure is believed.
 _has_effect() {
 	case $_kind in
-	prepare | upload | unpack | check) return 1 ;;
+	prepare | upload | unpack | pull | check) return 1 ;;
 	hook)
 		[ "$_s$_f" != failedsure ] || return 1
 		[ -n "$_cmd" ] || [ -z "$_undoable" ]

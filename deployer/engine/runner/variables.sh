@@ -7,7 +7,7 @@ _NL='
 # In a detail: between its parts, and before each value of a reason (journal.py, step_reasons.py).
 _US=''
 _RS=''
-_unsaid='' _fault='' _lines='' _serves=''
+_unsaid='' _fault='' _lines='' _serves='' _sign_in='' _IMAGES=''
 
 _paths() {
 	_BASE=$_DIR/.deployer
