@@ -16,7 +16,7 @@ from .paging import Page, by_key, newest_first
 from .services import came_from, unavailable_reason, with_names
 
 ALLOWED, GREYED, BETWEEN, HOSTS = 30, 20, 8, 50
-_SHOWN = ("version", "ref", "created", "status", "bad", "bad_reason", "microservice_id")
+_SHOWN = ("version", "ref", "created", "status", "bad", "bad_reason", "image", "image_tag", "microservice_id")
 
 
 @dataclass(slots=True)

@@ -19,10 +19,12 @@ from django.utils.translation import get_language, gettext
 from access import url_userinfo
 from audit.models import History
 from integrations import registry
+from integrations.images.pages import ImagePages
 from messages import rendering
 from microservice.models import Step
 from microservice.operation_errors import error_of, reason_of
 from microservice.output import terminal
+from microservice.packages import images
 from microservice.status import StepStatus
 
 from .. import language
@@ -37,6 +39,7 @@ register.filter("term", rendering.term)
 register.filter("message", lambda message: rendering.render(message) if message else "")
 register.filter("operation_error", lambda row: rendering.render(error) if (error := error_of(row)) else "")
 register.filter("step_reason", lambda row: rendering.render(reason) if (reason := reason_of(row)) else "")
+register.filter("short_digest", images.short_digest)
 register.filter("terms", lambda words: [rendering.term(one) for one in words])
 WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API
 
@@ -76,6 +79,17 @@ def _status(value: Any, kind: str, _language: str | None) -> SafeString:
 def mark(tone: str, picture: str, word: str) -> SafeString:
     """Render other conditions in the same style: a lock, maintenance, reachable."""
     return format_html('<span class="status tone-{}">{}{}</span>', tone, glyph(picture), word)
+
+
+@register.inclusion_tag("service/image.html", takes_context=True)
+def image(context: Context, pinned: str, tag: str = "") -> dict[str, str]:
+    """Render an image by its tag and the beginning of its digest, with its page and a button that copies it.
+
+    `pinned`: host/name@sha256:…. The settings of its page are read once for each request.
+    """
+    request = context["request"]
+    pages = vars(request).setdefault("image_pages", ImagePages())
+    return {"pinned": pinned, "tag": tag, "short": images.short_digest(pinned), "page": pages.of(pinned)}
 
 
 @register.filter
