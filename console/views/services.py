@@ -19,6 +19,7 @@ from microservice.publishing import upload
 from microservice.status import BuildStatus
 
 from ..forms.confirmations import DeleteServiceForm, DeleteVersionForm, ForgetInstancesForm, MarkBadForm, UnlockForm
+from ..forms.containers import ContainerForm
 from ..forms.filters import InstanceFilters, VersionFilters
 from ..forms.instances import InstanceForm
 from ..forms.secrets import SecretForm, saved_secrets
@@ -26,7 +27,7 @@ from ..forms.services import NewServiceForm, PackageForm, ServiceForm, VersionFo
 from ..once import once
 from ..queries import services
 from ..queries.paging import MAX_ROWS, PAGE
-from . import builds
+from . import builds, containers
 from .decorators import (
     errors_on,
     flash,
@@ -104,10 +105,16 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
         "environment": visibility.environment(caller, service),
         "build_url": url_userinfo.hidden(service.build_url),
     }
-    form = ServiceForm(post_data(request), initial=before, may_build=caller.may("build", service.pk))
+    may_build = caller.may("build", service.pk)
+    form = ServiceForm(post_data(request), initial=before, may_build=may_build)
+    container = ContainerForm.as_typed(post_data(request))
+    filling = containers.BUTTON in request.POST
     if request.method == "POST":
         require_scope(caller, "admin", service)  # these commands run on hosts
-        if form.is_valid():
+        if filling:
+            data, container = containers.filled(request.POST, form, service)
+            form = ServiceForm(data, initial=before, may_build=may_build)
+        elif form.is_valid():
             with errors_on(form):
                 fields = form.changed()
                 if not visibility.sees_values(caller, service.pk):
@@ -118,11 +125,13 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
     context = {
         **service_context(caller, service, "settings"),
         "form": form,
+        "container": container,
+        "filled": filling and not container.errors,
         "kept": saved_secrets(service),
         "secret_form": SecretForm(auto_id="secret_%s"),
         "delete_form": DeleteServiceForm(service=service.name),
     }
-    return render(request, "service/settings.html", context, status=422 if form.errors else 200)
+    return render(request, "service/settings.html", context, status=422 if form.errors or container.errors else 200)
 
 
 @page("admin", ("GET", "POST"), look="admin", owners=True)
