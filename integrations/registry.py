@@ -10,7 +10,7 @@ Every integration but `proxies` has the TLS fields `ca` (PEM), `client_cert` (PE
 package_store  kind ("local" or "s3"); folder; endpoint, bucket, region, prefix, access_key, secret_key
 gitlab         url, token, webhook_secret, projects (which team builds which: see projects.py)
 jenkins        url, user, token, webhook_secret, projects
-registry       url, user, password
+registry       url, hosts (other names of the same registry), project, user, password, web_url (of an image's page)
 proxies        http, https, no_proxy (list of host names)
 callbacks      allowed (list of networks, addresses and host names: see allowed_receivers.py), use_proxy
 
@@ -44,7 +44,7 @@ PARTS: Document = {
     },
     "gitlab": {"url": "", "token": "", "webhook_secret": "", "projects": [], **_TLS},
     "jenkins": {"url": "", "user": "", "token": "", "webhook_secret": "", "projects": [], **_TLS},
-    "registry": {"url": "", "user": "", "password": "", **_TLS},
+    "registry": {"url": "", "hosts": [], "project": "", "user": "", "password": "", "web_url": "", **_TLS},
     "proxies": {"http": "", "https": "", "no_proxy": []},
     "callbacks": {"allowed": [], "use_proxy": False, **_TLS},
 }

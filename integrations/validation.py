@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from access.problems import FieldError, invalid_fields
 
 from . import allowed_receivers, http_client, projects, registry
+from .images import settings as image_settings
 from .registry import Document, Fields
 
 MAX_TEXT = 64 * 1024  # characters
@@ -35,10 +36,17 @@ def _with_saved_secrets(name: str, fields: Fields, saved: Fields, errors: list[F
     for key in set(registry.PARTS[name]) & registry.SECRETS - set(complete):
         if saved.get(key):
             # Otherwise a new address could be sent the old one's token.
-            if key not in registry.NEVER_SENT and _server(name, complete) != _server(name, saved):
+            if key not in registry.NEVER_SENT and _reaches_others(name, complete, saved):
                 errors.append(FieldError(f"/{name}/{key}", "secret_other_address"))
             complete[key] = saved[key]
     return complete
+
+
+def _reaches_others(name: str, fields: Fields, saved: Fields) -> bool:
+    """Return whether the secrets of an integration would be sent to a server that did not get them before."""
+    if _server(name, fields) != _server(name, saved):
+        return True
+    return name == "registry" and image_settings.has_new_names(fields, saved)
 
 
 def _server(name: str, fields: Fields) -> tuple[Any, ...]:
@@ -63,6 +71,8 @@ def _errors(name: str, fields: Fields) -> list[FieldError]:
         errors += _receiver_errors(fields["allowed"])
     else:
         errors += _address_errors(f"/{name}/url", fields["url"])
+    if name == "registry":
+        errors += image_settings.errors(fields)
     if "projects" in fields and (message := projects.binding_error(fields["projects"])):
         errors.append(FieldError(f"/{name}/projects", message))
     if fields["client_cert"] and not fields["client_key"] and "PRIVATE KEY" not in fields["client_cert"]:

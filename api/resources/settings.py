@@ -63,9 +63,14 @@ class Jenkins(Tls):
 
 
 class Registry(Tls):
-    url: base.Text
+    url: base.Text = Field(description="Of the registry itself, such as https://registry.example.com")
+    hosts: list[base.Text] = Field([], description="Other host names, with their ports, that mean the same registry")
+    project: base.Text = Field("", description="Where images of services lie, such as team; empty: at the top")
     user: base.Text = ""
     password: base.Text | None = Hidden
+    web_url: base.Text = Field(
+        "", description="Of an image's page, with {host}, {name} and {digest}; empty: https://{host}/{name}"
+    )
 
 
 class Proxies(base.Body):

@@ -183,9 +183,25 @@ class JenkinsForm(AccountForm):
     projects = Bindings()
 
 
-class RegistryForm(AccountForm):
+class RegistryForm(TlsForm):
     name = "registry"
-    password = SecretLine(label=_("Password"))
+    url = _line(_("URL"), _("Of the registry itself, such as https://registry.example.com."))
+    hosts = Words(
+        label=_("Other host names"),
+        required=False,
+        widget=forms.TextInput(PLAIN),
+        help_text=_(
+            "Names in images that mean this registry too, with their ports, separated by spaces. The password is sent "
+            "to them."
+        ),
+    )
+    project = _line(_("Project"), _("Where images of services lie, such as team. Leave empty for the top."))
+    user = _line(_("User"), _("A robot account that may pull and push, such as robot$ci."))
+    password = SecretLine(label=_("Password"), help_text=_("Or an access token."))
+    web_url = _line(
+        _("Page of an image"),
+        _("The address that images link to, with {host}, {name} and {digest}. Leave empty for https://{host}/{name}."),
+    )
 
 
 class ProxiesForm(IntegrationForm):

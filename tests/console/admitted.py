@@ -193,7 +193,15 @@ outside = st.fixed_dictionaries(
             }
         ),
         "registry": st.fixed_dictionaries(
-            {"url": st.just("https://hub.invalid"), "user": any_text, "password": any_text, **tls}
+            {
+                "url": st.just("https://hub.invalid"),
+                "hosts": st.lists(st.sampled_from(["hub.lan", "10.0.0.1:5000"]), max_size=3),
+                "project": st.sampled_from(["", "team", "group/sub-group"]),
+                "user": any_text.filter(lambda text: text.isprintable() and ":" not in text),
+                "password": any_text,
+                "web_url": st.sampled_from(["", "https://hub.invalid/{host}/{name}?{digest}"]),
+                **tls,
+            }
         ),
         "proxies": st.fixed_dictionaries(
             {
