@@ -1,0 +1,176 @@
+"""Build, push, pull, inspect and remove images at an engine.
+
+Their errors come inside an answer of status 200, whose end is no success: a build has succeeded by `aux.ID`, a push by
+`aux.Digest`. The connection is the work: when it closes, the engine stops.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from access.masking import Mask
+from access.secrets import Secret
+from messages import Message
+
+from . import sign_in
+from .engine import SILENCE, Engine, OnLine
+from .errors import EngineAway, EngineFailed, EngineRefused, StepFailed, masked
+from .target import Interrupt
+
+NOT_FOUND, IN_USE = 404, 409
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How an image is built. `network`: of its steps; "" is the engine's own. `memory`: bytes, 0 without a limit."""
+
+    dockerfile: str = "Dockerfile"
+    tags: tuple[str, ...] = ()
+    network: str = ""
+    pull: bool = False  # look for a newer base image
+    cached: bool = True
+    platform: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    memory: int = 0
+
+    def query(self) -> str:
+        values: list[tuple[str, str]] = [("dockerfile", self.dockerfile), ("rm", "1"), ("forcerm", "1")]
+        values += [("t", tag) for tag in self.tags]
+        values += [("pull", "1")] if self.pull else []
+        values += [] if self.cached else [("nocache", "1")]
+        values += [("memory", str(self.memory)), ("memswap", str(self.memory))] if self.memory else []
+        values += [(name, text) for name, text in (("networkmode", self.network), ("platform", self.platform)) if text]
+        values += [("labels", json.dumps(dict(self.labels)))] if self.labels else []
+        return urlencode(values)
+
+
+def build(
+    engine: Engine,
+    context: bytes | Iterable[bytes],
+    options: BuildOptions,
+    *,
+    auth: Secret | None = None,
+    on_line: OnLine = lambda line: None,
+    silence: float = SILENCE,
+    interrupt: Interrupt | None = None,
+) -> str:
+    """Build an image of a context (a tar, also compressed) and return its id, sha256:….
+
+    `auth`: x_registry_config of `images.credentials`, for base images.
+    Raise StepFailed `image_build_failed`, EngineAway, GivenUp.
+    """
+    headers = {"Content-Type": "application/x-tar", **sign_in.header(sign_in.CONFIG, auth)}
+    call = "POST", f"/build?{options.query()}", context
+    more = {"headers": headers, "silence": silence, "interrupt": interrupt}
+    found = _followed(engine, call, more, "image_build_failed", sign_in.mask(auth), on_line, "ID")
+    if not found:
+        raise EngineAway(Message("engine_away.broke_off", {"address": engine.target.address}))
+    return found
+
+
+def push(
+    engine: Engine,
+    repository: str,
+    tag: str,
+    *,
+    auth: Secret | None = None,
+    on_line: OnLine = lambda line: None,
+    silence: float = SILENCE,
+    interrupt: Interrupt | None = None,
+) -> str:
+    """Push `repository:tag` and return the digest that the registry has given it, sha256:….
+
+    `repository` begins with the registry's host. `auth`: x_registry_auth of `images.credentials`.
+    Raise StepFailed `image_push_failed`, EngineAway, GivenUp.
+    """
+    headers = sign_in.header(sign_in.AUTH, auth)
+    call = "POST", f"/images/{quote(repository)}/push?{urlencode({'tag': tag})}", None
+    more = {"headers": headers, "silence": silence, "interrupt": interrupt}
+    found = _followed(engine, call, more, "image_push_failed", sign_in.mask(auth), on_line, "Digest")
+    if not found:
+        raise EngineAway(Message("engine_away.broke_off", {"address": engine.target.address}))
+    return found
+
+
+def pull(
+    engine: Engine,
+    reference: str,
+    *,
+    auth: Secret | None = None,
+    platform: str = "",
+    on_line: OnLine = lambda line: None,
+    silence: float = SILENCE,
+    interrupt: Interrupt | None = None,
+) -> dict[str, Any]:
+    """Have the engine pull a reference with its tag or digest; return what `inspect` does.
+
+    Raise StepFailed `image_pull_failed`, EngineAway, GivenUp.
+    """
+    query = {"fromImage": reference, **({"platform": platform} if platform else {})}
+    headers = sign_in.header(sign_in.AUTH, auth)
+    call = "POST", f"/images/create?{urlencode(query)}", None
+    more = {"headers": headers, "silence": silence, "interrupt": interrupt}
+    _followed(engine, call, more, "image_pull_failed", sign_in.mask(auth), on_line, "")
+    found = inspect(engine, reference, interrupt)
+    if found is None:
+        raise EngineAway(Message("engine_away.broke_off", {"address": engine.target.address}))
+    return found
+
+
+def inspect(engine: Engine, reference: str, interrupt: Interrupt | None = None) -> dict[str, Any] | None:
+    """Return what the engine knows of an image that it has; None where it has none."""
+    try:
+        found = engine.get("GET", f"/images/{quote(reference)}/json", interrupt=interrupt)
+    except EngineRefused as error:
+        if error.status == NOT_FOUND:
+            return None
+        raise
+    return found if isinstance(found, dict) else None
+
+
+def tag(engine: Engine, image: str, repository: str, name: str, interrupt: Interrupt | None = None) -> None:
+    """Give an image of the engine the name `repository:name`."""
+    query = urlencode({"repo": repository, "tag": name})
+    engine.get("POST", f"/images/{quote(image)}/tag?{query}", interrupt=interrupt)
+
+
+def remove(engine: Engine, reference: str, interrupt: Interrupt | None = None) -> bool:
+    """Remove a name of an image, and the image where it was the last; return whether there was one to remove.
+
+    An image that a container uses stays.
+    """
+    try:
+        engine.get("DELETE", f"/images/{quote(reference)}", interrupt=interrupt, seconds=60.0)
+    except EngineRefused as error:
+        if error.status in (NOT_FOUND, IN_USE):
+            return False
+        raise
+    return True
+
+
+def _followed(
+    engine: Engine,
+    call: tuple[str, str, Any],
+    more: Mapping[str, Any],
+    failed: str,
+    mask: Mask,
+    on_line: OnLine,
+    proof: str,
+) -> str:
+    """Read a stream to its end and return what proves its success. Raise StepFailed with the code `failed`."""
+    proven = ""
+    try:
+        for line in engine.lines(*call, **more):
+            if "error" in line or "errorDetail" in line:
+                words = (line.get("errorDetail") or {}).get("message") or line.get("error") or ""
+                raise StepFailed(failed, str(words))
+            if isinstance(aux := line.get("aux"), dict) and isinstance(aux.get(proof), str):
+                proven = aux[proof]
+            on_line(line)
+    except EngineRefused as error:  # before the answer had begun: a Dockerfile or a reference that it does not take
+        raise masked(StepFailed(failed, error.words), mask) from None
+    except EngineFailed as error:
+        raise masked(error, mask) from None
+    return proven

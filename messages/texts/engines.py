@@ -1,0 +1,62 @@
+"""Docker engines: what keeps them from being reached, and what they said. Their own words are parameters."""
+
+from django.utils.translation import gettext_lazy as _
+
+from ..text import Text
+
+TEXTS: dict[str, Text] = {
+    "engine_away.broke_off": Text(
+        _("The answer of the engine at {address} broke off."), _("Look at the engine's own log, then try again.")
+    ),
+    "engine_away.certificate": Text(
+        _("The engine's certificate is not trusted: {reason}"),
+        _("Enter the CA that signed it. The certificate must name the host of the address."),
+    ),
+    "engine_away.client_certificate": Text(
+        _("The engine at {address} does not accept the client certificate, or misses one."),
+        _("Enter a certificate and a key that the CA of the engine has signed."),
+    ),
+    "engine_away.closed": Text(
+        _("The engine at {address} closed the connection without an answer."),
+        _("If its port speaks TLS, enter the certificates or turn on TLS."),
+    ),
+    "engine_away.connection": Text(_("The engine at {address} cannot be reached: {reason}.")),
+    "engine_away.no_engine": Text(
+        _("What answers at {address} is not a Docker engine."), _("Check the address and the port.")
+    ),
+    "engine_away.no_socket": Text(
+        _("There is no socket at {address}."), _("Start the engine on this machine, or correct the path.")
+    ),
+    "engine_away.not_permitted": Text(
+        _("This process may not use {address}."),
+        _("Add the user of the web and worker processes to the group that owns the socket, and restart them."),
+    ),
+    "engine_away.refused": Text(_("Nothing listens at {address}."), _("Check the address, and start the engine.")),
+    "engine_away.silent": Text(
+        _("The engine at {address} has sent nothing for {seconds} s."),
+        _("A step that takes longer has to print something now and then."),
+    ),
+    "engine_away.speaks_no_tls": Text(
+        _("The port of {address} does not speak TLS."), _("Turn off TLS, or correct the port (usually 2376 with TLS).")
+    ),
+    "engine_away.speaks_tls": Text(
+        _("The port of {address} speaks TLS only."), _("Enter the certificates, or turn on TLS.")
+    ),
+    "engine_away.timeout": Text(_("The engine at {address} did not answer in time.")),
+    "engine_away.tls": Text(_("TLS with the engine failed: {reason}.")),
+    "engine_refused": Text(_("The engine answers with status {status}: {reason}")),
+    "engine_too_new": Text(
+        _(
+            "The engine {version} speaks version {api} of its API and none as old as {ours}, the newest that is known "
+            "here."
+        ),
+        _("Update this system."),
+    ),
+    "engine_too_old": Text(
+        _("The engine {version} speaks version {api} of its API; {oldest} is the oldest that is supported."),
+        _("Update the engine."),
+    ),
+    "image_build_failed": Text(_("The build failed: {reason}")),
+    "image_pull_failed": Text(_("The engine could not pull the image: {reason}")),
+    "image_push_failed": Text(_("The engine could not push the image: {reason}")),
+}
