@@ -36,6 +36,11 @@ CODES: dict[str, Code] = {
     "already_exists": Code(
         409, "Something with this name already exists.", "Choose another name, or change the existing one."
     ),
+    "callback_of_request": Code(
+        409,
+        "The callback belongs to one request and cannot be changed.",
+        "Delete it, or start a build with another callback_url.",
+    ),
     "delivery_in_progress": Code(409, "The delivery is being sent at this moment.", "Look again in a moment."),
     "build_ended": Code(
         409, "The version's build has already ended with another result.", "Publish it as another version."

@@ -11,28 +11,36 @@ from django.utils import timezone
 from access.callers import SYSTEM, Caller
 from access.problems import Problem, refused
 from audit.history import record
+from callbacks.request_callbacks import RequestedCallback
 from messages import Message
 from messages.rendering import LITERAL, english, literal
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.publishing import auto_deploy
 from microservice.status import BUILD_AGAIN, BUILD_MAY_GO_ON, BUILD_TRANSITIONS, BuildStatus
 
-from . import servers, wake
+from . import build_callbacks, servers, wake
 from .models import OPEN, Build
 from .providers import clean_text
 
 WATCH_PERIOD, FIRST_POLL_DELAY = timedelta(days=1), timedelta(seconds=60)  # see rebuilds.py
 
 
-def start(caller: Caller, version: MicroServiceVersion, *, again: bool = False, even_built: bool = False) -> Build:
+def start(
+    caller: Caller,
+    version: MicroServiceVersion,
+    *,
+    again: bool = False,
+    even_built: bool = False,
+    callback: RequestedCallback | None = None,
+) -> Build:
     """Request a build of the version and wake a worker. While one is open, return that one.
 
     `again`: also if the last attempt failed, timed out or was a duplicate; the earlier attempts are kept.
     `even_built`: also if the commit is built already, as this version or another one.
+    `callback`: is told of the build's end, also of one that is open already.
     Raise a Problem: 409 not_configured, or build_status if the version's build has begun or ended otherwise.
     """
-    open_build = Build.objects.filter(version=version, status__in=OPEN).first()
-    if open_build:
+    if open_build := _open_build(caller, version, callback):
         return open_build
     servers.check(version.microservice)
     servers.check_ref(version.microservice, version.ref)
@@ -43,7 +51,7 @@ def start(caller: Caller, version: MicroServiceVersion, *, again: bool = False, 
         with transaction.atomic():
             unchanged = MicroServiceVersion.objects.filter(pk=version.pk, status=before, sha256="")
             if not unchanged.update(status=BuildStatus.BUILDING, **detail_fields(None, "build_")):
-                if other := Build.objects.filter(version=version, status__in=OPEN).first():
+                if other := _open_build(caller, version, callback):
                     return other  # another request was faster
                 raise refused("concurrent_update.build", version=version.version)
             build = Build.objects.create(
@@ -58,10 +66,22 @@ def start(caller: Caller, version: MicroServiceVersion, *, again: bool = False, 
                 after={"status": BuildStatus.BUILDING.value},
                 service=version.microservice,
             )
+            if callback:
+                build_callbacks.add(caller, build, callback)
             wake.workers()
     except IntegrityError:  # another request was faster
-        return Build.objects.get(version=version, status__in=OPEN)
+        if other := _open_build(caller, version, callback):
+            return other
+        raise refused("concurrent_update.build", version=version.version) from None
     version.refresh_from_db()
+    return build
+
+
+def _open_build(caller: Caller, version: MicroServiceVersion, callback: RequestedCallback | None) -> Build | None:
+    """Return the version's open build, which tells the callback of its end too."""
+    build = Build.objects.filter(version=version, status__in=OPEN).select_related("version__microservice").first()
+    if build and callback and not build_callbacks.join(caller, build, callback):
+        raise refused("concurrent_update.build", version=version.version)
     return build
 
 
@@ -159,10 +179,11 @@ def end(
         moved = MicroServiceVersion.objects.filter(pk=build.version_id, status__in=froms).update(
             status=status, **detail_fields(reason, "build_")
         )
+        # A reopened build ends again: each end is reported, under a key of its own.
+        attempt = f"{build.pk}.{int(now.timestamp() * 1000)}"
         if moved:
             version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
-            # A reopened build ends again: each end is reported, under a key of its own.
-            auto_deploy.build_ended(version, attempt=f"{build.pk}.{int(now.timestamp() * 1000)}")
+            auto_deploy.build_ended(version, attempt=attempt)
             record(
                 SYSTEM,
                 "build",
@@ -173,6 +194,7 @@ def end(
                 reason=detail["detail"],
                 service=version.microservice,
             )
+        build_callbacks.queue(build, status, detail["detail"], attempt)
     return True
 
 

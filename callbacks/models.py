@@ -29,11 +29,18 @@ class DeliveryState(models.TextChoices):
 
 
 class Callback(models.Model):
-    """A URL that receives signed messages about events."""
+    """A URL that receives messages: a subscription to events, or of one request alone (see request_callbacks.py)."""
 
     url = models.CharField(max_length=2000)
+    server = models.CharField(max_length=300, blank=True, db_default="", help_text="Scheme, host and port of the URL")
+    request = models.CharField(
+        max_length=32, blank=True, db_default="", help_text="What it belongs to, such as build:12; empty: subscription"
+    )
+    returned = models.TextField(blank=True, db_default="", help_text="JSON that its messages return unchanged")
     headers = EncryptedField(blank=True, help_text="JSON of {name: value}; values may be passwords")
-    secret = EncryptedField(help_text="whsec_ and base64: the key that requests are signed with")
+    secret = EncryptedField(
+        blank=True, help_text="whsec_ and base64: the key that requests are signed with; empty: they are not signed"
+    )
     events = models.JSONField(default=list)
     active = models.BooleanField(default=True)
     created = models.DateTimeField(default=timezone.now)
@@ -42,9 +49,10 @@ class Callback(models.Model):
     class Meta:
         db_table = "callback"
         ordering = ["-id"]
+        indexes = [models.Index(fields=["request"], condition=~models.Q(request=""), name="callback_request")]
 
     def __str__(self) -> str:
-        return self.url
+        return self.server if self.request else self.url
 
 
 class Delivery(models.Model):

@@ -5,7 +5,7 @@ Where no callback subscribes to an event, this costs one query.
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,22 +31,41 @@ def enqueue_all(messages: Mapping[tuple[str, str], dict[str, Any]]) -> None:
     """Queue messages: {(event, name): data}. Two statements, however many."""
     now = timezone.now()
     rows = [
-        Delivery(
-            callback=callback,
-            event=event,
-            name=name,
-            message_id=f"msg_{uuid.uuid4().hex}",
-            due=now,
-            created=now,
-            until=now + DELIVERY_TTL,
-            body=message_body(event, now, data),
-        )
+        _delivery(callback, event, name, now, data)
         for callback in _active_callbacks()
         for (event, name), data in messages.items()
         if event in callback.events
     ]
     if rows:
         Delivery.objects.bulk_create(rows, ignore_conflicts=True)  # one that was queued before is not queued again
+
+
+def enqueue_for(request: str, event: str, name: str, data: Callable[[], dict[str, Any]]) -> None:
+    """Queue one message to every callback of a request, each with what it asked to be returned as `callback_state`."""
+    now = timezone.now()
+    rows = [
+        _delivery(callback, event, name, now, data() | _returned(callback))
+        for callback in Callback.objects.filter(request=request, active=True).only("pk", "returned").order_by("pk")
+    ]
+    if rows:
+        Delivery.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _returned(callback: Callback) -> dict[str, Any]:
+    return {"callback_state": json.loads(callback.returned)} if callback.returned else {}
+
+
+def _delivery(callback: Callback, event: str, name: str, now: datetime, data: dict[str, Any]) -> Delivery:
+    return Delivery(
+        callback=callback,
+        event=event,
+        name=name,
+        message_id=f"msg_{uuid.uuid4().hex}",
+        due=now,
+        created=now,
+        until=now + DELIVERY_TTL,
+        body=message_body(event, now, data),
+    )
 
 
 def subscribed_events() -> set[str]:
@@ -60,4 +79,4 @@ def message_body(event: str, at: datetime, data: dict[str, Any]) -> str:
 
 
 def _active_callbacks() -> list[Callback]:
-    return list(Callback.objects.filter(active=True).only("pk", "events").order_by("pk"))
+    return list(Callback.objects.filter(active=True, request="").only("pk", "events").order_by("pk"))

@@ -30,8 +30,8 @@ from .models import Delivery, DeliveryState
 LEASE = timedelta(seconds=60)  # longer than a request can take
 POLL_TIMEOUT = 300.0  # seconds after which a look at the outbox counts as hung
 MAX_IN_FLIGHT = 8  # requests of one process
-MAX_IN_FLIGHT_PER_CALLBACK = 2  # so that a dead URL does not hold up the others
-MAX_CALLBACKS = 50  # looked at in one round
+MAX_IN_FLIGHT_PER_SERVER = 2  # so that a dead one does not hold up the others
+MAX_SERVERS = 50  # looked at in one round
 RETRY_DELAYS = (5, 30, 120, 600, 1800, 3600, 7200)  # seconds; the last one again and again
 SECRET_WORDS = ("auth", "token", "secret", "key", "cookie", "password")  # in names of headers
 log = logging.getLogger(__name__)
@@ -77,14 +77,14 @@ class Sender:
 
 
 def claim(limit: int) -> list[Delivery]:
-    """Claim deliveries that are due, a few of each callback at most."""
+    """Claim deliveries that are due, a few to each server at most."""
     now = timezone.now()
     pending = Delivery.objects.filter(state=DeliveryState.PENDING, callback__active=True)
     free = pending.filter(Q(lease=None) | Q(lease__lt=now), due__lte=now).order_by()
     claimed: list[int] = []
-    for callback in list(free.values_list("callback", flat=True).distinct()[:MAX_CALLBACKS]):
-        allowed = MAX_IN_FLIGHT_PER_CALLBACK - pending.filter(callback=callback, lease__gte=now).count()
-        due = free.filter(callback=callback).order_by("due").values_list("pk", flat=True)
+    for server in list(free.values_list("callback__server", flat=True).distinct()[:MAX_SERVERS]):
+        allowed = MAX_IN_FLIGHT_PER_SERVER - pending.filter(callback__server=server, lease__gte=now).count()
+        due = free.filter(callback__server=server).order_by("due").values_list("pk", flat=True)
         for pk in list(due[:allowed]) if allowed > 0 else []:
             # Of two processes that read the same row, the second one's condition no longer holds.
             if len(claimed) < limit and free.filter(pk=pk).update(lease=now + LEASE, attempts=F("attempts") + 1):
@@ -120,7 +120,7 @@ def send(row: Delivery) -> Result:
     """Send one request for a delivery."""
     callback, body = row.callback, row.body.encode()
     extra = json.loads(reveal(callback.headers)) if callback.headers else {}
-    signed = signing.headers(reveal(callback.secret), row.message_id, int(time.time()), body)
+    signed = signing.headers(reveal(callback.secret) if callback.secret else "", row.message_id, int(time.time()), body)
     headers = {"Content-Type": "application/json", "User-Agent": "deployer", "Connection": "close", **extra, **signed}
     forbidden = False
     try:

@@ -29,29 +29,34 @@ def build_ended(version: Any, attempt: str = "") -> None:
 
     `attempt`: tells several ends of one version apart; each is reported.
     """
-    service = version.microservice
     outbox.enqueue(
         EventType.BUILD_ENDED,
         f"build.ended:{version.pk}:{version.status}" + (f":{attempt}" if attempt else ""),
-        {
-            "service": service.name,
-            "service_id": service.pk,
-            "version": {
-                "id": version.pk,
-                "version": version.version,
-                "ref": version.ref,
-                "sha256": version.sha256,
-                "source_sha256": version.source_sha256,
-                "image": version.image,
-                "image_tag": version.image_tag,
-                "image_url": ImagePages().of(version.image),
-                "detail": version.build_detail,
-                "status": version.status,
-                "status_str": version.get_status_display(),
-            },
-            "url": f"{settings.PUBLIC_URL}/services/{service.name}/versions/{version.pk}/",
-        },
+        build_data(version),
     )
+
+
+def build_data(version: Any) -> dict[str, Any]:
+    """Return what the message about a build's end says of its version."""
+    service = version.microservice
+    return {
+        "service": service.name,
+        "service_id": service.pk,
+        "version": {
+            "id": version.pk,
+            "version": version.version,
+            "ref": version.ref,
+            "sha256": version.sha256,
+            "source_sha256": version.source_sha256,
+            "image": version.image,
+            "image_tag": version.image_tag,
+            "image_url": ImagePages().of(version.image),
+            "detail": version.build_detail,
+            "status": version.status,
+            "status_str": version.get_status_display(),
+        },
+        "url": f"{settings.PUBLIC_URL}/services/{service.name}/versions/{version.pk}/",
+    }
 
 
 def queue_callbacks(rows: Iterable[Event]) -> None:

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from access import expiry as access_expiry
 from audit import chain
+from callbacks import request_callbacks
 from deployer.engine.failpoints import Failpoint, failpoint
 from microservice import notify
 from microservice.deployments import advance, retries
@@ -96,6 +97,7 @@ def tidy() -> None:
         expiry.run_if_due,
         chain.seal,
         access_expiry.run_if_due,
+        request_callbacks.prune_if_due,
     )
 
 

@@ -9,8 +9,10 @@ from pydantic import StrictBool
 
 from access import url_userinfo
 from access.problems import not_found
-from builds import build_requests, builders, reports
+from builds import build_callbacks, build_requests, builders, reports
 from builds.models import Build, Builder
+from callbacks import request_callbacks
+from callbacks.models import Callback, Delivery
 from microservice import catalog
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
@@ -42,6 +44,24 @@ class BuildRequest(Body):
 
     again: StrictBool = Field(False, description="Also if the last attempt failed, timed out or was a duplicate")
     even_built: StrictBool = Field(False, description="Also if the commit is already built, as another version")
+    callback_url: base.Text = Field("", description="Receives a message when this build ends")
+    callback_headers: dict[base.Text, base.Text] = Field(
+        {}, description="Sent with that message; values may be secrets. Write-only"
+    )
+    callback_secret: base.Text = Field("", description="whsec_ and base64: signs that message. Write-only")
+    callback_state: Any = Field(None, description="A text or JSON that the message returns as `callback_state`")
+
+
+class BuildCallbackOut(Schema):
+    id: int
+    server: str = Field(description="Scheme, host and port of the URL, whose path may be a secret")
+    state: str = Field(description="waiting: the build goes on; pending, delivered or failed")
+    attempts: int
+    answer_status: int | None
+    error: str
+    error_code: str = Field(description="Names the error; empty where there is none")
+    error_params: dict[str, Any]
+    sent: datetime | None = Field(description="When it was sent last")
 
 
 class BuildOut(Schema):
@@ -64,6 +84,7 @@ class BuildOut(Schema):
     created: datetime
     started: datetime | None
     finished: datetime | None
+    callbacks: list[BuildCallbackOut] = Field(description="Those that requests for this build named")
 
 
 class BuildList(Schema):
@@ -83,9 +104,13 @@ def start_build(
     """Start the build of a version at its build server. While it runs, the same request returns the same build.
 
     `again` builds a version once more whose build failed, under the same name; a successful build is never repeated.
+    `callback_url` is told of the build's end, of one that is open already too.
     """
     row = catalog.find_service(caller(request), service, "publish")
-    build = build_requests.start(caller(request), catalog.find_version(row, id), **(body.model_dump() if body else {}))
+    given = body.given() if body else {}
+    options = {name: given.get(name, False) for name in ("again", "even_built")}
+    callback = request_callbacks.requested(given)
+    build = build_requests.start(caller(request), catalog.find_version(row, id), **options, callback=callback)
     response["Location"] = f"/api/v1/services/{row.pk}/versions/{id}/build"
     return Status(202, _newest(build.version))
 
@@ -104,7 +129,9 @@ def list_builds(request: HttpRequest, service: str, id: base.PathId) -> dict[str
     version = catalog.find_version(catalog.find_service(caller(request), service), id)
     count = build_requests.attempts(version).count()
     rows = build_requests.attempts(version)[:MOST]
-    return {"data": [serialize(row, count - number) for number, row in enumerate(rows)], "count": count}
+    told = build_callbacks.of(rows)
+    data = [serialize(row, count - number, told.get(row.pk, [])) for number, row in enumerate(rows)]
+    return {"data": data, "count": count}
 
 
 class BuilderOut(Schema):
@@ -152,8 +179,16 @@ def serialize_builder(row: Builder) -> BuilderOut:
     )
 
 
-def serialize(build: Build, attempt: int) -> BuildOut:
-    own = set(BuildOut.model_fields) - {"status_str", "duplicate_of", "detail", "detail_params", "log", "attempt"}
+def serialize(build: Build, attempt: int, told: build_callbacks.Told | None = None) -> BuildOut:
+    own = set(BuildOut.model_fields) - {
+        "status_str",
+        "duplicate_of",
+        "detail",
+        "detail_params",
+        "log",
+        "attempt",
+        "callbacks",
+    }
     other = build.duplicate_of
     return BuildOut.model_construct(
         **{name: getattr(build, name) for name in own},
@@ -163,6 +198,16 @@ def serialize(build: Build, attempt: int) -> BuildOut:
         detail=url_userinfo.hidden(build.detail),
         detail_params=url_userinfo.hidden_in(build.detail_params),
         log=url_userinfo.hidden(build.log),  # rows from before addresses had none
+        callbacks=[serialize_callback(row, newest) for row, newest in told or []],
+    )
+
+
+def serialize_callback(row: Callback, newest: Delivery | None) -> BuildCallbackOut:
+    """Return what everyone who sees a build may know: neither the URL's path nor the receiver's answer."""
+    of_delivery = ("state", "attempts", "answer_status", "error", "error_code", "error_params", "sent")
+    shown = newest or Delivery(state=build_callbacks.WAITING)
+    return BuildCallbackOut.model_construct(
+        id=row.pk, server=row.server, **{name: getattr(shown, name) for name in of_delivery}
     )
 
 
@@ -170,4 +215,5 @@ def _newest(version: MicroServiceVersion) -> BuildOut:
     build = build_requests.newest(version)
     if build is None:
         raise not_found("build")
-    return serialize(build, build_requests.attempts(version).count())
+    told = build_callbacks.of([build]).get(build.pk, [])
+    return serialize(build, build_requests.attempts(version).count(), told)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 from pydantic import StrictBool
 
 from access.problems import not_found
@@ -43,6 +43,7 @@ class CallbackOut(Schema):
     active: bool
     created: datetime
     created_by: str
+    request: str = Field(description="The request that it belongs to, such as build:12; empty: a subscription")
 
 
 class CallbackCreated(CallbackOut):
@@ -79,9 +80,14 @@ class DeliveryList(base.ListPage):
 
 @router.get("/callbacks/", response=CallbackList, summary="List callbacks")
 @needs("admin")
-def list_callbacks(request: HttpRequest, query: paging.Page) -> CallbackList:
-    """List the callbacks, without their secrets."""
-    return paging.page(query, Callback.objects.all()).answer(CallbackList, serialize)
+def list_callbacks(
+    request: HttpRequest,
+    query: paging.Page,
+    of_requests: bool = Query(False, description="Those of single requests, such as of builds, instead"),
+) -> CallbackList:
+    """List the callbacks that subscribe to events, without their secrets."""
+    rows = Callback.objects.exclude(request="") if of_requests else Callback.objects.filter(request="")
+    return paging.page(query, rows).answer(CallbackList, serialize)
 
 
 @router.post("/callbacks/", response={201: CallbackCreated}, summary="Create a callback")
@@ -146,7 +152,7 @@ def redeliver(request: HttpRequest, id: base.PathId, number: base.PathId) -> Sta
 def serialize(row: Callback) -> CallbackOut:
     headers = json.loads(reveal(row.headers)) if row.headers else {}
     return CallbackOut.model_construct(
-        **{name: getattr(row, name) for name in ("id", "url", "events", "active", "created", "created_by")},
+        **{name: getattr(row, name) for name in set(CallbackOut.model_fields) - {"headers"}},
         headers=sender.redacted_headers(headers),
     )
 

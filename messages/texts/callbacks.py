@@ -5,6 +5,10 @@ from django.utils.translation import gettext_lazy as _
 from ..text import Text
 
 TEXTS: dict[str, Text] = {
+    "callback_of_request": Text(
+        _("The callback belongs to one request and cannot be changed."),
+        _("Delete it, or start a build with another callback_url."),
+    ),
     "delivery_in_progress": Text(_("The delivery is being sent at this moment."), _("Look again in a moment.")),
     # Why a delivery failed; those of `unreachable` too.
     "delivery.address": Text(
@@ -15,6 +19,10 @@ TEXTS: dict[str, Text] = {
     "delivery.timeout": Text(_("The receiver gave no answer within {seconds} s.")),
     # The reasons that stand at fields.
     "address_forbidden": Text(_("is an address that callbacks may not reach (see Settings → Callback receivers)")),
+    "callback_state_json": Text(_("must be a text or JSON, without infinite numbers")),
+    "callback_state_max": Text(_("must be at most {max} bytes as JSON")),
+    "callback_url_missing": Text(_("is required with {field}")),
+    "request_callbacks_max": Text(_("would be one callback too many for this build: it may have {max}")),
     "header_forbidden": Text(_("is not a header that can be set")),
     "header_value": Text(_("must be at most {max} printable ASCII characters")),
     "headers_max": Text(_("must be at most {max} headers")),
