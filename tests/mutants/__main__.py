@@ -1,7 +1,8 @@
 """Takes each protection out, one by one, in a copy of the project, and runs the one test that must fail there.
 
 `python -m tests.mutants`, or with parts of names for some of them. First each named test must pass with nothing taken
-out; `--no-baseline` leaves that to a run of all tests on the same code, as CI does. Ends with status 1 where a mutant survived, its text is not where it was, or a test is too slow or broken.
+out; `--no-baseline` leaves that to a run of all tests on the same code, as CI does. Ends with status 1 where a mutant
+survived, its text is not where it was, or a test is too slow or broken.
 """
 
 import compileall
