@@ -137,6 +137,11 @@ def detail_fields(message: Message | None, prefix: str = "") -> dict[str, Any]:
     return {f"{prefix}detail": text, f"{prefix}detail_code": code, f"{prefix}detail_params": params}
 
 
+def started_fields(build: Build) -> dict[str, Any]:
+    """Return the fields of a build that has begun."""
+    return {"status": BuildStatus.BUILDING, "started": build.started or timezone.now()}
+
+
 def _storable(value: Any) -> Any:
     """Return a JSON value whose texts are short and of characters that every database accepts."""
     if isinstance(value, dict):
@@ -154,8 +159,10 @@ def end(
     log: str | None = None,
     url: str = "",
     duplicate_of: Build | None = None,
+    owner: str | None = None,
 ) -> bool:
-    """End an open build and update its version. Return False, and change nothing, if it had ended before."""
+    """End an open build and update its version. Return False, and change nothing, if it had ended before, or if `owner`
+    is given and does not hold it any more."""
     now, detail = timezone.now(), detail_fields(reason)
     fields = {
         **detail,
@@ -173,7 +180,8 @@ def end(
         fields |= {"watched_until": now + WATCH_PERIOD, "due": now + FIRST_POLL_DELAY}
     with transaction.atomic():
         # Compare-and-set: of a late report, a repeated one and the sweep, only one ends it.
-        if not Build.objects.filter(pk=build.pk, status__in=OPEN).update(**fields):
+        held = {} if owner is None else {"owner": owner}
+        if not Build.objects.filter(pk=build.pk, status__in=OPEN, **held).update(**fields):
             return False
         froms = [old for old, onward in BUILD_TRANSITIONS.items() if status in onward]
         moved = MicroServiceVersion.objects.filter(pk=build.version_id, status__in=froms).update(

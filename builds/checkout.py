@@ -7,7 +7,7 @@ without the worker's environment. The command is shell text of those who may cha
 import os
 import pwd
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from microservice.catalog import building
 from . import credentials, refs, scripts
 from .providers import BuildRefused, BuildTimedOut, Job, ProviderUnreachable, with_words
 from .sandbox.commands import OFF
+from .sandbox.holding import Hold, Unheld
 from .sandbox.layout import Mount
 from .sandbox.means import SandboxSupport
 from .sandbox.running import Command, CommandFailed, Run
@@ -31,14 +32,6 @@ _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
 # A repository owned by another user may be read: reading it runs nothing in it.
 _AUTHORITIES = "authorities.pem"
 _CONFIG = b"[safe]\n\tdirectory = *\n"
-
-
-class LeaseLost(Exception):
-    """Another worker holds the build now: this one must stop."""
-
-
-def _silently(text: str) -> None:
-    pass
 
 
 @dataclass(frozen=True)
@@ -54,20 +47,21 @@ class Git:
     tools: tuple[str, ...] = ()
     authorities: str = ""
 
-    def commit(self, job: Job, report: Callable[[str], None] = _silently) -> str:
-        """Return the commit that the ref points at. `report` is called now and then, and may raise.
+    def commit(self, job: Job, hold: Hold | None = None) -> str:
+        """Return the commit that the ref points at. `hold` may raise.
 
         Raise BuildRefused if there is no such ref or no branch or tag that may be built contains it, and
         ProviderUnreachable without an answer.
         """
         self.check(job)
-        with self._run(job, report, min(self.limits.seconds, LIST_REFS_TIMEOUT)) as run:
+        hold = hold or Unheld()
+        with self._run(job, hold, min(self.limits.seconds, LIST_REFS_TIMEOUT)) as run:
             listed = self._listed(run, job)
         if not _COMMIT.match(job.ref):
             return refs.commit_of(job.ref, listed, job.refs)
         built = refs.matching(listed, job.refs)
         if job.ref not in built.values():
-            self._check_reach(job, sorted(built), report)
+            self._check_reach(job, sorted(built), hold)
         return job.ref
 
     def check(self, job: Job) -> None:
@@ -80,12 +74,12 @@ class Git:
             raise BuildRefused("ref_invalid", ref=job.ref)
 
     @contextmanager
-    def built(self, job: Job, commit: str, report: Callable[[str], None]) -> Iterator[Path]:
-        """Build, and yield the package as a file. `report` gets the end of the output now and then, and may raise.
+    def built(self, job: Job, commit: str, hold: Hold) -> Iterator[Path]:
+        """Build, and yield the package as a file. `hold` gets the end of the output, and may raise.
 
-        Raise BuildRefused (the build failed), BuildTimedOut, ProviderUnreachable, or what `report` raises.
+        Raise BuildRefused (the build failed), BuildTimedOut, ProviderUnreachable, or what `hold` raises.
         """
-        with self._run(job, report, self.limits.seconds) as run:
+        with self._run(job, hold, self.limits.seconds) as run:
             self._execute(run, job, "fetch", scripts.FETCH, [job.url, commit, str(job.depth)], "work/source")
             self._execute(run, job, "complete", scripts.COMPLETE, [str(job.depth)], "work/source")
             out = run.inside("work/out")
@@ -116,7 +110,7 @@ class Git:
                 )
             yield package
 
-    def _run(self, job: Job, report: Callable[[str], None], seconds: float) -> Run:
+    def _run(self, job: Job, hold: Hold, seconds: float) -> Run:
         limits = Limits(
             seconds,
             self.limits.memory,
@@ -125,7 +119,7 @@ class Git:
             self.limits.file_size,
             self.limits.output,
         )
-        return Run(self.support.way, self.tools, limits, report, self.support.base, job.mask())
+        return Run(self.support.way, self.tools, limits, hold, self.support.base, job.mask())
 
     def _listed(self, run: Run, job: Job) -> dict[str, str]:
         with (run.folder / "refs").open("x+b") as file:
@@ -140,12 +134,12 @@ class Git:
             file.seek(0)
             return refs.listed(file.read(MAX_REFS_BYTES))
 
-    def _check_reach(self, job: Job, names: list[str], report: Callable[[str], None]) -> None:
+    def _check_reach(self, job: Job, names: list[str], hold: Hold) -> None:
         """Raise BuildRefused unless one of these branches and tags contains the commit."""
         refused = BuildRefused("commit_not_built", commit=job.ref[:12])
         if not names:
             raise refused
-        with self._run(job, report, self.limits.seconds) as run:
+        with self._run(job, hold, self.limits.seconds) as run:
             wanted = run.folder / "wanted"
             wanted.write_text("".join(f"+{name}:refs/reach/{number}\n" for number, name in enumerate(names)))
             wanted.chmod(0o644)

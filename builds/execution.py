@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import traceback
 import uuid
 from datetime import timedelta
@@ -13,27 +14,27 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Q
-from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from access import url_userinfo
-from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from messages import Message
 from messages.rendering import stored
-from microservice.publishing import upload
 from microservice.status import BuildStatus
 from runtime.database_errors import is_away
 
-from . import build_requests, checkout, polling, rebuilds, servers
+from . import build_requests, git_builds, leases, polling, rebuilds, servers, wake
 from .jobs import job_of
 from .models import OPEN, Build
 from .providers import BuildRefused, BuildState, BuildTimedOut, ProviderUnreachable
+from .sandbox import processes
 
 log = logging.getLogger(__name__)
 MAX_TAKEOVERS = 3
+PATIENCE = 5.0  # seconds for the processes of another worker's build to go
 MAX_POLL_PAUSE = 120  # seconds between two polls of a provider that does not answer
+_stopping = threading.Event()
 _slots = threading.BoundedSemaphore(settings.BUILD_CONCURRENCY)
 
 
@@ -52,15 +53,30 @@ def work() -> int:
         return 0
     steps = 0
     try:
-        while (build := claim()) is not None:
+        while not _stopping.is_set() and (build := claim()) is not None:
             advance(build)
             steps += 1
-        while (build := rebuilds.claim(owner())) is not None:
+        while not _stopping.is_set() and (build := rebuilds.claim(owner())) is not None:
             _poll_ended(build)
             steps += 1
     finally:
         _slots.release()
     return steps
+
+
+def stop() -> None:
+    """Claim nothing more, and end the builds of this process: another worker begins them again."""
+    _stopping.set()
+    leases.lose_all(leases.WorkerStopped())
+
+
+def wait_until_released(timeout: float) -> bool:
+    """Wait until no build is in the hands of this process that was told to stop. Return whether that is so."""
+    deadline = time.monotonic() + timeout
+    free = 0
+    while free < settings.BUILD_CONCURRENCY and _slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        free += 1
+    return free == settings.BUILD_CONCURRENCY
 
 
 def _poll_ended(build: Build) -> None:
@@ -77,11 +93,15 @@ def claim() -> Build | None:
     free = Q(lease__isnull=True) | Q(lease__lt=Now())
     due = Build.objects.filter(free, status__in=OPEN, due__lte=Now()).order_by("due")
     for pk, previous in due.values_list("pk", "owner")[:10]:
-        claimed = Build.objects.filter(free, pk=pk, status__in=OPEN).update(
-            owner=owner(), lease=_lease(), takeovers=F("takeovers") + (1 if previous else 0)
+        # A process that takes up its own build has lived on: the build did not end its worker.
+        died = bool(previous) and previous != owner()
+        claimed = Build.objects.filter(free, pk=pk, status__in=OPEN, owner=previous).update(
+            owner=owner(), lease=leases.end_of_lease(), takeovers=F("takeovers") + (1 if died else 0)
         )
         if claimed:
-            return Build.objects.select_related("version__microservice").get(pk=pk)
+            build = Build.objects.select_related("version__microservice").get(pk=pk)
+            build.previous_owner = previous
+            return build
     return None
 
 
@@ -92,28 +112,36 @@ def advance(build: Build) -> None:
             _out_of_time(build)
         elif build.version.status == BuildStatus.SUCCESS and build.is_by_workers:
             # Its worker died after it stored the package, before it recorded the end.
-            build_requests.end(build, BuildStatus.SUCCESS)
+            _end(build, BuildStatus.SUCCESS)
         elif build.takeovers > MAX_TAKEOVERS:
-            build_requests.end(build, BuildStatus.FAILED, Message("build_abandoned", {"count": MAX_TAKEOVERS}))
+            _end(build, BuildStatus.FAILED, Message("build_abandoned", {"count": MAX_TAKEOVERS}))
         elif build.is_by_workers:
             _build_here(build)
         else:
             _advance_remote(build)
     except (BuildRefused, Problem) as error:
-        build_requests.end(build, BuildStatus.FAILED, error.message)
+        _end(build, BuildStatus.FAILED, error.message)
     except BuildTimedOut as error:
-        build_requests.end(build, BuildStatus.TIMEOUT, error.message)
+        _end(build, BuildStatus.TIMEOUT, error.message)
     except ProviderUnreachable as error:
         _postpone(build, error.message)
-    except checkout.LeaseLost:
-        log.info("%s is held by another worker", build)
+    except leases.WorkerStopped:
+        _release(build, 0)  # another worker begins it again at once, and no takeover is counted
+        wake.workers()
+    except leases.LeaseLost:
+        log.info("%s was cancelled, or its lease ran out", build)
     except Exception as error:
         if is_away(error):  # nothing can be recorded; the lease will expire
             raise
         # The traceback without the error's text, which may quote a URL with a password.
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("%s failed with an unexpected error: %s\n%s", build, type(error).__name__, where)
-        build_requests.end(build, BuildStatus.FAILED, _unexpected(error))
+        _end(build, BuildStatus.FAILED, _unexpected(error))
+
+
+def _end(build: Build, status: BuildStatus, reason: Message | None = None, *, url: str = "") -> None:
+    """End a build that this worker still holds: a late one changes nothing."""
+    build_requests.end(build, status, reason, url=url, owner=owner())
 
 
 def _unexpected(error: Exception) -> Message:
@@ -129,9 +157,9 @@ def _advance_remote(build: Build) -> None:
         return
     state = _poll(build)
     if state.status != BuildStatus.BUILDING:
-        build_requests.end(build, state.status, state.detail, url=state.url)
+        _end(build, state.status, state.detail, url=state.url)
         return
-    if _end_duplicate(build, state.commit):
+    if git_builds.end_duplicate(build, state.commit):
         return
     fields: dict[str, Any] = {"silences": 0, **build_requests.detail_fields(state.detail)}
     if state.reference:
@@ -147,7 +175,7 @@ def _start(build: Build) -> bool:
     # Checked again: the service or the settings may have changed since the request.
     servers.check(build.version.microservice)
     servers.check_ref(build.version.microservice, job.ref)
-    if _end_duplicate(build, provider.commit(job)):
+    if git_builds.end_duplicate(build, provider.commit(job)):
         return False
     _mark_started(build)
     try:
@@ -182,7 +210,7 @@ def _out_of_time(build: Build) -> None:
         try:
             state = _poll(build)
             if state.status != BuildStatus.BUILDING:
-                build_requests.end(build, state.status, state.detail, url=state.url)
+                _end(build, state.status, state.detail, url=state.url)
                 return
             reason = state.detail
         except ProviderUnreachable as error:
@@ -191,7 +219,7 @@ def _out_of_time(build: Build) -> None:
     message = (
         Message("build_timeout.said", seconds | {"words": reason}) if reason else Message("build_timeout", seconds)
     )
-    build_requests.end(build, BuildStatus.TIMEOUT, message)
+    _end(build, BuildStatus.TIMEOUT, message)
 
 
 def _detail(build: Build) -> Message:
@@ -199,49 +227,17 @@ def _detail(build: Build) -> Message:
 
 
 def _build_here(build: Build) -> None:
-    """Build from git: this thread waits for the child processes and renews the lease meanwhile."""
-    git, job = servers.git(), job_of(build)
-    output = ""
-
-    def renew(**fields: Any) -> None:
-        ours = Build.objects.filter(pk=build.pk, owner=owner(), status__in=OPEN)
-        if not ours.update(lease=_lease(), **fields):
-            raise checkout.LeaseLost
-
-    def report(text: str) -> None:
-        nonlocal output
-        output = text
-        renew(log=text)
-
-    commit = git.commit(job, lambda text: renew())
-    if _end_duplicate(build, commit):
+    """Build with what our own workers have: this thread waits for the end, and the lease is renewed meanwhile."""
+    if build.previous_owner and not processes.end_marked(leases.mark_of(build.previous_owner, build.pk), PATIENCE):
+        log.warning("%s: processes of the worker before are still there", build)
+        _give_back(build)
         return
-    _mark_started(build)
-    try:
-        with git.built(job, commit, report) as package, package.open("rb") as file:
-            report(output)
-            caller = Caller(name=build.requested_by or SYSTEM.name, scopes=SYSTEM.scopes)
-            # A worker that lost the build stores nothing: the transaction that stores the package checks the row.
-            upload.store(caller, build.version, upload.Body(file, package.stat().st_size), claim=renew)
-    finally:
-        Build.objects.filter(pk=build.pk, owner=owner()).update(log=output)
-    build_requests.end(build, BuildStatus.SUCCESS)
-
-
-def _end_duplicate(build: Build, commit: str) -> bool:
-    """End the build as a duplicate if another builds or built the same commit. Return whether it did."""
-    same = build_requests.record_commit(build, commit)
-    if same is None:
-        return False
-    params = {"commit": commit[:12], "version": same.version.version, "id": same.version_id}
-    build_requests.end(build, BuildStatus.DUPLICATE, Message("build_duplicate", params), duplicate_of=same)
-    return True
+    with leases.Lease(build) as lease:
+        git_builds.build(build, lease)
 
 
 def _mark_started(build: Build) -> None:
-    Build.objects.filter(pk=build.pk, status__in=OPEN).update(
-        status=BuildStatus.BUILDING, started=build.started or timezone.now()
-    )
+    Build.objects.filter(pk=build.pk, status__in=OPEN).update(**build_requests.started_fields(build))
 
 
 def _too_late(build: Build) -> bool:
@@ -265,5 +261,8 @@ def _release(build: Build, seconds: float, **fields: Any) -> None:
     )
 
 
-def _lease() -> CombinedExpression:
-    return Now() + timedelta(seconds=max(settings.OPERATION_LEASE_SECONDS, 10))
+def _give_back(build: Build) -> None:
+    """Leave the build to the next claim, as it was before this one."""
+    Build.objects.filter(pk=build.pk, owner=owner(), status__in=OPEN).update(
+        owner=build.previous_owner, lease=None, takeovers=build.takeovers - 1, due=Now() + timedelta(seconds=PATIENCE)
+    )

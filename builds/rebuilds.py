@@ -8,7 +8,6 @@ here. A build that timed out here returns only by its success: that it still run
 import logging
 from datetime import timedelta
 
-from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -16,7 +15,7 @@ from django.utils import timezone
 from access.problems import Problem
 from microservice.status import BUILD_MAY_GO_ON, BuildStatus
 
-from . import build_requests, servers
+from . import build_requests, leases, servers
 from .models import Build
 from .providers import BuildRefused, BuildState, Job, ProviderUnreachable
 
@@ -40,7 +39,7 @@ def claim(owner: str) -> Build | None:
         # Postponed first: if polling kills its worker, the next poll is not at once.
         if free.update(
             owner=owner,
-            lease=Now() + timedelta(seconds=max(settings.OPERATION_LEASE_SECONDS, 10)),
+            lease=leases.end_of_lease(),
             due=Now() + build_requests.FIRST_POLL_DELAY,
         ):
             return Build.objects.select_related("version__microservice").get(pk=pk)

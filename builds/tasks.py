@@ -8,6 +8,7 @@ from runtime.celery_app import app
 
 from . import execution, sweeping, wake
 
+RELEASE_TIMEOUT = 8.0  # seconds: a build's processes are killed, and an exchange with a build server is bounded
 _sweepers: list[sweeping.Sweeper] = []
 
 
@@ -25,7 +26,8 @@ class BuildSweepStep(bootsteps.StartStopStep):
         _sweepers.append(sweeping.Sweeper())
 
     def stop(self, worker: Worker) -> None:
-        """Do nothing: `stop_sweepers` has stopped it already."""
+        """Let builds be released. `stop_sweepers` has ended them already, before Celery began to wait."""
+        execution.wait_until_released(RELEASE_TIMEOUT)
 
 
 app.steps["worker"].add(BuildSweepStep)
@@ -35,3 +37,4 @@ app.steps["worker"].add(BuildSweepStep)
 def stop_sweepers(**_: object) -> None:
     for sweeper in _sweepers:
         sweeper.stop()
+    execution.stop()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .layout import BUILD_UID, DNS, INSIDE_UID, Layout, Mount
+from .processes import word_of
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BUBBLEWRAP, NAMESPACES, OFF, NONE = "bubblewrap", "namespaces", "off", "none"
@@ -48,10 +49,11 @@ class Bounds:
     addresses: tuple[str, ...] = ()
 
 
-def chain(way: Isolation, layout: Layout, bounds: Bounds, command: Sequence[str]) -> list[str]:
-    """Return the complete command line. Its standard input is `start_text`."""
+def chain(way: Isolation, layout: Layout, bounds: Bounds, command: Sequence[str], mark: str = "") -> list[str]:
+    """Return the complete command line. Its standard input is `start_text`. Each program of the chain has the words of
+    those after it, so all of them carry the mark, and every user can read it there (see processes.end_marked)."""
     if way.means == OFF:
-        return [*outer(way, layout, bounds), *guard(way, bounds), *inner(way, bounds, command)]
+        return [*outer(way, layout, bounds), *guard(way, bounds), *inner(way, bounds, command, mark)]
     means = bubblewrap if way.means == BUBBLEWRAP else namespaces
     seen = _reachable(way, layout)
     return [
@@ -59,7 +61,7 @@ def chain(way: Isolation, layout: Layout, bounds: Bounds, command: Sequence[str]
         *guard(way, bounds),
         *network(way, bounds),
         *means(way, seen),
-        *inner(way, bounds, command),
+        *inner(way, bounds, command, mark),
     ]
 
 
@@ -233,7 +235,7 @@ def namespaces(way: Isolation, layout: Layout) -> list[str]:
     ]
 
 
-def inner(way: Isolation, bounds: Bounds, command: Sequence[str]) -> list[str]:
+def inner(way: Isolation, bounds: Bounds, command: Sequence[str], mark: str = "") -> list[str]:
     """Return the part that sets limits and starts the command. If the command would be process 1, a shell stays in
     front of it: it reaps orphans, and signals keep their usual meaning for the command."""
     limits = ["--core=0", f"--fsize={bounds.file_size}"]
@@ -242,7 +244,7 @@ def inner(way: Isolation, bounds: Bounds, command: Sequence[str]) -> list[str]:
     run = '{ "$@" </dev/null; exit $?; }' if way.means == NAMESPACES else 'exec "$@" </dev/null'
     # Let the kernel kill the build before the worker when memory runs out.
     start = f'echo 1000 > /proc/self/oom_score_adj; eval "$(cat)" && {run}'
-    return ["prlimit", *limits, "--", "sh", "-c", start, "sh", *command]
+    return ["prlimit", *limits, "--", "sh", "-c", start, word_of(mark) if mark else "sh", *command]
 
 
 def start_text(environment: Mapping[str, str], folder: str) -> str:

@@ -1,43 +1,82 @@
-"""End the processes of a build without a sandbox when its worker is killed (elsewhere a namespace does it).
+"""End the processes of a build whose worker was killed, or is frozen: it cannot do it itself.
 
-A process of its own waits for the worker's end of a pipe. When that closes without a word, the worker is gone, and
-whatever carries the build's mark is killed, before another worker may take the build over: a lease is longer.
+A process of its own waits for the worker's end of a pipe. When that closes without a word, the worker is gone, and what
+carries the build's mark is killed. The same happens when the moment has come by which the worker wanted to have renewed
+its lease: another one, perhaps on another machine, may begin the build soon after.
 """
 
 import contextlib
+import os
 import subprocess
+import threading
 
-# Reads the environments of processes, as processes.end_marked does, without starting Python for each command.
+from .holding import Hold, now
+
+RENEWAL = 0.5  # seconds between two looks at the lease
+_WIDTH = 20
+
+# Looks for marks as processes.end_marked does, without starting Python for each command. Its own words have the mark
+# alone, and the pattern of grep is not what it finds. $2: the file with the moment, in seconds since boot.
 _SCRIPT = """
-read -r word && [ "$word" = done ] && exit 0
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-    found=$(grep -lszx "DEPLOYER_BUILD=$1" /proc/[0-9]*/environ | cut -d / -f 3)
-    [ -n "$found" ] || exit 0
-    kill -KILL $found 2>/dev/null
-    sleep 0.1
-done
+found() {
+    { grep -lszx "DEPLOYER_BUILD=$1" /proc/[0-9]*/environ
+      grep -lszx "deployer-build[:]$1" /proc/[0-9]*/cmdline; } | cut -d / -f 3
+}
+end() {
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        pids=$(found "$1")
+        [ -n "$pids" ] || exit 0
+        kill -KILL $pids 2>/dev/null
+        sleep 0.1
+    done
+}
+late() {
+    read -r at _ < /proc/uptime && read -r limit < "$1" && [ "${at%%.*}" -ge "$limit" ]
+}
+( while sleep 0.5; do late "$2" && end "$1"; done ) &
+read -r word
+kill $!
+[ "$word" = done ] || end "$1"
 """
 
 
 class Guardian:
-    """Context around a command whose processes have DEPLOYER_BUILD=mark in their environment."""
+    """Context around a command whose processes carry the mark of `hold`."""
 
-    def __init__(self, mark: str):
+    def __init__(self, hold: Hold):
+        self._hold, self._done = hold, threading.Event()
+        self._moment = os.memfd_create("build-lease")  # no file: a full disk must not keep a build from being ended
+        self._write()
         self._process = subprocess.Popen(
-            ["sh", "-c", _SCRIPT, "sh", mark],
+            ["sh", "-c", _SCRIPT, "sh", hold.mark, f"/proc/self/fd/{self._moment}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
             env={"PATH": "/usr/bin:/bin"},
             start_new_session=True,
+            pass_fds=[self._moment],
         )
+        self._thread = threading.Thread(target=self._follow, name="build-guardian", daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> "Guardian":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._done.set()
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             self._process.communicate(b"done\n", timeout=5)
         self._process.kill()
         self._process.wait()
+        self._thread.join()
+        os.close(self._moment)
+
+    def _follow(self) -> None:
+        while not self._done.wait(RENEWAL):
+            self._write()
+
+    def _write(self) -> None:
+        """Write the moment in one write, always as long as before: a reader never sees a part of it."""
+        until = min(self._hold.until(), now() + 10**9)
+        os.pwrite(self._moment, f"{int(until) + 1:0{_WIDTH}d}\n".encode(), 0)

@@ -12,6 +12,7 @@ from messages import Message
 from ..providers import BuildRefused
 from . import cgroups
 from .commands import BUBBLEWRAP, NAMESPACES, NONE, OFF, Isolation
+from .holding import Unheld
 from .running import BuildTimedOut, Command, Run
 from .watching import Limits
 
@@ -111,7 +112,7 @@ def try_out(way: Isolation) -> str:
     printed: list[str] = []
     script = _HOLDS + (_NETWORK_HOLDS if way.network else "")
     try:
-        with Run(way, (), Limits(seconds=20), printed.append, None) as run:
+        with Run(way, (), Limits(seconds=20), Unheld(printed.append), None) as run:
             run.execute(
                 Command(Message("build_step.probe"), ["sh", "-c", script], {}, run.inside("work"), network=way.network)
             )

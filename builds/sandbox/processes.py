@@ -2,11 +2,13 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+MARK = "DEPLOYER_BUILD"  # the variable with a build's mark, where there is no sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,7 @@ class Process:
     parent: int
     threads: int
     resident: int  # bytes; shared pages count for each process
+    started: int  # ticks since boot: tells it from a later process with its id
 
 
 def below(top: int) -> list[Process]:
@@ -36,7 +39,9 @@ def _read(pid: int) -> Process | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return Process(pid, int(fields[1]), int(fields[17]), int(fields[21]) * _PAGE)
+    if fields[0] in "ZX":  # gone, and only not reaped yet
+        return None
+    return Process(pid, int(fields[1]), int(fields[17]), int(fields[21]) * _PAGE, int(fields[19]))
 
 
 def memory(processes: Iterable[Process]) -> int:
@@ -82,20 +87,41 @@ def end(pids: Iterable[int]) -> None:
             continue
 
 
-def end_marked(mark: str) -> None:
-    """Kill the processes with this mark in their environment. Only for builds without a sandbox: easy to escape."""
-    wanted = f"DEPLOYER_BUILD={mark}".encode()
-    for _ in range(5):
-        pids = [
-            int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _carries(entry, wanted)
-        ]
-        if not pids:
-            return
-        end(pids)
+def word_of(mark: str) -> str:
+    """Return the argument that carries a mark."""
+    return f"deployer-build:{mark}"
 
 
-def _carries(process: Path, wanted: bytes) -> bool:
+def end_marked(mark: str, timeout: float = 2.0) -> bool:
+    """Kill the processes of a build, and everything below them. Return whether all are gone.
+
+    Outside, the programs of a sandbox carry the mark as an argument, and whatever is inside ends with them. Without a
+    sandbox all have it in their environment, which is easy to escape.
+    """
+    deadline = time.monotonic() + timeout
+    known: set[tuple[int, int]] = set()
+    while True:
+        known |= {(one.pid, one.started) for top in _marked(mark) for one in below(top)}
+        known = {(pid, started) for pid, started in known if (one := _read(pid)) and one.started == started}
+        if not known:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        end(pid for pid, _ in known)
+        time.sleep(0.02)
+
+
+def _marked(mark: str) -> list[int]:
+    words = {"environ": f"{MARK}={mark}".encode(), "cmdline": word_of(mark).encode()}
+    return [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and any(_has(entry / name, word) for name, word in words.items())
+    ]
+
+
+def _has(file: Path, word: bytes) -> bool:
     try:
-        return wanted in (process / "environ").read_bytes().split(b"\0")
+        return word in file.read_bytes().split(b"\0")
     except OSError:
         return False

@@ -9,8 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,7 +21,9 @@ from ..providers import BuildRefused, BuildTimedOut, with_words
 from . import cgroups, commands, layout, processes
 from .commands import Bounds, Isolation
 from .guardian import Guardian
+from .holding import Hold
 from .layout import Layout, Mount
+from .processes import MARK
 from .watching import Limits, ResourceMonitor
 
 NOTHING = Mask(())
@@ -68,8 +69,8 @@ class Command:
 class Run:
     """Run a build's commands one after the other in one folder.
 
-    `report` gets the end of the output every second and may raise. `base`: where control groups can be created. `mask`
-    removes secrets from the output before it is kept.
+    `hold` gets the end of the output every second, and ends what runs when the build is lost. `base`: where control
+    groups can be created. `mask` removes secrets from the output before it is kept.
     """
 
     def __init__(
@@ -77,18 +78,17 @@ class Run:
         way: Isolation,
         tools: Iterable[str],
         limits: Limits,
-        report: Callable[[str], None],
+        hold: Hold,
         base: cgroups.Base | None,
         mask: Mask = NOTHING,
     ):
-        self._way, self._limits, self._report, self._base, self._mask = way, limits, report, base, mask
+        self._way, self._limits, self._hold, self._base, self._mask = way, limits, hold, base, mask
         self._layout = layout.make(tools, way.uid, way.network)
         self._held = layout.hold(self._layout.folder)
         self._watch = ResourceMonitor(self._layout.folder, limits, counts_memory=base is None)
         self._deadline = time.monotonic() + limits.seconds
         self._tail = bytearray()
         self._printed = 0
-        self._mark = uuid.uuid4().hex
 
     def __enter__(self) -> "Run":
         return self
@@ -114,11 +114,10 @@ class Run:
         return Mount(f"{self._layout.folder}/{name}", layout.HOME, True)
 
     def execute(self, command: Command) -> None:
-        """Run the command to its end. Raise CommandFailed, BuildRefused, BuildTimedOut, or what `report` raises."""
+        """Run the command to its end. Raise CommandFailed, BuildRefused, BuildTimedOut, or what the hold raises."""
         group = self._group()
-        guarded = Guardian(self._mark) if self._way.means == commands.OFF else contextlib.nullcontext()
         try:
-            with guarded:
+            with Guardian(self._hold), self._hold.ending(self._end_marked):
                 self._started(command, group)
         finally:
             if group is not None:
@@ -134,7 +133,7 @@ class Run:
         finally:
             self._end(process)
             reader.join(5)
-        self._report(self.text())  # the reader has all of it now
+        self._hold.report(self.text())  # the reader has all of it now; a build that was ended for its lease ends here
         reason = reason or self._starved(group) or self._watch.disk()  # exceeded after the last check
         if reason := reason or self._flooded(command.step):
             raise BuildRefused(reason)
@@ -158,10 +157,10 @@ class Run:
             group.folders if group else (),
             own_addresses() if way.network else (),
         )
-        words = commands.chain(way, seen, bounds, command.words)
+        words = commands.chain(way, seen, bounds, command.words, self._hold.mark)
         environment = {"PATH": commands.PATH, "LANG": "C.UTF-8"}
         if way.means == commands.OFF:
-            environment["DEPLOYER_BUILD"] = self._mark
+            environment[MARK] = self._hold.mark
         with _file_of(commands.start_text(command.environment, command.cwd)) as start:
             return subprocess.Popen(
                 words,
@@ -192,7 +191,7 @@ class Run:
                 return reason
             if time.monotonic() - reported > 1:
                 reported = time.monotonic()
-                self._report(self.text())
+                self._hold.report(self.text())
             time.sleep(WAIT_INTERVAL)
         return None
 
@@ -205,7 +204,10 @@ class Run:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         if self._way.means == commands.OFF:
-            processes.end_marked(self._mark)
+            self._end_marked()
+
+    def _end_marked(self) -> None:
+        processes.end_marked(self._hold.mark)
 
     def _group(self) -> cgroups.Group | None:
         if self._base is None:

@@ -10,6 +10,7 @@ from django.conf import settings
 from builds.providers import BuildRefused
 from builds.sandbox import cgroups, means
 from builds.sandbox.commands import Isolation
+from builds.sandbox.holding import Unheld
 from builds.sandbox.layout import Mount
 from builds.sandbox.running import BuildTimedOut, Command, Run
 from builds.sandbox.watching import Limits
@@ -25,7 +26,7 @@ def run(
     environment: dict | None = None,
 ) -> str:
     """Return what the script printed. Raises BuildRefused and BuildTimedOut."""
-    with Run(way, (), limits, lambda text: None, base) as one:
+    with Run(way, (), limits, Unheld(), base) as one:
         home = () if way.means == "off" else (one.home("home"),)
         one.execute(
             Command(

@@ -8,9 +8,11 @@ import pytest
 
 from access.secrets import Secret
 from builds import credentials
-from builds.checkout import Git, LeaseLost
+from builds.checkout import Git
+from builds.leases import LeaseLost
 from builds.providers import BuildRefused, Job, ProviderUnreachable
 from builds.sandbox import means
+from builds.sandbox.holding import Unheld
 from builds.sandbox.watching import Limits
 
 
@@ -36,7 +38,7 @@ def git(*protocols: str, **limits) -> Git:
 def built(one: Job, tell=lambda text: None, **limits) -> dict[str, bytes]:
     """Return the package's files."""
     ours = git(**limits)
-    with ours.built(one, ours.commit(one), tell) as package, tarfile.open(package) as archive:
+    with ours.built(one, ours.commit(one), Unheld(tell)) as package, tarfile.open(package) as archive:
         return {entry.name: archive.extractfile(entry).read() for entry in archive if entry.isfile()}
 
 

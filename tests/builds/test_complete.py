@@ -7,6 +7,7 @@ import pytest
 from access.secrets import Secret
 from builds.credentials import Credential
 from builds.providers import BuildRefused, Job
+from builds.sandbox.holding import Unheld
 from builds.sandbox.running import BuildTimedOut
 
 from .githttp import GitHttp
@@ -53,7 +54,7 @@ def built(one: Job) -> dict[str, bytes]:
     import tarfile
 
     git = git_of("http")
-    with git.built(one, git.commit(one), lambda text: None) as package, tarfile.open(package) as archive:
+    with git.built(one, git.commit(one), Unheld()) as package, tarfile.open(package) as archive:
         return {entry.name: archive.extractfile(entry).read() for entry in archive if entry.isfile()}
 
 

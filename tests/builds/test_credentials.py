@@ -19,6 +19,7 @@ from builds.credentials import Credential
 from builds.jobs import own_keys
 from builds.providers import BuildRefused, Job, ProviderUnreachable
 from builds.sandbox import means
+from builds.sandbox.holding import Unheld
 from builds.sandbox.watching import Limits
 from microservice.models import MicroService
 
@@ -38,7 +39,7 @@ def build(one: Job, *protocols: str) -> tuple[str, bytes]:
     """Return the output of the build, and the bytes of its package."""
     output = [""]
     git = git_of(*protocols)
-    with git.built(one, git.commit(one), lambda text: output.append(text)) as package:
+    with git.built(one, git.commit(one), Unheld(output.append)) as package:
         return output[-1], package.read_bytes()
 
 
@@ -119,7 +120,7 @@ def test_build_commands_see_no_credential(repository):
             credential=Credential("ci", Secret(PASSWORD)),
         )
         git = git_of("http")
-        with git.built(one, git.commit(one), lambda text: None) as package, tarfile.open(package) as archive:
+        with git.built(one, git.commit(one), Unheld()) as package, tarfile.open(package) as archive:
             assert archive.extractfile("found").read() == b""
 
 
@@ -158,7 +159,7 @@ def test_masks_secrets_in_build_output(repository):
     slowly = 'printf "tok=canary-"; sleep 1.3; echo token; echo "$PEM"; printf %s "$TOKEN" | base64; echo "$TOKEN" >&2'
     output: list[str] = []
     git, one = git_of("file"), job(repository, f'{slowly}; printf %s "$TOKEN" > kept', secrets=secrets)
-    with Watched() as watched, git.built(one, git.commit(one), output.append):
+    with Watched() as watched, git.built(one, git.commit(one), Unheld(output.append)):
         pass
     assert not [text for text in output if "canary" in text or base64.b64encode(b"canary-token").decode() in text]
     assert output[-1].splitlines()[0] == "tok=************"
