@@ -30,6 +30,7 @@ class ContainerCommandsRequest(base.Body):
     options: Lines = Field([], description="Of docker run; a value stands behind a =")
     arguments: Lines = Field([], description="For the image's own program")
     stop_seconds: StrictInt = 10
+    engine: StrictStr = Field(containers.ENGINES[0], description="The command on hosts: docker or podman")
     check: StrictStr = Field(containers.CHECKS[0], description=f"One of {', '.join(containers.CHECKS)}")
     check_value: StrictStr = Field("", description="A port in the container, an address, or a command in it")
 

@@ -20,7 +20,12 @@ _CHECKS = {
     "url": _("an address answers"),
     "command": _("a command in it succeeds"),
 }
-_UNTOUCHED = (containers.RESTARTS[0], containers.CHECKS[0], "10")  # what the fields show at first
+_UNTOUCHED = (
+    containers.RESTARTS[0],
+    containers.ENGINES[0],
+    containers.CHECKS[0],
+    "10",
+)  # what the fields show at first
 
 
 class Lines(forms.CharField):
@@ -67,6 +72,9 @@ class ContainerForm(Form):
     cpus = _word(_("CPUs"), _("For example 1.5."))
     stop_seconds = forms.IntegerField(
         label=_("Time to stop (seconds)"), min_value=0, max_value=86_400, required=False, initial=10
+    )
+    engine = forms.ChoiceField(
+        label=_("Engine on hosts"), choices=[(one, one) for one in containers.ENGINES], required=False
     )
     options = Lines(
         label=_("More options"), help_text=_("One option of docker run per line, with its value behind a “=”.")

@@ -12,7 +12,6 @@ from .containers import DOLLAR, Container
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./=-]+")
 _OURS = '\t--filter "label=deployer.folder=${CURRENT%/current}" --filter "label=deployer.instance=$INSTANCE"'
-_EACH = f"ours=$(docker ps --all --quiet \\\n{_OURS}) || exit\nfor each in $ours; do\n"
 
 
 def commands(container: Container) -> dict[str, str]:
@@ -55,16 +54,21 @@ def _start(container: Container) -> str:
     return (
         ': "${IMAGE:?this version has no image}" "${INSTANCE:?}"\n'
         + "# What is left of our own container would take the name.\n"
-        + _EACH
-        + f'\tdocker stop --time {container.stop_seconds} "$each" >/dev/null\n'
-        + '\tdocker rm --force "$each" >/dev/null || exit\n'
+        + _each(container)
+        + f'\t{container.engine} stop --time {container.stop_seconds} "$each" >/dev/null\n'
+        + f'\t{container.engine} rm --force "$each" >/dev/null || exit\n'
         + "done\n"
         + "".join(_made(line) for line in container.volumes)
-        + 'docker run --detach --name "$(printf %s "$SERVICE-$INSTANCE" | tr + -)" \\\n'
+        + f'{container.engine} run --detach --name "$(printf %s "$SERVICE-$INSTANCE" | tr + -)" \\\n'
         + '\t--label "deployer.folder=${CURRENT%/current}" --label "deployer.instance=$INSTANCE" \\\n'
         + '\t--label "deployer.version=$VERSION" \\\n'
         + f"{run}\t{last} >/dev/null\n"
     )
+
+
+def _each(container: Container) -> str:
+    """Begin a loop over the instance's containers; there is one, or none."""
+    return f"ours=$({container.engine} ps --all --quiet \\\n{_OURS}) || exit\nfor each in $ours; do\n"
 
 
 def _made(volume: str) -> str:
@@ -78,10 +82,10 @@ def _made(volume: str) -> str:
 def _stop(container: Container) -> str:
     return (
         "# Show the last lines of a container's output: they go away with it.\n"
-        + _EACH
-        + '\tdocker logs --tail 20 "$each" 2>&1\n'
-        + f'\tdocker stop --time {container.stop_seconds} "$each" >/dev/null || exit\n'
-        + '\tdocker rm --force "$each" >/dev/null || exit\n'
+        + _each(container)
+        + f'\t{container.engine} logs --tail 20 "$each" 2>&1\n'
+        + f'\t{container.engine} stop --time {container.stop_seconds} "$each" >/dev/null || exit\n'
+        + f'\t{container.engine} rm --force "$each" >/dev/null || exit\n'
         + "done\n"
     )
 
@@ -89,7 +93,7 @@ def _stop(container: Container) -> str:
 def _check(container: Container) -> str:
     early = "'Up Less '* | 'Up 1 second'* | 'Up 2 second'* | " if container.check == "running" else ""
     return (
-        f"found=$(docker ps --all \\\n{_OURS} \\\n"
+        f"found=$({container.engine} ps --all \\\n{_OURS} \\\n"
         "\t--filter \"label=deployer.version=$VERSION\" --format '{{.ID}} {{.Status}}') || exit\n"
         "id=${found%% *} status=${found#* }\n"
         "case $status in\n"
@@ -99,13 +103,13 @@ def _check(container: Container) -> str:
         "esac\n"
         'if [ -z "$runs" ]; then\n'
         '\techo "the container of $VERSION: ${status:-there is none}"\n'
-        '\t[ -z "$id" ] || docker logs --tail 3 "$id" 2>&1\n'
+        f'\t[ -z "$id" ] || {container.engine} logs --tail 3 "$id" 2>&1\n'
         "\texit 1\n"
-        "fi\n" + _answers(container.check, container.check_value)
+        "fi\n" + _answers(container.engine, container.check, container.check_value)
     )
 
 
-def _answers(kind: str, value: str) -> str:
+def _answers(engine: str, kind: str, value: str) -> str:
     if kind == "url":
         address = word(value)
         return (
@@ -116,7 +120,8 @@ def _answers(kind: str, value: str) -> str:
     if kind == "port":
         port = "$PORT" if "PORT" in value else value
         return (
-            "pid=$(docker inspect --format '{{.State.Pid}}' \"$id\") || exit\n"
+            f"pid=$({engine} inspect "
+            "--format '{{.State.Pid}}' \"$id\") || exit\n"
             f'hex=$(printf %04X "{port}")\n'
             'grep -Eqs "^ *[0-9]+: [0-9A-F]+:$hex [0-9A-F]+:0000 0A " "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6" || {\n'
             f'\techo "nothing listens on port {port} in the container"\n'
@@ -124,5 +129,5 @@ def _answers(kind: str, value: str) -> str:
             "}\n"
         )
     if kind == "command":
-        return f'docker exec "$id" sh -c {quote(value)}\n'
+        return f'{engine} exec "$id" sh -c {quote(value)}\n'
     return ""

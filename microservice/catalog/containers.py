@@ -15,6 +15,7 @@ from access.problems import FieldError
 from deployer.engine.spec import OWN_NAMES
 
 VARIABLES = frozenset(OWN_NAMES | {"IMAGE", "INSTANCE"})
+ENGINES = ("docker", "podman")  # the command line of the hosts' engine
 RESTARTS = ("unless-stopped", "always", "on-failure", "no")
 CHECKS = ("running", "port", "url", "command")
 MOST_LINES, LONGEST = 100, 1000
@@ -62,6 +63,7 @@ class Container:
     options: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     stop_seconds: int = 10
+    engine: str = ENGINES[0]
     check: str = CHECKS[0]
     check_value: str = ""
 
@@ -77,8 +79,9 @@ def errors(container: Container, known: Collection[str] | None = None) -> list[F
     }
     found = [error for name, reason in rules.items() if (error := _lines_error(name, getattr(container, name), reason))]
     found += _variable_errors(container.variables, known)
-    if container.restart not in RESTARTS:
-        found.append(FieldError("/restart", "not_one_of", choices=RESTARTS))
+    for name, choices in (("restart", RESTARTS), ("engine", ENGINES)):
+        if getattr(container, name) not in choices:
+            found.append(FieldError(f"/{name}", "not_one_of", choices=choices))
     if container.memory and not re.fullmatch(r"[1-9][0-9]{0,15}[bkmgBKMG]?", container.memory):
         found.append(FieldError("/memory", "container_memory"))
     if container.cpus and not re.fullmatch(r"(?=.*[1-9])[0-9]{1,4}(\.[0-9]{1,9})?", container.cpus):

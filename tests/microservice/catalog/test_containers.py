@@ -119,6 +119,12 @@ def test_no_value_becomes_shell_text(call, text):
     assert inside == ["exec", "c1", "sh", "-c", text]
 
 
+def test_another_engine_takes_the_same_commands():
+    for check, value in (("running", ""), ("port", "80"), ("command", "true")):
+        usual, other = (commands(Container(engine=one, check=check, check_value=value)) for one in ("docker", "podman"))
+        assert other == {name: text.replace("docker", "podman") for name, text in usual.items()}
+
+
 def test_only_own_containers_are_named(call):
     made = commands(Container(stop_seconds=3))
     own = ["--filter", f"label=deployer.folder={SEEN['CURRENT'].removesuffix('/current')}"]
@@ -176,6 +182,7 @@ WRONG = [
     ({"volumes": ("/a\n:/b",)}, "container_characters"),
     ({"variables": ("A=b",)}, "variable_name"),
     ({"variables": ("OTHER",)}, "container_variable_unknown"),
+    ({"engine": "docker; x"}, "not_one_of"),
     ({"restart": "unless-stopped; x"}, "not_one_of"),
     ({"memory": "a lot"}, "container_memory"),
     ({"memory": "1g --privileged"}, "container_memory"),
