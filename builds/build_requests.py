@@ -50,7 +50,9 @@ def start(
     try:
         with transaction.atomic():
             unchanged = MicroServiceVersion.objects.filter(pk=version.pk, status=before, sha256="")
-            if not unchanged.update(status=BuildStatus.BUILDING, **detail_fields(None, "build_")):
+            # Of an image, each attempt is built from the recipe of its request.
+            recipe = {"recipe": version.microservice.recipe} if version.microservice.builds_images else {}
+            if not unchanged.update(status=BuildStatus.BUILDING, **recipe, **detail_fields(None, "build_")):
                 if other := _open_build(caller, version, callback):
                     return other  # another request was faster
                 raise refused("concurrent_update.build", version=version.version)
@@ -252,14 +254,18 @@ def reopen(build: Build, reference: str, url: str) -> bool:
     return True
 
 
-def record_commit(build: Build, commit: str) -> Build | None:
-    """Record the commit of the build. Return the build that it duplicates, if another builds or built the same."""
-    if not commit or build.commit == commit:
+def record_commit(build: Build, commit: str, fingerprint: str = "") -> Build | None:
+    """Record the commit of the build. Return the build that it duplicates, if another builds or built the same.
+
+    `fingerprint`: of an image, which the commit alone does not tell.
+    """
+    if not (commit or fingerprint) or (build.commit, build.fingerprint) == (commit, fingerprint):
         return None
+    build.commit, build.fingerprint = commit, fingerprint
     if build.even_built:
-        Build.objects.filter(pk=build.pk).update(commit=commit)
-        build.commit = commit
+        build.save(update_fields=["commit", "fingerprint"])
         return None
+    key = {"fingerprint": fingerprint} if fingerprint else {"commit": commit, "fingerprint": ""}
     service_id = build.version.microservice_id
     with transaction.atomic():
         # The service's row is the lock: of two builds that record the same commit at once, the second sees the first.
@@ -267,8 +273,8 @@ def record_commit(build: Build, commit: str) -> Build | None:
         same = (
             Build.objects.filter(
                 version__microservice=service_id,
-                commit=commit,
                 status__in=[*OPEN, BuildStatus.SUCCESS],
+                **key,
             )
             .exclude(pk=build.pk)
             .select_related("version")
@@ -276,6 +282,5 @@ def record_commit(build: Build, commit: str) -> Build | None:
             .first()
         )
         if same is None:
-            Build.objects.filter(pk=build.pk).update(commit=commit)
-            build.commit = commit
+            build.save(update_fields=["commit", "fingerprint"])
         return same

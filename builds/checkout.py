@@ -7,7 +7,7 @@ without the worker's environment. The command is shell text of those who may cha
 import os
 import pwd
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import IO
 
 from messages import Message
 from microservice.catalog import building
+from microservice.catalog.recipes import RESERVED
 
 from . import credentials, refs, scripts
 from .providers import BuildRefused, BuildTimedOut, Job, ProviderUnreachable, with_words
@@ -80,8 +81,7 @@ class Git:
         Raise BuildRefused (the build failed), BuildTimedOut, ProviderUnreachable, or what `hold` raises.
         """
         with self._run(job, hold, self.limits.seconds) as run:
-            self._execute(run, job, "fetch", scripts.FETCH, [job.url, commit, str(job.depth)], "work/source")
-            self._execute(run, job, "complete", scripts.COMPLETE, [str(job.depth)], "work/source")
+            self._check_out(run, job, commit)
             out = run.inside("work/out")
             secrets = {name: secret.reveal() for name, secret in job.secrets.items()}
             environment = (
@@ -109,6 +109,25 @@ class Git:
                     Command(Message("build_step.pack"), words, _clean(run, "tmp"), run.inside("tmp"), output=file)
                 )
             yield package
+
+    @contextmanager
+    def context(self, job: Job, commit: str, paths: Sequence[str], hold: Hold) -> Iterator[Path]:
+        """Yield these paths of the repository ("." is all of it, without .git) as a tar, which nothing has run in.
+
+        Raise as `built` does.
+        """
+        with self._run(job, hold, self.limits.seconds) as run:
+            self._check_out(run, job, commit)
+            context = run.folder / "context.tar"
+            with context.open("xb") as file:
+                words = ["sh", "-c", scripts.CONTEXT, "sh", run.inside("work/source"), RESERVED, *paths]
+                step = Message("build_step.context")
+                run.execute(Command(step, words, _clean(run, "tmp"), run.inside("tmp"), output=file))
+            yield context
+
+    def _check_out(self, run: Run, job: Job, commit: str) -> None:
+        self._execute(run, job, "fetch", scripts.FETCH, [job.url, commit, str(job.depth)], "work/source")
+        self._execute(run, job, "complete", scripts.COMPLETE, [str(job.depth)], "work/source")
 
     def _run(self, job: Job, hold: Hold, seconds: float) -> Run:
         limits = Limits(

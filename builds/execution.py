@@ -24,7 +24,7 @@ from messages.rendering import stored
 from microservice.status import BuildStatus
 from runtime.database_errors import is_away
 
-from . import build_requests, git_builds, leases, polling, rebuilds, servers, wake
+from . import build_requests, git_builds, image_builds, leases, polling, rebuilds, servers, wake
 from .jobs import job_of
 from .models import OPEN, Build
 from .providers import BuildRefused, BuildState, BuildTimedOut, ProviderUnreachable
@@ -233,7 +233,7 @@ def _build_here(build: Build) -> None:
         _give_back(build)
         return
     with leases.Lease(build) as lease:
-        git_builds.build(build, lease)
+        (image_builds if build.version.microservice.builds_images else git_builds).build(build, lease)
 
 
 def _mark_started(build: Build) -> None:

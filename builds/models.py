@@ -25,6 +25,12 @@ class Build(models.Model):
     detail = models.CharField(max_length=500, blank=True, help_text="Why it has its status, in English")
     detail_code = models.CharField(max_length=64, blank=True, default="", db_default="")
     detail_params = models.JSONField(default=dict, db_default={})
+    # Of an image: the Dockerfile as the engine got it, its base with the digest, and what was pushed. `fingerprint`: of
+    # recipe, commit and base together.
+    dockerfile = models.TextField(blank=True, default="", db_default="")
+    base = models.CharField(max_length=512, blank=True, default="", db_default="")
+    image = models.CharField(max_length=512, blank=True, default="", db_default="")
+    fingerprint = models.CharField(max_length=64, blank=True, default="", db_default="")
     log = models.TextField(blank=True, help_text="The end of its output")
     duplicate_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     requested_by = models.CharField(max_length=150, blank=True)

@@ -39,9 +39,13 @@ class Job:
     depth: int = 0
     others: frozenset[str] = frozenset()
 
+    def secret_texts(self) -> list[str]:
+        """Return what must not be seen in anything that the build prints."""
+        return [*(secret.reveal() for secret in self.secrets.values()), *self.credential.secrets]
+
     def mask(self) -> Mask:
         """Return the mask that hides the secrets in everything that the build prints."""
-        return Mask([*(secret.reveal() for secret in self.secrets.values()), *self.credential.secrets])
+        return Mask(self.secret_texts())
 
     def variables(self) -> dict[str, str]:
         """Return the parameters that every build server receives."""

@@ -80,3 +80,13 @@ find . -mindepth 1 -maxdepth 1 ! -name .git -printf '%P\\0' | LC_ALL=C sort -z |
     tar --create --gzip --null --verbatim-files-from --files-from=- --sort=name --owner=0 --group=0 --numeric-owner \\
         --format=pax --pax-option=delete=atime,delete=ctime
 """
+# What an image is built from: $2 is our own name, which only our own files have; then what is copied, "." for all.
+CONTEXT = """
+set -e
+cd "$1"
+find . -mindepth 2 -name .git -type f -exec rm -f {} + || true
+rm -rf -- "./$2"
+shift 2
+exec tar --create --exclude=./.git --exclude=.git --owner=0 --group=0 --numeric-owner --format=pax \\
+    --pax-option=delete=atime,delete=ctime -- "$@"
+"""

@@ -8,10 +8,10 @@ from access.problems import Problem, refused
 from access.secrets import Secret
 from integrations import tls
 from integrations.registry import configured, not_configured, require
-from microservice.catalog import building
+from microservice.catalog import building, dockerfile
 from microservice.models import MicroService
 
-from . import builders, refs
+from . import builders, engines, refs
 from .checkout import Git
 from .providers import BuildProvider
 from .sandbox import means
@@ -77,14 +77,18 @@ def provider_of(name: str) -> BuildProvider:
 
 def check(service: MicroService) -> None:
     """Raise a Problem if a build of this service cannot be requested."""
+    if service.builds_images:
+        engines.check(service)
+        if not dockerfile.repository_paths(service.recipe):
+            return
     if not service.build_url:
         raise _misconfigured(service, "build_url", "not_configured.build_url")
-    if service.build_orig != _Name.GIT:
+    if not service.is_built_by_workers:
         provider_of(service.build_orig)
         if reason := building.refusal(service):
             raise _misconfigured(service, "build_url", "not_configured.build_url_refused", reason=reason)
         return
-    if not service.build_command:
+    if service.build_orig == _Name.GIT and not service.build_command:
         raise _misconfigured(service, "build_command", "not_configured.build_command")
     if message := builders.refusal(builders.recent()):
         raise refused(message.code, **message.params)

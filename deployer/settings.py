@@ -102,6 +102,8 @@ GIT_ALLOWED_PROTOCOLS = env.subset("GIT_ALLOWED_PROTOCOLS", ("https", "ssh", "fi
 BUILD_WEBHOOK_SECRET = env.secret("BUILD_WEBHOOK_SECRET")  # verifies reports of build servers without their own secret
 BUILD_TIMEOUT = env.number("BUILD_TIMEOUT", 3600, 5, 7 * 86400)
 # The sandbox of git builds: the strongest that this machine has (auto), one of them, or none (off).
+# Seconds without a word from the engine after which the build of an image has timed out.
+BUILD_SILENCE = env.number("BUILD_SILENCE", 900, 5, 7 * 86400)
 BUILD_SANDBOX = env.choice("BUILD_SANDBOX", ("auto", "bubblewrap", "namespaces", "off"))
 BUILD_NETWORK = env.choice("BUILD_NETWORK", ("auto", "none"))
 # The services for which git may use the worker's own ssh keys, which open repositories of several teams.

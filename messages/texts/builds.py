@@ -30,6 +30,19 @@ TEXTS: dict[str, Text] = {
     "not_configured.git_webhook": Text(
         _("No webhook secret is configured for git."), _("Set the environment variable BUILD_WEBHOOK_SECRET.")
     ),
+    "not_configured.recipe": Text(
+        _("{service} has no recipe."), _("Describe the image on the page “Recipe” of the service.")
+    ),
+    "base_not_found": Text(_("The base image {base} cannot be used: {words}")),
+    "image_step_failed": Text(_("{step} failed: {reason}")),
+    "image_step_failed.said": Text(_("{step} failed: {words} ({reason})")),
+    "engine_lost": Text(
+        _("The Docker engine was lost during “{step}”: {words}"), _("Build it again; the version keeps its name.")
+    ),
+    "engine_disk_full": Text(
+        _("The disk of the Docker engine is full, at “{step}”: {words}"),
+        _("Free some space there, for example with docker system prune, and build it again."),
+    ),
     "no_sandbox": Text(
         _("Builds from git need a sandbox, and no worker has one. Options: {missing}."),
         _("See docs/builds.md for the packages to install."),
@@ -63,6 +76,7 @@ TEXTS: dict[str, Text] = {
     "build_step.fetch": Text(_("git fetch")),
     "build_step.complete": Text(_("Fetching submodules and Git LFS files")),
     "build_step.command": Text(_("The build command")),
+    "build_step.context": Text(_("Packing what the recipe copies")),
     "build_step.pack": Text(_("Packing the result")),
     "build_failed": Text(_("{step} failed with exit status {status} and printed nothing.")),
     "build_failed.said": Text(_("{step} failed with exit status {status}: {words}")),
@@ -83,6 +97,13 @@ TEXTS: dict[str, Text] = {
     "build_disk_full": Text(_("No space left on the disk of the worker or of the package store.")),
     "build_worker_error": Text(_("Internal worker error ({error}): {words}")),
     "build_duplicate": Text(_("The commit {commit} is already built as {version} (version {id}).")),
+    "build_duplicate.image": Text(
+        _("The same recipe, commit and base image are already built as {version} (version {id}).")
+    ),
+    "build_timeout.silent": Text(_("{step} printed nothing for {seconds} s (BUILD_SILENCE).")),
+    "image_step.base": Text(_("The base {base} is {image}")),
+    "image_step.build": Text(_("Building {image}")),
+    "image_step.push": Text(_("Pushing {image}")),
     # Builds at a build server.
     "build_timeout": Text(_("The build had not ended {seconds} s after its start.")),
     "build_timeout.said": Text(_("The build had not ended {seconds} s after its start: {words}")),

@@ -17,7 +17,6 @@ TEXTS: dict[str, Text] = {
     "recipe_credentials": Text(
         _("must not contain a user or password in a URL, which would stay in the image's history: use a build secret")
     ),
-    "recipe_base": Text(_("must be an image such as debian:12 or registry.example/team/base:1.2, not {value}")),
     "recipe_apt_source": Text(
         _("must be a line such as deb [signed-by=/path] https://host/debian bookworm main, not {value}")
     ),

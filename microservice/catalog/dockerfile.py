@@ -33,13 +33,16 @@ class ContextFile:
     mode: int = 0o644
 
 
-def render(recipe: Mapping[str, Any], base: str = "", secrets: Iterable[str] = ()) -> str:
-    """Return the Dockerfile of a checked recipe. `base`: the digest that its base stands for now; `secrets`: the names
-    of the build's secrets."""
+def render(
+    recipe: Mapping[str, Any], base: str = "", secrets: Iterable[str] = (), labels: Mapping[str, str] | None = None
+) -> str:
+    """Return the Dockerfile of a checked recipe. `base`: with the digest that it stands for now; `secrets`: the names
+    of the build's secrets; `labels`: of the image and of every layer."""
     names = tuple(secrets)
     lines = [
         f"# From the recipe, with the base {recipe['base']}",
         f"FROM {base or recipe['base']}",
+        *(f"LABEL {name}={quoted(value)}" for name, value in (labels or {}).items()),
         *([f"LABEL maintainer={quoted(recipe['maintainer'])}"] if recipe.get("maintainer") else []),
         *(f"ENV {name}={quoted(value)}" for name, value in sorted(recipe.get("env", {}).items())),
         # A base may have a user of its own, who may not install anything.
@@ -68,9 +71,10 @@ def context_files(recipe: Mapping[str, Any]) -> list[ContextFile]:
     return files
 
 
-def needs_repository(recipe: Mapping[str, Any]) -> bool:
-    """Return whether it copies something from the service's repository."""
-    return any("from" in file for file in recipe.get("files", ()))
+def repository_paths(recipe: Mapping[str, Any]) -> list[str]:
+    """Return what it copies from the service's repository; "." alone where that is all of it."""
+    paths = sorted({file["from"] for file in recipe.get("files", ()) if "from" in file})
+    return ["."] if "." in paths else paths
 
 
 def run(arguments: Sequence[str], secrets: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from access import url_userinfo
 from access.problems import FieldError
+from integrations.images import reference
 
 RESERVED = ".deployer-image"  # the folder of the build context that holds our own files
 SCRATCH = "scratch"  # the empty base, which no registry has
@@ -27,7 +28,6 @@ _CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _LINE = rf"[^{_CONTROL}]*"
 _LINES = r"[^\x00\ud800-\udfff]*"
 _URL = r"https?://[^\s\x00-\x1f\x7f-\uffff]+"
-_IMAGE = r"[a-z0-9][a-zA-Z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 _PATH_WORD = r"[A-Za-z0-9._@%+=:,-]+"
 
 
@@ -119,8 +119,10 @@ def _pointer(name: object) -> str:
 def _base(at: str, value: Any) -> Iterator[FieldError]:
     if value == SCRATCH:
         return
-    if not isinstance(value, str) or len(value) > 400 or not re.fullmatch(_IMAGE, value):
-        yield FieldError(at, "recipe_base", value=ascii(str(value)[:60]))
+    try:
+        reference.parse(value if isinstance(value, str) else "")
+    except reference.BadReference as error:
+        yield FieldError(at, error.message)
 
 
 def _path(at: str, value: Any) -> Iterator[FieldError]:

@@ -94,6 +94,11 @@ class MicroService(CreatedAndUpdated):
         """Whether its versions are built by our own workers, not by a build server."""
         return self.build_orig in BUILT_BY_WORKERS
 
+    @property
+    def builds_images(self) -> bool:
+        """Whether its versions are images that are built from its recipe."""
+        return self.build_orig == self.Origin.IMAGE
+
 
 BUILT_BY_WORKERS = frozenset({MicroService.Origin.GIT.value, MicroService.Origin.IMAGE.value})
 

@@ -1,0 +1,165 @@
+"""Images from recipe to package, at a real engine and a real registry."""
+
+import json
+
+import pytest
+
+from access.secrets import Secret
+from builds import build_requests, execution
+from builds.models import Build
+from integrations.docker import images
+from integrations.docker.engine import connect
+from integrations.images.credentials import credentials_of
+from integrations.images.reference import parse
+from integrations.models import Setting
+from integrations.registry import PARTS, configured
+from microservice.models import MicroServiceVersion
+from microservice.status import BuildStatus
+from tests import factories
+from tests.lab.image_registry import MISSING, ImageRegistry, installed
+from tests.microservice.catalog.test_recipes import HOSTILE
+
+from .steps import ANN, ask, pending, state
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.usefixtures("store", "quick")]
+PARTS.setdefault(
+    "docker", {"url": "", "network": "", "tls": False, "ca": "", "client_cert": "", "client_key": "", "verify": True}
+)
+WORD = "canary of the registry"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    if not installed():
+        pytest.skip(MISSING)
+    with ImageRegistry(tmp_path_factory.mktemp("registry"), users={"robot$ci": WORD}) as started:
+        yield started
+
+
+@pytest.fixture
+def configure(docker_engine, registry):
+    """Save the settings of an engine and a registry, the session's unless others are given."""
+
+    def save(engine=docker_engine, at=registry, **more):
+        certificate, key = engine.client
+        tls = {"ca": engine.ca, "client_cert": certificate, "client_key": key}
+        document = {
+            "docker": {"url": engine.url, "network": "none", **tls, **more},
+            "registry": {"url": at.url, "project": "team", "user": "robot$ci", "password": WORD},
+        }
+        Setting.objects.create(document=Secret(json.dumps(document)))
+
+    save()
+    return save
+
+
+@pytest.fixture
+def base(docker_engine, registry, configure) -> str:
+    """Push the busybox to the registry, and return its reference."""
+    name = f"{registry.host}/base"
+    engine = connect(configured("docker"))
+    images.tag(engine, "base:1", name, "1")
+    auth = credentials_of(configured("registry"), parse(f"{name}:1")).x_registry_auth
+    images.push(engine, name, "1", auth=auth)
+    return f"{name}:1"
+
+
+def built(name: str = "1.0", **more) -> tuple[MicroServiceVersion, Build]:
+    version = pending(factories.MicroService.objects.get(name="shop"), name)
+    build_requests.start(ANN, version, **more)
+    execution.work()
+    version.refresh_from_db()
+    return version, Build.objects.filter(version=version).first()
+
+
+def service(recipe: dict, **more):
+    return factories.service("shop", build_orig="image", recipe=recipe, **more)
+
+
+def run(engine, image: str, *words: str) -> str:
+    done = engine.command_line("run", "--rm", "--network", "none", image, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_recipe_becomes_a_version(api, base, docker_engine, registry):
+    shop = service(
+        {
+            "base": base,
+            "env": {f"V{number}": text for number, text in enumerate(HOSTILE) if text.isprintable()},
+            "files": [{"path": "/etc/shop.conf", "text": "$HOME\n<<EOF\n", "mode": "0640"}],
+            "run": ["echo building >&2 &&\ncat /etc/shop.conf > /copy", 'printf %s "<<EOF \\" $0" > /odd'],
+            "user": "65534",
+            "workdir": "/srv/app",
+            "cmd": ["sh", "-c", 'printf %s "$V1"'],
+        }
+    )
+    version = pending(shop, "1.0+a")
+    answer = ask(api(), version)
+    assert answer.status_code == 202, answer.content
+    execution.work()
+    row = Build.objects.get()
+    assert state(version) == BuildStatus.SUCCESS, (row.detail, row.log)
+    repository, digest = f"{registry.host}/team/shop", version.image.partition("@")[2]
+    assert version.image == row.image == f"{repository}@{digest}"
+    assert version.image_tag.startswith(f"{repository}:1.0_a-")
+    assert version.recipe == shop.recipe
+    assert row.base.startswith(f"{base.removesuffix(':1')}@sha256:") and f"FROM {row.base}\n" in row.dockerfile
+    said = row.log
+    assert "==> The base" in said and "Step 1/" in said and "building\n" in said and f"Pushing {repository}" in said
+    assert WORD not in json.dumps([said, row.detail, row.dockerfile])
+    # It is in the registry, and what was typed is data in it.
+    docker_engine.command_line("rmi", "-f", version.image_tag)
+    docker_engine.command_line("login", "-u", "robot$ci", "-p", WORD, registry.host)
+    assert run(docker_engine, version.image).rstrip("\n") == HOSTILE[1]
+    got = run(docker_engine, version.image, "sh", "-c", "cat /copy /odd; pwd; id -u; stat -c %a /etc/shop.conf; env")
+    lines = got.splitlines()
+    assert lines[:5] == ["$HOME", "<<EOF", '<<EOF " /bin/sh/srv/app', "65534", "640"]
+    for number, text in enumerate(HOSTILE):
+        if text.isprintable():
+            assert f"V{number}={text}" in lines
+
+
+def test_the_same_is_built_once_and_a_new_base_again(base, docker_engine, registry):
+    service({"base": base, "run": ["true"]})
+    first, _ = built("1.0")
+    second, row = built("2.0")
+    assert (first.status, second.status) == (BuildStatus.SUCCESS, BuildStatus.DUPLICATE)
+    assert "same recipe" in row.detail
+    registry.push("base", "1", {"bin/sh": b"no program"})  # another image under the tag: its shell does not run
+    third, row = built("3.0")
+    assert third.status == BuildStatus.FAILED and row.base != Build.objects.get(version=first).base
+
+
+def test_a_step_that_fails_is_named_and_built_again_under_the_same_name(base, docker_engine):
+    shop = service({"base": base, "run": ["echo all is well", "echo no compiler here; exit 7"]})
+    version, row = built()
+    assert version.status == BuildStatus.FAILED
+    assert "no compiler here" in row.detail and "Step " in row.detail and "7" in row.detail
+    assert docker_engine.containers() == []
+    shop.recipe = {"base": base, "run": ["echo all is well"]}
+    shop.save()
+    build_requests.start(ANN, version, again=True)
+    execution.work()
+    assert state(version) == BuildStatus.SUCCESS
+    assert [one.status for one in build_requests.attempts(version)] == [BuildStatus.SUCCESS, BuildStatus.FAILED]
+    assert version.recipe == shop.recipe
+
+
+def test_the_repository_is_the_context(base, docker_engine, repository, registry):
+    folder = repository.folder / "src"
+    folder.mkdir()
+    repository.commit({"src/main": "main\n", ".dockerignore": "*\n", "Dockerfile": "FROM nothing\n"})
+    (repository.folder / ".deployer-image").mkdir()
+    repository.commit({".deployer-image/Dockerfile": "FROM nothing\n"})
+    service(
+        {"base": base, "files": [{"path": "/app/", "from": "src"}, {"path": "/all/", "from": "."}]},
+        build_url=repository.url,
+    )
+    version, row = built()
+    assert version.status == BuildStatus.SUCCESS, (row.detail, row.log)
+    assert len(row.commit) == 40
+    docker_engine.command_line("login", "-u", "robot$ci", "-p", WORD, registry.host)
+    found = run(docker_engine, version.image, "find", "/app", "/all", "-type", "f").split()
+    assert {"/app/main", "/all/src/main", "/all/Dockerfile"} <= set(found)
+    assert not [path for path in found if "/.git/" in path]
