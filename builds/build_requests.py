@@ -1,6 +1,6 @@
 """Request builds and end them: the only writer of a build's status."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -16,7 +16,7 @@ from messages import Message
 from messages.rendering import LITERAL, english, literal
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.publishing import auto_deploy
-from microservice.status import BUILD_AGAIN, BUILD_MAY_GO_ON, BUILD_TRANSITIONS, BuildStatus
+from microservice.status import BUILD_AGAIN, BUILD_CANCELLED, BUILD_MAY_GO_ON, BUILD_TRANSITIONS, BuildStatus
 
 from . import build_callbacks, servers, wake
 from .models import OPEN, Build
@@ -162,9 +162,14 @@ def end(
     url: str = "",
     duplicate_of: Build | None = None,
     owner: str | None = None,
+    by: Caller = SYSTEM,
+    words: str | None = None,
 ) -> bool:
     """End an open build and update its version. Return False, and change nothing, if it had ended before, or if `owner`
-    is given and does not hold it any more."""
+    is given and does not hold it any more.
+
+    `by`: the caller who cancels it, for `words`. That changes nothing if its version has its package already.
+    """
     now, detail = timezone.now(), detail_fields(reason)
     fields = {
         **detail,
@@ -178,8 +183,7 @@ def end(
         fields["log"] = log
     if url:
         fields["url"] = url
-    if status in BUILD_MAY_GO_ON and build.reference and not build.is_by_workers:
-        fields |= {"watched_until": now + WATCH_PERIOD, "due": now + FIRST_POLL_DELAY}
+    fields |= _watch_fields(build, status, now, is_cancelled=by is not SYSTEM)
     with transaction.atomic():
         # Compare-and-set: of a late report, a repeated one and the sweep, only one ends it.
         held = {} if owner is None else {"owner": owner}
@@ -189,23 +193,36 @@ def end(
         moved = MicroServiceVersion.objects.filter(pk=build.version_id, status__in=froms).update(
             status=status, **detail_fields(reason, "build_")
         )
+        if by is not SYSTEM and not moved:
+            transaction.set_rollback(True)
+            return False
         # A reopened build ends again: each end is reported, under a key of its own.
         attempt = f"{build.pk}.{int(now.timestamp() * 1000)}"
         if moved:
             version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
             auto_deploy.build_ended(version, attempt=attempt)
             record(
-                SYSTEM,
-                "build",
+                by,
+                "build" if by is SYSTEM else "cancel",
                 "version",
                 version,
                 before={"status": BuildStatus.BUILDING.value},
                 after={"status": status.value},
-                reason=detail["detail"],
+                reason=detail["detail"] if words is None else words,
                 service=version.microservice,
             )
         build_callbacks.queue(build, status, detail["detail"], attempt)
     return True
+
+
+def _watch_fields(build: Build, status: BuildStatus, now: datetime, is_cancelled: bool) -> dict[str, Any]:
+    """Return the fields of a build that is watched at its server after its end: for a retry, or until it ends there."""
+    if build.is_by_workers or status not in BUILD_MAY_GO_ON:
+        return {}
+    if is_cancelled:
+        may_run = build.reference or build.owner or build.status == BuildStatus.BUILDING
+        return {"watched_until": now + WATCH_PERIOD, "due": now} if may_run else {}
+    return {"watched_until": now + WATCH_PERIOD, "due": now + FIRST_POLL_DELAY} if build.reference else {}
 
 
 def reopen(build: Build, reference: str, url: str) -> bool:
@@ -230,7 +247,8 @@ def reopen(build: Build, reference: str, url: str) -> bool:
     }
     try:
         with transaction.atomic():
-            if not Build.objects.filter(pk=build.pk, **may).update(**fields):
+            failed = Build.objects.filter(pk=build.pk, **may).exclude(detail_code__startswith=BUILD_CANCELLED)
+            if not failed.update(**fields):
                 return False
             version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
             if MicroServiceVersion.objects.filter(pk=version.pk, **may).update(

@@ -24,7 +24,17 @@ from messages.rendering import stored
 from microservice.status import BuildStatus
 from runtime.database_errors import is_away
 
-from . import build_requests, git_builds, image_builds, leases, polling, rebuilds, servers, wake
+from . import (
+    build_requests,
+    cancelling,
+    git_builds,
+    image_builds,
+    leases,
+    polling,
+    rebuilds,
+    servers,
+    wake,
+)
 from .jobs import job_of
 from .models import OPEN, Build
 from .providers import BuildRefused, BuildState, BuildTimedOut, ProviderUnreachable
@@ -198,9 +208,11 @@ def _poll(build: Build) -> BuildState:
 
 
 def _save_reference(build: Build, reference: str) -> None:
-    if reference != build.reference:
-        Build.objects.filter(pk=build.pk, status__in=OPEN).update(reference=reference)
-        build.reference = reference
+    if reference == build.reference:
+        return
+    if not Build.objects.filter(pk=build.pk, status__in=OPEN).update(reference=reference):
+        cancelling.started_anyway(build, reference)
+    build.reference = reference
 
 
 def _out_of_time(build: Build) -> None:
@@ -237,7 +249,10 @@ def _build_here(build: Build) -> None:
 
 
 def _mark_started(build: Build) -> None:
-    Build.objects.filter(pk=build.pk, status__in=OPEN).update(**build_requests.started_fields(build))
+    """Note that it begins now. Raise LeaseLost if it was cancelled: then nothing is started."""
+    ours = Build.objects.filter(pk=build.pk, owner=build.owner, status__in=OPEN)
+    if not ours.update(**build_requests.started_fields(build)):
+        raise leases.LeaseLost
 
 
 def _too_late(build: Build) -> bool:

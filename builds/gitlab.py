@@ -111,6 +111,11 @@ class GitLab:
             return ""
         return self._reference(project, self._ask(lambda: pipeline.id))
 
+    def cancel(self, reference: str) -> None:
+        path, _, number = reference.rpartition("#")
+        project = self._server().projects.get(path, lazy=True)
+        self._ask(lambda: project.pipelines.get(int(number), lazy=True).cancel(**ONCE), sends=True)
+
     def latest_try(self, job: Job, reference: str) -> str:
         return reference  # a pipeline keeps its number when its jobs are retried
 

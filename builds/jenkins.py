@@ -95,6 +95,18 @@ class Jenkins:
                     return reference
         return ""
 
+    def cancel(self, reference: str) -> None:
+        match = _REFERENCE.match(reference)
+        if not match:
+            raise BuildRefused("jenkins_invalid.reference")
+        if match[1] == "build":
+            self._ask(f"{match[2]}/stop", b"")
+            return
+        try:
+            self._ask(f"/queue/cancelItem?id={match[2].rpartition('/')[2]}", b"")
+        except BuildRefused:  # Jenkins answers 404 where it has cancelled the item: the next poll shows it
+            pass
+
     def latest_try(self, job: Job, reference: str) -> str:
         return self.find(job) or reference  # a rebuild, replay or restart gets a new number
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 from messages import Message
 from messages.rendering import literal, render, stored
 from microservice.models import BUILT_BY_WORKERS, MicroServiceVersion
-from microservice.status import BUILD_TRANSITIONS, BuildStatus
+from microservice.status import BUILD_CANCELLED, BUILD_TRANSITIONS, BuildStatus
 
 OPEN = tuple(status.value for status in BUILD_TRANSITIONS)
 
@@ -63,6 +63,10 @@ class Build(models.Model):
 
     def __str__(self) -> str:
         return f"build {self.pk} of {self.version}"
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.detail_code.startswith(BUILD_CANCELLED)
 
     @property
     def is_by_workers(self) -> bool:

@@ -87,6 +87,9 @@ class BuildProvider(Protocol):
     def look(self, reference: str) -> BuildState:
         """Return the progress of the build."""
 
+    def cancel(self, reference: str) -> None:
+        """Ask the server to end a build that runs or waits there. It may take a while."""
+
     def latest_try(self, job: Job, reference: str) -> str:
         """Return the reference of the latest try of an ended build: unchanged if the provider keeps the name."""
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from access.problems import Problem
 from microservice.status import BUILD_MAY_GO_ON, BuildStatus
 
-from . import build_requests, leases, servers
+from . import build_requests, cancelling, leases, servers
 from .models import Build
 from .providers import BuildRefused, BuildState, Job, ProviderUnreachable
 
@@ -25,10 +25,14 @@ _FREE = Q(lease__isnull=True) | Q(lease__lt=Now())
 
 
 def due() -> QuerySet[Build]:
-    """Return the failed builds to poll now: only the latest build of each version."""
+    """Return the failed builds to poll now: the latest build of each version, and all that were cancelled."""
     newer = Build.objects.filter(version=OuterRef("version"), pk__gt=OuterRef("pk"))
     return Build.objects.filter(
-        _FREE, ~Exists(newer), status__in=BUILD_MAY_GO_ON, watched_until__gt=Now(), due__lte=Now()
+        _FREE,
+        cancelling.CANCELLED | ~Exists(newer),
+        status__in=BUILD_MAY_GO_ON,
+        watched_until__gt=Now(),
+        due__lte=Now(),
     )
 
 
@@ -48,6 +52,9 @@ def claim(owner: str) -> Build | None:
 
 def look(build: Build, job: Job) -> None:
     """Poll a failed build once: afterwards it is reopened, or polled again later."""
+    if build.is_cancelled:
+        cancelling.at_server(build, job)
+        return
     try:
         provider = servers.provider_of(build.origin)
         reference = provider.latest_try(job, build.reference)
@@ -67,7 +74,7 @@ def look(build: Build, job: Job) -> None:
 def reported(origin: str, version_id: int, reference: str) -> bool:
     """Note a report about a failed build: poll it now. Return whether there is such a build."""
     build = Build.objects.filter(version=version_id, origin=origin).first()
-    if build is None or build.status not in BUILD_MAY_GO_ON or not build.reference:
+    if build is None or build.status not in BUILD_MAY_GO_ON or not build.reference or build.is_cancelled:
         return False
     # Pipelines pass their variables to child pipelines: only the same pipeline counts. Jenkins is asked for its build.
     if origin == "gitlab" and reference != build.reference:

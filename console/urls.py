@@ -49,6 +49,7 @@ urlpatterns = [
     path(_version, services.version_detail, name="version"),
     path(f"{_version}delete/", services.delete_version, name="version_delete"),
     path(f"{_version}build/", builds.build, name="build"),
+    path(f"{_version}build/cancel/", builds.cancel, name="build_cancel"),
     path(f"{_version}mark/<str:word>/", builds.mark, name="mark"),
     path(f"{_version}install/", install.install, name="install"),
     path(f"{_version}<str:action>/", version_change.change, name="change"),

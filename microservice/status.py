@@ -164,6 +164,8 @@ BUILD_AGAIN: dict[BuildStatus, str] = {
     BuildStatus.FAILED: "its build is tried again",
     BuildStatus.DUPLICATE: "the commit is built again on purpose",
 }
+# The code of why a build was cancelled, and how the code of more words about it begins. Nothing revives such a build.
+BUILD_CANCELLED = "build_cancelled"
 OPERATION_TRANSITIONS: dict[OperationStatus, dict[OperationStatus, str]] = {
     OperationStatus.PENDING: {
         OperationStatus.QUEUED: "its batch is due",

@@ -9,7 +9,7 @@ from pydantic import StrictBool
 
 from access import url_userinfo
 from access.problems import not_found
-from builds import build_callbacks, build_requests, builders, reports
+from builds import build_callbacks, build_requests, builders, cancelling, reports
 from builds.models import Build, Builder
 from callbacks import request_callbacks
 from callbacks.models import Callback, Delivery
@@ -50,6 +50,12 @@ class BuildRequest(Body):
     )
     callback_secret: base.Text = Field("", description="whsec_ and base64: signs that message. Write-only")
     callback_state: Any = Field(None, description="A text or JSON that the message returns as `callback_state`")
+
+
+class CancelRequest(Body):
+    """Options of a cancellation."""
+
+    reason: base.Text = Field("", description="Why; kept in the history and shown with the build")
 
 
 class BuildCallbackOut(Schema):
@@ -113,6 +119,18 @@ def start_build(
     build = build_requests.start(caller(request), catalog.find_version(row, id), **options, callback=callback)
     response["Location"] = f"/api/v1/services/{row.pk}/versions/{id}/build"
     return Status(202, _newest(build.version))
+
+
+@router.post("/services/{service}/versions/{id}/build/cancel", response=BuildOut, summary="Cancel a build")
+@needs("publish")
+def cancel_build(request: HttpRequest, service: str, id: base.PathId, body: CancelRequest | None = None) -> BuildOut:
+    """End the version's build, here and at its build server. It may be built again. The same request again changes
+    nothing; a build that has ended otherwise is refused.
+    """
+    row = catalog.find_service(caller(request), service, "publish")
+    version = catalog.find_version(row, id)
+    cancelling.cancel(caller(request), version, body.reason if body else "")
+    return _newest(version)
 
 
 @router.get("/services/{service}/versions/{id}/build", response=BuildOut, summary="Get the newest build")

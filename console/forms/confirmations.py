@@ -77,6 +77,12 @@ class BuildForm(Confirmation):
         self.fields["even_built"].required = duplicate
 
 
+class CancelBuildForm(Confirmation):
+    PREFIX = "cancel"
+
+    reason = _reason(required=False)
+
+
 class EndAccessForm(Confirmation):
     PREFIX = "end"
 

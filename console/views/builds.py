@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from access.callers import Caller
 from access.problems import Problem, refused
-from builds import build_requests, builders
+from builds import build_requests, builders, cancelling
 from builds.models import OPEN
 from microservice import catalog
 from microservice.models import MicroService, MicroServiceVersion
@@ -16,7 +16,7 @@ from microservice.publishing import versions
 from microservice.status import BUILD_AGAIN, BUILD_TRANSITIONS, BuildStatus
 from runtime.ids import parse_id
 
-from ..forms.confirmations import BuildForm, MarkBadForm
+from ..forms.confirmations import BuildForm, CancelBuildForm, MarkBadForm
 from ..queries import services
 from .decorators import flash, flash_problem, page, redirect_to
 
@@ -45,6 +45,18 @@ def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpR
     except Problem as problem:
         flash_problem(request, problem)
     return redirect_to("version", service.name, number)
+
+
+@page("publish", ("POST",))
+def cancel(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
+    """Cancel the version's open build."""
+    version = catalog.find_version(catalog.find_service(caller, services.service(caller, name).pk, "publish"), number)
+    try:
+        cancelling.cancel(caller, version, CancelBuildForm(request.POST).posted("reason"))
+        flash(request, _("The build of %(version)s was cancelled.") % {"version": version.version})
+    except Problem as problem:
+        flash_problem(request, problem)
+    return redirect_to("version", name, number)
 
 
 @page("publish", ("POST",))
@@ -85,6 +97,8 @@ def build_context(
         "log": build_requests.log_of(build) if build else "",
         "attempts": attempts if len(attempts) > 1 else [],
         "again": version.status in BUILD_AGAIN,
+        "cancel_form": CancelBuildForm(),
+        "may_cancel": bool(attempts) and attempts[0].status in OPEN and caller.may("publish", service.pk),
         "build_form": BuildForm(initial={"again": "on"}, duplicate=version.status == BuildStatus.DUPLICATE),
         # A version has its package a moment before its build ends. A page that stopped there would never show the end.
         "building": version.status == BuildStatus.BUILDING or any(one.status in OPEN for one in attempts[:1]),

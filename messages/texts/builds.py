@@ -13,6 +13,10 @@ TEXTS: dict[str, Text] = {
     "build_status.ended": Text(
         _("{version} is already {status:term}."), _('Send {{"again": true}} to build it again under the same name.')
     ),
+    "build_status.not_cancellable": Text(
+        _("The build of {version} has ended: it is {status:term}."),
+        _("Only a build that has not ended can be cancelled."),
+    ),
     "build_status.duplicate": Text(
         _("The commit of {version} is built already."),
         _('Send {{"again": true, "even_built": true}} to build it anyway.'),
@@ -94,6 +98,9 @@ TEXTS: dict[str, Text] = {
     "build_limit.unavailable": Text(_("The limits of the build cannot be set: {words}")),
     "build_timeout.step": Text(_("{step} took longer than {seconds} s.")),
     "build_abandoned": Text(_("{count} workers stopped while they ran this build.")),
+    "build_cancelled": Text(_("Cancelled by {who}.")),
+    "build_cancelled.reason": Text(_("Cancelled by {who}: {reason}")),
+    "build_cancelled.runs_on": Text(_("Cancelled by {who}. The build server has not ended it yet: {words}")),
     "build_disk_full": Text(_("No space left on the disk of the worker or of the package store.")),
     "build_worker_error": Text(_("Internal worker error ({error}): {words}")),
     "build_duplicate": Text(_("The commit {commit} is already built as {version} (version {id}).")),

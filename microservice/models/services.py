@@ -8,7 +8,7 @@ from access.sealed import SealedMap, SealedMapField
 from asset.models import Archivable, Asset
 from messages.rendering import render, stored
 
-from ..status import BuildStatus, InstanceStatus
+from ..status import BUILD_CANCELLED, BuildStatus, InstanceStatus
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z"
 # The codes are those of texts: see access/model_errors.py.
@@ -145,6 +145,10 @@ class MicroServiceVersion(Archivable, Created):
 
     def __str__(self) -> str:
         return self.version
+
+    @property
+    def is_build_cancelled(self) -> bool:
+        return self.build_detail_code.startswith(BUILD_CANCELLED)
 
     @property
     def build_reason(self) -> str:

@@ -19,7 +19,7 @@ from .. import catalog
 from ..models import MicroService, MicroServiceVersion
 from ..packages import archives, differences
 from ..packages.store import PendingObject, ReceivedPackage, TemporaryPackage, contents_of, ensure_rewritten
-from ..status import BUILD_MAY_GO_ON, BUILD_TRANSITIONS, BuildStatus
+from ..status import BUILD_CANCELLED, BUILD_MAY_GO_ON, BUILD_TRANSITIONS, BuildStatus
 from . import auto_deploy
 
 Receiver = Callable[[BinaryIO], ReceivedPackage]  # writes the package into the file; raises a Problem
@@ -80,7 +80,7 @@ def _assign(
     statuses = [*_statuses_before(version), BuildStatus.SUCCESS]
     free = MicroServiceVersion.objects.filter(
         pk=version.pk, sha256="", status__in=statuses, file_path=version.file_path
-    )
+    ).exclude(status=BuildStatus.FAILED, build_detail_code__startswith=BUILD_CANCELLED)  # while it was received
     with transaction.atomic():
         if claim is not None:
             claim()
@@ -156,7 +156,7 @@ def _statuses_before(version: MicroServiceVersion) -> list[BuildStatus]:
     A pipeline that failed and is retried at its build server may send its package before the retry is known here.
     """
     at_server = not version.microservice.is_built_by_workers
-    return [*_TAKES_PACKAGE, *(BUILD_MAY_GO_ON if at_server else ())]
+    return [*_TAKES_PACKAGE, *(BUILD_MAY_GO_ON if at_server and not version.is_build_cancelled else ())]
 
 
 def _refuse_ended(version: MicroServiceVersion) -> None:

@@ -12,7 +12,8 @@ class Server:
     a status, "slow", "garbage", "sign-in" (a redirect), or "lost" (does it, and closes without an answer).
 
     `broken_start`: a status for the start alone; `says`: the body and the headers of what is refused; `forgotten`:
-    paths that are gone; `newest`: the number of Jenkins' newest build; `job`: what Jenkins says of the job.
+    paths that are gone; `lingers`: whether a cancelled build goes on; `newest`: the number of Jenkins' newest
+    build; `job`: what Jenkins says of the job.
     """
 
     def __init__(self):
@@ -23,6 +24,7 @@ class Server:
         self.forgotten: set[str] = set()
         self.newest, self.parameters, self.yaml_errors = 4, {}, None
         self.job: dict[str, object] = {"buildable": True, "property": [{"parameterDefinitions": [{"name": "REF"}]}]}
+        self.lingers = False  # a cancelled build goes on for a while
         self.status, self.sha = "running", "a" * 40
         self.pipelines: dict[int, list[dict]] = {}
         self.queue: dict[str, object] = {"cancelled": False, "why": "In the quiet period"}
@@ -93,6 +95,10 @@ class Server:
         if parts == ["pipelines"]:
             return 200, [self.pipeline(number) for number in sorted(self.pipelines, reverse=True)], ()
         if parts[0] == "pipelines" and int(parts[1]) in self.pipelines:
+            if (method, parts[2:]) == ("POST", ["cancel"]):
+                if self.status in ("created", "pending", "running", "canceling"):
+                    self.status = "canceling" if self.lingers else "canceled"
+                return 201, self.pipeline(int(parts[1])), ()
             if parts[2:] == ["variables"]:
                 return 200, self.pipelines[int(parts[1])], ()
             return 200, self.pipeline(int(parts[1])), ()
@@ -110,6 +116,13 @@ class Server:
             return 201, "", {"Location": f"{self.url}/queue/item/3/"}
         if path == "/queue/item/3/api/json":
             return 200, self.queue, ()
+        if (method, path) == ("POST", "/queue/cancelItem"):
+            self.queue["cancelled"] = True
+            return 404, "", ()  # as Jenkins does
+        if (method, path) in (("POST", f"/job/shop/{number}/stop") for number in range(4, self.newest + 1)):
+            if not self.lingers:
+                self.build.update(building=False, result="ABORTED")
+            return 302, "", {"Location": f"{self.url}/job/shop/4/"}.items()
         if path in (f"/job/shop/{number}/api/json" for number in range(4, self.newest + 1)):
             return 200, self.build, ()
         if path == "/job/shop/api/json":
