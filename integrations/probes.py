@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,8 @@ from messages import Message
 from messages.rendering import english, render, term
 
 from . import storage
+from .docker import probe as engine_probe
+from .docker.errors import EngineFailed
 from .http_client import Reply, Unreachable, basic, fetch, tls
 from .registry import Document, Fields, wrapped
 
@@ -49,8 +52,9 @@ def test(document: Document) -> list[dict[str, Any]]:
     proxies = wrapped("proxies", document["proxies"]) if "proxies" in document else None
     pool = ThreadPoolExecutor(max(1, len(document)), thread_name_prefix="probe")
     steps: dict[str, list[dict[str, Any]]] = {name: [] for name in document}
+    probes: dict[str, Probe] = {**PROBES, "docker": partial(_docker, document)}
     running = {
-        name: pool.submit(_run, PROBES[name], wrapped(name, fields), proxies, steps[name])
+        name: pool.submit(_run, probes[name], wrapped(name, fields), proxies, steps[name])
         for name, fields in document.items()
     }
     wait(running.values(), TIMEOUT)
@@ -91,6 +95,8 @@ def _run(probe: Probe, part: Fields, proxies: Fields | None, steps: list[dict[st
         steps.append(_step(error.step, False, _redacted(error.message, part)))
     except Unreachable as error:
         steps.append(_step("connect", False, _redacted(error.message, part)))
+    except EngineFailed as error:
+        steps.append(_step(error.step, False, _redacted(error.message, part)))
     except storage.FolderMissing as error:
         steps.append(_step("use", False, error.message))
     except Exception as error:  # noqa: BLE001 - a library's own errors, of whatever kind: each is a finding
@@ -164,6 +170,12 @@ def _registry(part: Fields, proxies: Fields | None) -> Iterator[Passed]:
     yield "log in", _signed_in(part["user"])
     _json("list", fetch(part, "/v2/_catalog?n=1", headers=login, proxies=proxies), dict)
     yield "list", Message("probe.listable")
+
+
+def _docker(document: Document, part: Fields, _: Fields | None) -> Iterator[Passed]:
+    """Test the engine. It is reached without a proxy, and signs in at the registry of the same document."""
+    registry = wrapped("registry", document["registry"]) if "registry" in document else None
+    return engine_probe.steps(part, registry)
 
 
 def _proxies(part: Fields, _: Fields | None) -> Iterator[Passed]:

@@ -11,6 +11,7 @@ package_store  kind ("local" or "s3"); folder; endpoint, bucket, region, prefix,
 gitlab         url, token, webhook_secret, projects (which team builds which: see projects.py)
 jenkins        url, user, token, webhook_secret, projects
 registry       url, hosts (other names of the same registry), project, user, password, web_url (of an image's page)
+docker         url (tcp://, unix://), network (of build steps), tls (also without a CA of its own)
 proxies        http, https, no_proxy (list of host names)
 callbacks      allowed (list of networks, addresses and host names: see allowed_receivers.py), use_proxy
 
@@ -45,11 +46,13 @@ PARTS: Document = {
     "gitlab": {"url": "", "token": "", "webhook_secret": "", "projects": [], **_TLS},
     "jenkins": {"url": "", "user": "", "token": "", "webhook_secret": "", "projects": [], **_TLS},
     "registry": {"url": "", "hosts": [], "project": "", "user": "", "password": "", "web_url": "", **_TLS},
+    "docker": {"url": "", "network": "", "tls": False, **_TLS},
     "proxies": {"http": "", "https": "", "no_proxy": []},
     "callbacks": {"allowed": [], "use_proxy": False, **_TLS},
 }
 SECRETS = frozenset({"token", "password", "secret_key", "client_key", "webhook_secret"})
 NEVER_SENT = frozenset({"webhook_secret"})  # not sent to the server, so it may stay when the server's address changes
+ONLY_GIVEN = {"docker": frozenset({"archive"})}  # in requests: what it holds is kept in other fields
 PAGE = "/settings/"
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from access.problems import FieldError, invalid_fields
 
 from . import allowed_receivers, http_client, projects, registry
+from .docker import settings as engine_settings
 from .images import settings as image_settings
 from .registry import Document, Fields
 
@@ -23,6 +24,8 @@ def complete_document(given: dict[str, Fields | None]) -> Document:
     errors: list[FieldError] = []
     for name, fields in given.items():
         if fields is not None:
+            if name == "docker":
+                fields = engine_settings.opened(fields, errors)
             document[name] = _with_saved_secrets(name, fields, saved.get(name, {}), errors)
             errors += _errors(name, {**registry.PARTS[name], **document[name]})
     if errors:
@@ -69,6 +72,8 @@ def _errors(name: str, fields: Fields) -> list[FieldError]:
         errors += _store_errors(fields)
     elif name == "callbacks":
         errors += _receiver_errors(fields["allowed"])
+    elif name == "docker":
+        errors += engine_settings.errors_of(fields)
     else:
         errors += _address_errors(f"/{name}/url", fields["url"])
     if name == "registry":

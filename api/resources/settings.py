@@ -73,6 +73,15 @@ class Registry(Tls):
     )
 
 
+class Docker(Tls):
+    url: base.Text = Field(description="tcp://host:port, or unix:///path of a socket on each of our machines")
+    network: base.Text = Field("", description="Of build steps; empty: the engine's own; none: they have none")
+    tls: StrictBool = Field(False, description="Speak TLS; it is in any case with a CA or a client certificate")
+    archive: base.Text | None = Field(
+        None, description="Base64 of a tar with ca.pem, cert.pem and key.pem, in place of the three texts; write-only"
+    )
+
+
 class Proxies(base.Body):
     http: base.Text = ""
     https: base.Text = ""
@@ -95,6 +104,7 @@ class SettingsDocument(base.Body):
     gitlab: GitLab | None = None
     jenkins: Jenkins | None = None
     registry: Registry | None = None
+    docker: Docker | None = None
     proxies: Proxies | None = None
     callbacks: CallbackAccess | None = None
 

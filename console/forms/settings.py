@@ -1,20 +1,25 @@
 """The form of the settings page, one for each integration. The rules are those of `integrations.validation`."""
 
+import base64
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from access.problems import FieldError, Problem
 from integrations import registry
+from integrations.docker import certificate_archive
 from messages.rendering import render
 
 from .fields import Form, SecretText, Words
 from .services import add_problem
 
+Files = MultiValueDict[str, UploadedFile]
 PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 KEEP_SECRET = _("Leave empty to keep the saved one, which is never shown.")
 
@@ -47,8 +52,10 @@ class IntegrationForm(Form):
     on = forms.BooleanField(label=_("Enabled"), required=False)
     TLS_FIELDS: tuple[str, ...] = ()
 
-    def __init__(self, data: Mapping[str, Any] | None, shown: Mapping[str, Any] | None) -> None:
-        super().__init__(data, prefix=self.name, initial={"on": shown is not None, **(shown or {})})
+    def __init__(
+        self, data: Mapping[str, Any] | None, shown: Mapping[str, Any] | None, files: Files | None = None
+    ) -> None:
+        super().__init__(data, files, prefix=self.name, initial={"on": shown is not None, **(shown or {})})
         self.title = render(registry.title(self.name))
         self.without = render(registry.consequence(self.name))
         self.is_set = shown is not None
@@ -81,7 +88,7 @@ class IntegrationForm(Form):
 
 
 class TlsForm(IntegrationForm):
-    TLS_FIELDS = ("verify", "ca", "client_cert", "client_key")
+    TLS_FIELDS: tuple[str, ...] = ("verify", "ca", "client_cert", "client_key")
 
     verify = forms.BooleanField(label=_("Verify the server certificate"), required=False, initial=True)
     ca = _pem(_("CA"), _("PEM. Leave empty to use the system’s CAs."))
@@ -204,6 +211,44 @@ class RegistryForm(TlsForm):
     )
 
 
+class CertificateArchive(forms.FileField):
+    """An archive of certificates, as base64; "" without a file."""
+
+    def clean(self, data: Any, initial: Any = None) -> str:
+        chosen = super().clean(data, initial)
+        if not chosen:
+            return ""
+        if chosen.size > certificate_archive.MAX_ARCHIVE:
+            size = certificate_archive.BadArchive("certificate_archive.size", max=certificate_archive.MAX_ARCHIVE)
+            raise forms.ValidationError(render(size.message))
+        return base64.b64encode(chosen.read()).decode()
+
+
+class DockerForm(TlsForm):
+    name = "docker"
+    TLS_FIELDS = ("archive", "tls", *TlsForm.TLS_FIELDS)
+
+    url = _line(
+        _("Address"),
+        _("tcp://host:2376, or unix:///var/run/docker.sock for an engine on the machines of the web and workers."),
+    )
+    network = _line(
+        _("Network of builds"),
+        _("A network of the engine, or none. Leave empty for the engine’s own. The machine’s own is not allowed."),
+    )
+    archive = CertificateArchive(
+        label=_("Certificates as one file"),
+        required=False,
+        widget=forms.FileInput(),
+        help_text=_("A tar with ca.pem, cert.pem and key.pem. It replaces the three below."),
+    )
+    tls = forms.BooleanField(
+        label=_("Speak TLS"),
+        required=False,
+        help_text=_("It is spoken in any case where there is a CA or a client certificate."),
+    )
+
+
 class ProxiesForm(IntegrationForm):
     name = "proxies"
     http = _line(_("For http://"))
@@ -230,12 +275,14 @@ class CallbacksForm(TlsForm):
     use_proxy = forms.BooleanField(label=_("Use the proxies"), required=False)
 
 
-FORMS = (PackageStoreForm, GitLabForm, JenkinsForm, RegistryForm, ProxiesForm, CallbacksForm)
+FORMS = (PackageStoreForm, GitLabForm, JenkinsForm, RegistryForm, DockerForm, ProxiesForm, CallbacksForm)
 
 
-def integration_forms(data: Mapping[str, Any] | None, shown: Mapping[str, Any]) -> list[IntegrationForm]:
+def integration_forms(
+    data: Mapping[str, Any] | None, shown: Mapping[str, Any], files: Files | None = None
+) -> list[IntegrationForm]:
     """Return a form for each integration, with its values from `integrations.revisions.redacted`."""
-    return [form(data, shown[form.name]) for form in FORMS]
+    return [form(data, shown[form.name], files) for form in FORMS]
 
 
 def add_problem_to_parts(integrations: list[IntegrationForm], problem: Problem) -> None:

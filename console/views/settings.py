@@ -25,7 +25,7 @@ def settings_page(request: HttpRequest, caller: Caller) -> HttpResponse:
     """
     row = registry.newest()
     document = registry.document_of(row)
-    forms = integration_forms(post_data(request), revisions.redacted(document))
+    forms = integration_forms(post_data(request), revisions.redacted(document), request.FILES or None)
     context: dict[str, Any] = {
         "row": row,
         "parts": forms,

@@ -21,7 +21,9 @@ _NOT_TLS = (
 
 
 class EngineFailed(Exception):
-    """Something did not work. `message` says what."""
+    """Something did not work. `message` says what. `step`: of the settings' test."""
+
+    step = "connect"
 
     def __init__(self, message: Message):
         super().__init__(english(message))

@@ -44,6 +44,25 @@ TEXTS: dict[str, Text] = {
     ),
     "engine_away.timeout": Text(_("The engine at {address} did not answer in time.")),
     "engine_away.tls": Text(_("TLS with the engine failed: {reason}.")),
+    # What stands at fields of the settings.
+    "certificate_archive.base64": Text(_("must be base64")),
+    "certificate_archive.files": Text(_("has too many files: at most {max} are allowed")),
+    "certificate_archive.incomplete": Text(_("has no {wanted} or the like; it has: {found}")),
+    "certificate_archive.kind": Text(
+        _("has {name} as a link, a device or outside of the archive, not as a plain file")
+    ),
+    "certificate_archive.no_tar": Text(_("must be a complete .tar or .tar.gz")),
+    "certificate_archive.pem": Text(_("has {name}, which is not in PEM format")),
+    "certificate_archive.size": Text(_("is too large: at most {max} bytes are allowed")),
+    "certificate_archive.text_size": Text(_("has {name}, which is larger than {max} bytes")),
+    "certificate_archive.twice": Text(_("has two files for {field}; the second is {name}")),
+    "engine_address": Text(_("must be tcp://host:port or unix:///path, such as tcp://docker.example.com:2376")),
+    "engine_network": Text(_("must be the name of a network of the engine, or none")),
+    "engine_network_shared": Text(
+        _("must not be the network of the engine's machine or of a container: builds would reach what these reach")
+    ),
+    "engine_socket": Text(_("must name the absolute path of a socket, such as unix:///var/run/docker.sock")),
+    "engine_socket_tls": Text(_("is a socket: TLS and certificates are for tcp:// only")),
     "engine_refused": Text(_("The engine answers with status {status}: {reason}")),
     "engine_too_new": Text(
         _(
@@ -58,5 +77,17 @@ TEXTS: dict[str, Text] = {
     ),
     "image_build_failed": Text(_("The build failed: {reason}")),
     "image_pull_failed": Text(_("The engine could not pull the image: {reason}")),
+    # What the test of the settings found.
+    "probe.engine": Text(_("Engine {version} for {platform}, version {api} of its API.")),
+    "probe.engine_network": Text(_("Build steps use the network {network}.")),
+    "probe.engine_network_missing": Text(
+        _("The engine has no network {network}."), _("Create it with docker network create, or correct the name.")
+    ),
+    "probe.engine_sign_in": Text(_("The engine cannot sign in at {host}: {reason}")),
+    "probe.engine_signed_in": Text(_("The engine signs in at {host}.")),
+    "probe.engine_trust": Text(
+        _("The engine does not trust {host}: {reason}"),
+        _("Put the CA of the registry into /etc/docker/certs.d/{host}/ca.crt on the engine's machine."),
+    ),
     "image_push_failed": Text(_("The engine could not push the image: {reason}")),
 }

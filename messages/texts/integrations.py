@@ -8,6 +8,7 @@ _CONFIGURE = _("Configure it under Settings ({page_path}), or with PUT /api/v1/s
 
 TEXTS: dict[str, Text] = {
     "integration.callbacks": Text(_("Callback receivers")),
+    "integration.docker": Text(_("Docker engine")),
     "integration.gitlab": Text(_("GitLab")),
     "integration.jenkins": Text(_("Jenkins")),
     "integration.package_store": Text(_("Package store")),
@@ -15,6 +16,7 @@ TEXTS: dict[str, Text] = {
     "integration.registry": Text(_("Registry")),
     # If not configured: …
     "unconfigured.callbacks": Text(_("Callbacks reach only public addresses and those in CALLBACK_ALLOWED_NETWORKS.")),
+    "unconfigured.docker": Text(_("Images cannot be built, and none can be looked into.")),
     "unconfigured.gitlab": Text(_("Builds cannot be started in GitLab, and its webhooks are rejected.")),
     "unconfigured.jenkins": Text(_("Builds cannot be started in Jenkins, and its webhooks are rejected.")),
     "unconfigured.package_store": Text(_("Packages are kept in the local folder PACKAGE_ROOT.")),

@@ -3,13 +3,16 @@
 from typing import get_args
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from api.resources.settings import SettingsDocument
 from audit.models import History
 from console.forms.settings import FORMS
 from integrations import registry
+from integrations.docker.certificate_archive import MAX_ARCHIVE
 from integrations.models import Setting
 from tests.integrations import servers
+from tests.integrations.docker.parts import archive_of
 
 pytestmark = pytest.mark.django_db
 
@@ -127,7 +130,21 @@ def test_worker_page_shows_task(admin, operator):
 
 def test_forms_and_api_have_all_fields():
     """The registry describes the fields once; forms add labels, the API adds types."""
-    fields = {name: set(defaults) for name, defaults in registry.PARTS.items()}
+    given = registry.ONLY_GIVEN
+    fields = {name: set(defaults) | given.get(name, set()) for name, defaults in registry.PARTS.items()}
     assert {form.name: set(form.base_fields) - {"on"} for form in FORMS} == fields
     schemas = {name: get_args(field.annotation)[0] for name, field in SettingsDocument.model_fields.items()}
     assert {name: set(schema.model_fields) for name, schema in schemas.items()} == fields
+
+
+def test_archive_in_the_form(docker_engine, admin):
+    file = SimpleUploadedFile("certificates.tar", archive_of(docker_engine))
+    posted = {"docker-on": "on", "docker-url": docker_engine.url, "docker-verify": "on", "do": "save", "seen": ""}
+    answer = admin.post("/settings/", {**posted, "docker-archive": file})
+    assert answer.status_code == 302, answer.content.decode()
+    assert registry.require("docker")["client_key"].reveal() == docker_engine.client[1]
+    page = admin.get("/settings/").content.decode()
+    assert docker_engine.client[0].split("\n")[1] in page and docker_engine.client[1].split("\n")[1] not in page
+    large = SimpleUploadedFile("certificates.tar", b"\0" * (MAX_ARCHIVE + 1))
+    answer = admin.post("/settings/", {**posted, "docker-archive": large})
+    assert answer.status_code == 422 and "too large" in answer.content.decode()

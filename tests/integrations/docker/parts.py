@@ -6,6 +6,7 @@ from typing import Any
 
 from access.secrets import Secret
 
+PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 EMPTY = {"url": "", "network": "", "tls": False, "ca": "", "client_cert": "", "client_key": "", "verify": True}
 
 
@@ -30,3 +31,28 @@ def context(dockerfile: str, **files: str) -> bytes:
             member.size = len(text.encode())
             tar.addfile(member, io.BytesIO(text.encode()))
     return target.getvalue()
+
+
+def member(name: str, text: str | bytes = PEM, **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
+    """Return a member of a tar: its header, and its content."""
+    raw = text.encode() if isinstance(text, str) else text
+    info = tarfile.TarInfo(name)
+    info.size = len(raw)
+    for key, value in fields.items():
+        setattr(info, key, value)
+    return info, raw
+
+
+def tar(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        for info, raw in members:
+            archive.addfile(info, io.BytesIO(raw))
+    return target.getvalue()
+
+
+def archive_of(lab, form: str = "{}") -> bytes:
+    """Return a tar of what an engine of the lab wants. `form`: of the files' names."""
+    certificate, key = lab.client
+    names = zip(("ca.pem", "cert.pem", "key.pem"), (lab.ca, certificate, key), strict=True)
+    return tar(*(member(form.format(name), text) for name, text in names))
