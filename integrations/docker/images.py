@@ -14,7 +14,7 @@ from access.masking import Mask
 from access.secrets import Secret
 from messages import Message
 
-from . import sign_in
+from . import build_secrets, sign_in
 from .engine import SILENCE, Engine, OnLine
 from .errors import EngineAway, EngineFailed, EngineRefused, StepFailed, masked
 from .target import Interrupt
@@ -52,19 +52,23 @@ def build(
     options: BuildOptions,
     *,
     auth: Secret | None = None,
+    secrets: Mapping[str, str] | None = None,
     on_line: OnLine = lambda line: None,
     silence: float = SILENCE,
     interrupt: Interrupt | None = None,
 ) -> str:
     """Build an image of a context (a tar, also compressed) and return its id, sha256:….
 
-    `auth`: x_registry_config of `images.credentials`, for base images.
-    Raise StepFailed `image_build_failed`, EngineAway, GivenUp.
+    `auth`: x_registry_config of `images.credentials`, for base images. `secrets`: what steps mount, by name; with some
+    BuildKit builds it, whose lines come as the classic builder's.
+    Raise StepFailed `image_build_failed`, EngineAway, EngineFailed where the engine cannot keep secrets, GivenUp.
     """
     headers = {"Content-Type": "application/x-tar", **sign_in.header(sign_in.CONFIG, auth)}
-    call = "POST", f"/build?{options.query()}", context
     more = {"headers": headers, "silence": silence, "interrupt": interrupt}
-    found = _followed(engine, call, more, "image_build_failed", sign_in.mask(auth), on_line, "ID")
+    with build_secrets.given(engine, options.network, secrets or {}, auth) as given:
+        call = "POST", f"/build?{options.query()}{given.query}", context
+        mask = Mask([*sign_in.passwords(auth), *(secrets or {}).values()])
+        found = _followed(engine, call, more, "image_build_failed", mask, given.reader(on_line), "ID")
     if not found:
         raise EngineAway(Message("engine_away.broke_off", {"address": engine.target.address}))
     return found

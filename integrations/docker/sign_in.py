@@ -23,6 +23,11 @@ def said(value: Secret | None) -> Any:
 
 def mask(value: Secret | None) -> Mask:
     """Return the mask of the passwords in it, which the engine's words may repeat."""
+    return Mask(passwords(value))
+
+
+def passwords(value: Secret | None) -> list[str]:
+    """Return the passwords in it, revealed."""
     about = said(value)
     every = [about, *(each for each in about.values() if isinstance(each, dict))]
-    return Mask([each["password"] for each in every if each.get("password")])
+    return [each["password"] for each in every if each.get("password")]

@@ -75,6 +75,14 @@ TEXTS: dict[str, Text] = {
         _("The engine {version} speaks version {api} of its API; {oldest} is the oldest that is supported."),
         _("Update the engine."),
     ),
+    "engine_too_old_for_secrets": Text(
+        _("The engine speaks version {api} of its API; builds with secrets need {oldest}."),
+        _("Update the engine, or remove the build secrets of the service."),
+    ),
+    "engine_network_and_secrets": Text(
+        _("Builds with secrets cannot use the network {network}: with secrets, BuildKit builds, which knows no other."),
+        _("Leave the network of the engine's settings empty, or set it to none or host."),
+    ),
     "image_build_failed": Text(_("The build failed: {reason}")),
     "image_pull_failed": Text(_("The engine could not pull the image: {reason}")),
     # What the test of the settings found.

@@ -21,6 +21,12 @@ _HAS_PYTHON = (
     "import sys; has = '.'.join(map(str, sys.version_info[:3])); wanted = sys.argv[1]; "
     "(has + '.').startswith(wanted + '.') or sys.exit('The base has Python %s, not %s' % (has, wanted))"
 )
+_SECRETS = "/run/secrets"
+# Names up to --, then the program. The shell cuts line ends from what `cat` printed, so there is a dot behind them.
+_WITH_SECRETS = (
+    f'set -e; while [ "$1" != -- ]; do _deployer_value=$(cat "{_SECRETS}/$1"; printf .); '
+    'export "$1=${_deployer_value%.}"; shift; done; shift; unset _deployer_value; exec "$@"'
+)
 _MAX_LINE = 100  # characters of an instruction, beyond which each argument has a line of its own
 
 
@@ -78,9 +84,15 @@ def repository_paths(recipe: Mapping[str, Any]) -> list[str]:
 
 
 def run(arguments: Sequence[str], secrets: Sequence[str]) -> str:
-    """Return the instruction that runs a program while the image is built. `secrets`: what it gets and the image does
-    not keep."""
-    return _words("RUN", arguments)
+    """Return the instruction that runs a program while the image is built.
+
+    `secrets`: names of secrets. Each is mounted for this step alone, and read into the program's environment there, so
+    neither the image nor its history has it.
+    """
+    if not secrets:
+        return _words("RUN", arguments)
+    mounts = [f"--mount=type=secret,id={name},target={_SECRETS}/{name},required=true" for name in secrets]
+    return _words(" ".join(["RUN", *mounts]), ["/bin/sh", "-c", _WITH_SECRETS, "sh", *secrets, "--", *arguments])
 
 
 def quoted(value: str) -> str:
