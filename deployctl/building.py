@@ -2,7 +2,7 @@
 
 import time
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -22,16 +22,22 @@ MAX_LINES = 20  # of the output of a failed build
 @click.option("--ref", default="master", show_default=True, help="The branch, tag or commit of a new VERSION.")
 @click.option("--again", is_flag=True, help="Build again after a failure, a timeout or a duplicate.")
 @click.option("--even-built", is_flag=True, help="Build even if the commit is already built.")
+@click.option("--callback-url", default="", help="Receives a message when this build ends.")
+@click.option("--callback-headers", type=click.File(), help='Lines "Name: value" sent with it; - reads standard input.')
+@click.option("--callback-state", help="A text that the message returns.")
 @may_wait()
 @click.pass_obj
-def build(context: Context, service: str, version: str, ref: str, again: bool, even_built: bool) -> None:
+def build(
+    context: Context, service: str, version: str, ref: str, again: bool, even_built: bool, **callback: Any
+) -> None:
     """Build VERSION of SERVICE at its build source; create the version if it does not exist."""
+    options = {"again": again, "even_built": even_built, **_callback_fields(**callback)}
     wait = context.patience.waits
     path = f"/services/{quoted(service)}/versions/"
     known = [row for row in context.client.all(path) if row["version"] == version]
     row = known[0] if known else context.client.post(path, {"version": version, "ref": ref})
     path = f"{path}{row['id']}/build"
-    attempt = context.client.post(path, {"again": again, "even_built": even_built})
+    attempt = context.client.post(path, options)
     if wait:
         attempt = _until_ended(context, path, attempt)
     context.show(attempt, _line(service, version, attempt))
@@ -39,6 +45,19 @@ def build(context: Context, service: str, version: str, ref: str, again: bool, e
         if not context.as_json and attempt["log"]:
             click.echo(printable("\n".join(attempt["log"].splitlines()[-MAX_LINES:])), err=True)
         raise SystemExit(int(Exit.FAILED))
+
+
+def _callback_fields(callback_url: str, callback_headers: TextIO | None, callback_state: str | None) -> dict[str, Any]:
+    """Return the callback's fields of a request. Headers may be passwords, so they are in no argument list."""
+    fields: dict[str, Any] = {"callback_url": callback_url} if callback_url else {}
+    if callback_state is not None:
+        fields["callback_state"] = callback_state
+    if callback_headers is not None:
+        lines = [line.partition(":") for line in callback_headers.read().splitlines() if line.strip()]
+        if not all(sign for _, sign, _ in lines):
+            raise Ended("--callback-headers: each line must be Name: value.", Exit.USAGE_ERROR)
+        fields["callback_headers"] = {name.strip(): value.strip() for name, _, value in lines}
+    return fields
 
 
 @click.command("attempts")

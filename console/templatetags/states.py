@@ -68,8 +68,8 @@ def is_pending(step: Step) -> bool:
 
 
 @register.filter
-def is_waiting(delivery: Delivery) -> bool:
-    return delivery.state == DeliveryState.PENDING
+def is_waiting(delivery: Delivery | None) -> bool:
+    return delivery is not None and delivery.state == DeliveryState.PENDING
 
 
 @register.filter

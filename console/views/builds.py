@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from access.callers import Caller
 from access.problems import Problem, refused
-from builds import build_requests, builders, cancelling
+from builds import build_callbacks, build_requests, builders, cancelling
 from builds.models import OPEN
 from microservice import catalog
 from microservice.models import MicroService, MicroServiceVersion
@@ -96,6 +96,8 @@ def build_context(
         "is_building": build is not None and build.status == BuildStatus.BUILDING,
         "log": build_requests.log_of(build) if build else "",
         "attempts": attempts if len(attempts) > 1 else [],
+        "told": build_callbacks.of([build]).get(build.pk, []) if build else [],
+        "may_see_callbacks": caller.may("admin"),
         "again": version.status in BUILD_AGAIN,
         "cancel_form": CancelBuildForm(),
         "may_cancel": bool(attempts) and attempts[0].status in OPEN and caller.may("publish", service.pk),

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from access.callers import Caller
-from access.problems import Problem
+from access.problems import Problem, refused
 from callbacks import redelivery, signing, subscriptions
 from callbacks.models import Callback, EventType
 
@@ -18,7 +18,12 @@ from .decorators import errors_on, flash, flash_problem, page, post_data, query,
 
 @page(look="admin")
 def callback_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    return render(request, "callbacks/list.html", {"callbacks": callbacks.callbacks(), "tab": "callbacks"})
+    context = {
+        "callbacks": callbacks.callbacks(),
+        "page": callbacks.of_requests(query(request, "after")["after"]),
+        "tab": "callbacks",
+    }
+    return render_list(request, "callbacks/list.html", "callbacks/build_rows.html", context)
 
 
 @page("admin", ("GET", "POST"), look="admin")
@@ -35,6 +40,9 @@ def callback_new(request: HttpRequest, caller: Caller) -> HttpResponse:
 @page("admin", ("GET", "POST"), look="admin")
 def callback_edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     row = callbacks.callback(number)
+    if row.request:
+        flash_problem(request, refused("callback_of_request"))
+        return redirect_to("callback", number)
     before = {"url": row.url, "events": row.events, "active": row.active}
     form = CallbackForm(post_data(request), initial=before, saved=True)
     if request.method == "POST" and form.is_valid():

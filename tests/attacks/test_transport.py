@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.lab.attack import unverified
+from tests.lab.network import wait_until
 from tests.lab.worker import ROOT
 
 from .caller import Client, Meant
@@ -232,6 +233,63 @@ def test_callbacks_to_internal_addresses(instance, tried):
     paths = [path for _, path, _ in instance.gitlab.requests[before:] if "inside" in path]
     tried(
         f"callbacks to {len(PRIVATE)} spellings of inner addresses",
+        f"{len(paths)} arrived, not refused: {others}",
+        not paths and not others,
+    )
+
+
+@pytest.mark.entry(18)
+def test_callbacks_of_builds_to_internal_addresses(instance, tried):
+    port, before = urlsplit(instance.gitlab.url).port, len(instance.gitlab.requests)
+    url = f"{instance.gitlab.url}/no-such-repository.git"
+    made = instance.admin.made(
+        "/services/", {"name": "teller", "team": "red", "build_orig": "git", "build_url": url, "build_command": "true"}
+    )
+    others = {}
+    for host in PRIVATE:
+        answer = _told_at(instance.people["carol"], made["name"], f"http://{host}:{port}/inside")
+        if answer not in ("422 invalid", "refused"):
+            others[host] = answer
+    paths = [path for _, path, _ in instance.gitlab.requests[before:] if "inside" in path]
+    tried(
+        f"a build's callbacks to {len(PRIVATE)} spellings of inner addresses, by a publisher",
+        f"{len(paths)} arrived, not refused: {others}",
+        not paths and not others,
+    )
+
+
+def _told_at(who: Client, service: str, url: str) -> str:
+    version = who.made(f"/services/{service}/versions/", {"version": f"v{abs(hash(url))}"})["id"]
+    path = f"/services/{service}/versions/{version}/build"
+    asked = who.post(path, {"callback_url": url})
+    if asked.status != 202:
+        return asked.said
+    told = wait_until(
+        lambda: next((one for one in who.get(path).json["callbacks"] if one["attempts"]), None), 60, f"{url} being told"
+    )
+    return "refused" if "may not reach" in told["error"] or "no name" in told["error"] else str(told)
+
+
+@pytest.mark.entry(18)
+def test_loopback_behind_a_wide_allowance(instance, tried):
+    port, before = urlsplit(instance.gitlab.url).port, len(instance.gitlab.requests)
+    revision = instance.admin.get("/settings/").json["id"]
+    wide = {"callbacks": {"allowed": ["0.0.0.0/0", "::/0", "localhost"]}}
+    assert instance.admin.api("PUT", "/settings/", wide).status == 200
+    answers = {}
+    for host in ("127.0.0.1", "[::ffff:127.0.0.1]", "169.254.169.254", "0.0.0.0", "localhost", "2130706433"):
+        made = instance.admin.post("/callbacks/", {"url": f"http://{host}:{port}/inside", "active": False})
+        if made.status == 201:
+            tested = instance.admin.post(f"/callbacks/{made.json['id']}/test")
+            answers[host] = "refused" if "may not reach" in tested.text else tested.text[:200]
+            instance.admin.api("DELETE", f"/callbacks/{made.json['id']}")
+    restored = instance.admin.post(f"/settings/history/{revision}/restore") if revision else None
+    if restored is None or restored.status != 200:
+        instance.admin.api("PUT", "/settings/", {})
+    others = {host: answer for host, answer in answers.items() if answer != "refused"}
+    paths = [path for _, path, _ in instance.gitlab.requests[before:] if "inside" in path]
+    tried(
+        "loopback and metadata addresses where callbacks may go anywhere",
         f"{len(paths)} arrived, not refused: {others}",
         not paths and not others,
     )

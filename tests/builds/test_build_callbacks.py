@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from access.callers import SYSTEM
 from audit.models import History
-from builds import build_requests, execution
+from builds import build_callbacks, build_requests, execution
 from builds.models import Build
 from callbacks import request_callbacks
 from callbacks.models import Callback, Delivery, DeliveryState
@@ -125,6 +125,22 @@ def test_open_build_tells_whoever_asked_for_it(api, service, receiver):
     assert sorted(data["callback_state"] for data in bodies(receiver)) == [1, 2]
     late = build(caller, version, callback_url=receiver.url)
     assert (late.status_code, Callback.objects.count()) == (409, 2), "what is refused leaves no callback"
+
+
+def test_a_callback_that_comes_too_late_is_refused(api, service, monkeypatch):
+    """The build ends between the look at it and the callback: it would never be told."""
+    version, caller = pending(service), api()
+    build(caller, version)
+    join = build_callbacks.join
+
+    def late(who, open_build, wanted):
+        build_requests.end(open_build, BuildStatus.FAILED, literal("x"))
+        return join(who, open_build, wanted)
+
+    monkeypatch.setattr(build_callbacks, "join", late)
+    answer = build(caller, version, callback_url=URL)
+    assert (answer.status_code, answer.json()["code"]) == (409, "concurrent_update")
+    assert not Callback.objects.exists()
 
 
 def test_limits_the_callbacks_of_a_build(api, service):

@@ -13,6 +13,7 @@ import pytest
 
 from builds import build_requests
 from builds.models import Build
+from callbacks.models import Callback
 from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
@@ -59,7 +60,7 @@ def test_publishes_zip_and_reports_differences(ctl, tmp_path):
 
 
 @pytest.mark.found("builds")
-def test_starts_names_and_awaits_builds(ctl):
+def test_starts_names_and_awaits_builds(ctl, tmp_path):
     named = ctl(
         "versions", "name", "--ref", "功能/#42", "--commit", "0a1b2c3d4e", "--time", "2026-07-14T10:09:10+02:00"
     )
@@ -74,6 +75,15 @@ def test_starts_names_and_awaits_builds(ctl):
     late = ctl("build", "shop", "1.0", "--ref", "fix(cart)", "--timeout", "5")
     assert late.returncode == 3 and "It continues" in late.stderr
     version = MicroServiceVersion.objects.get(microservice=service)
+    (tmp_path / "headers").write_text("X-Api-Key: hush\n\nX-Job:7\n")
+    words = ("--callback-url", "https://ci.example.org/done", "--callback-state", "job 7", "--no-wait")
+    told = ctl("build", "shop", "1.0", *words, "--callback-headers", str(tmp_path / "headers"))
+    callback = Callback.objects.get()
+    assert (told.returncode, callback.url) == (0, "https://ci.example.org/done"), told.stderr
+    assert json.loads(callback.headers.reveal()) == {"X-Api-Key": "hush", "X-Job": "7"}
+    assert json.loads(callback.returned) == "job 7"
+    (tmp_path / "headers").write_text("nonsense")
+    assert ctl("build", "shop", "1.0", *words, "--callback-headers", str(tmp_path / "headers")).returncode == 2
     assert (version.ref, version.status) == ("fix(cart)", BuildStatus.BUILDING)
     build_requests.end(Build.objects.get(), BuildStatus.FAILED, literal("no compiler"), log="make: cc: not found")
     refused = ctl("build", "shop", "1.0")

@@ -19,6 +19,7 @@ from asset.models import Asset
 from builds import build_requests
 from builds.models import Build
 from callbacks import signing
+from callbacks.models import Callback
 from deployctl.naming import MAX_LENGTH, version_name
 from messages.rendering import literal
 from microservice.models import NAME_PATTERN, Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
@@ -174,6 +175,14 @@ def test_build_failed_versions_again(shell):
     thread.join()
     assert "attempt 2 is success" in done[0]
     assert "failed" in shell("python -m deployctl versions attempts shop 1.0")
+
+
+def test_be_told_when_a_build_ends(shell):
+    factories.service("shop", build_url="file:///nowhere", build_command="true")
+    shell(recipe("Be told when a build ends"), JOB_TOKEN="hush")
+    callback = Callback.objects.get()
+    assert (callback.url, callback.returned) == ("https://ci.example.org/done", '"job 7"')
+    assert json.loads(callback.headers.reveal()) == {"Authorization": "Bearer hush"}
 
 
 @pytest.mark.slow

@@ -5,8 +5,14 @@ import re
 import pytest
 
 from access.callers import SYSTEM
-from callbacks import outbox, subscriptions
+from builds import build_requests
+from callbacks import outbox, request_callbacks, subscriptions
 from callbacks.models import Callback, Delivery, DeliveryState, EventType
+from messages.rendering import literal
+from microservice.models import MicroServiceVersion
+from microservice.status import BuildStatus
+from tests import factories
+from tests.callbacks.factories import send_all
 from tests.callbacks.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
@@ -85,3 +91,29 @@ def test_callbacks_need_admin(admin, operator, cost):
         subscriptions.create(SYSTEM, {"url": f"https://hooks.example/{number}", "events": ["build.ended"]})
         outbox.enqueue(EventType.BUILD_ENDED, f"build.ended:{number}", {})
     assert (cost(admin, "/callbacks/"), cost(admin, f"/callbacks/{row.pk}/")) == (small, page)
+
+
+def test_shows_the_callbacks_of_a_build(admin, viewer, receiver):
+    service = factories.service("shop", build_url="https://git.example.org/shop.git", build_command="true")
+    version = MicroServiceVersion.objects.create(microservice=service, version="1.0", ref="main")
+    wanted = request_callbacks.requested({"callback_url": receiver.url, "callback_headers": {"X-Api-Key": "hush"}})
+    build = build_requests.start(SYSTEM, version, callback=wanted)
+    row, page = Callback.objects.get(), f"/services/shop/versions/{version.pk}/"
+    shown = admin.get(page).content.decode()
+    assert row.server in shown and "when the build ends" in shown and f"/callbacks/{row.pk}/" in shown
+    receiver.answers = [(500, {}, b"hush-answer", 0), (200, {}, b"ok", 0)]
+    build_requests.end(build, BuildStatus.FAILED, literal("no compiler"))
+    send_all()
+    shown = viewer.get(page).content.decode()
+    assert "answered with status 500" in shown and f"/callbacks/{row.pk}/" not in shown
+    assert "/hook?a=b" not in shown and "hush" not in shown, "neither the path nor what the receiver answers"
+    listed = admin.get("/callbacks/").content.decode()
+    assert row.server in listed and "shop 1.0" in listed and "No callbacks yet" in listed
+    own = admin.get(f"/callbacks/{row.pk}/").content.decode()
+    assert "shop 1.0" in own and "not signed" in own and f"/callbacks/{row.pk}/edit/" not in own
+    assert admin.get(f"/callbacks/{row.pk}/edit/").status_code == 302
+    admin.post(f"/callbacks/{row.pk}/deliveries/{Delivery.objects.get().pk}/")
+    send_all()
+    assert "200" in admin.get(f"/callbacks/{row.pk}/").content.decode() and len(receiver.got) == 2
+    version.delete()
+    assert "deleted" in admin.get("/callbacks/").content.decode()
