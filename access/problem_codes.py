@@ -82,6 +82,12 @@ CODES: dict[str, Code] = {
         409, "The instance's status does not allow this.", "Wait for its operation; or retry or delete it."
     ),
     "in_maintenance": Code(409, "The instance is in maintenance.", "End maintenance, or send force: true."),
+    "registry_refused": Code(
+        409, "The registry does not accept the account of the settings.", "Check the registry under Settings."
+    ),
+    "registry_unreachable": Code(
+        409, "The registry of the settings did not answer.", "Check its address and the network, then send it again."
+    ),
     "last_owner": Code(409, "A team needs at least one owner.", "Make another member an owner first."),
     "no_credential": Code(409, "The host has no credential.", "Give it one."),
     "no_target": Code(409, "There is no version to deploy.", "Publish one."),

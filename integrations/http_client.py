@@ -29,6 +29,8 @@ from . import tls as trust
 
 MAX_ANSWER = 8 * 1024 * 1024  # bytes
 MAX_TEST_ANSWER = 1024 * 1024
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
+_CLIENT_REFUSED = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNKNOWN_CA", "CERTIFICATE_UNKNOWN", "HANDSHAKE_FAILURE")
 MAX_REASON = 300  # characters of a library's own words
 
 # (host, port, seconds) to [(family, socket address)]; raises OSError or UnicodeError.
@@ -206,6 +208,8 @@ def _connects_with(kind: type[HTTPConnection], deadline: _Deadline) -> Any:
 
 def _reply(answer: Any, deadline: _Deadline, max_bytes: int, truncate: bool) -> Reply:
     headers = {name.lower(): value for name, value in answer.headers.items()}
+    if len(asked := answer.headers.get_all("WWW-Authenticate") or []) > 1:
+        headers["www-authenticate"] = ", ".join(asked)
     pieces, size = [], 0
     while piece := answer.read1(65536):
         pieces.append(piece)
@@ -269,5 +273,9 @@ def reason_of(error: object) -> Message:
     """Return why there was no connection, in a library's words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return Message("unreachable.certificate", {"reason": error.verify_message})
+    if isinstance(error, ssl.SSLError) and any(word in (error.reason or "") for word in _NOT_TLS):
+        return Message("unreachable.speaks_no_tls")
+    if isinstance(error, ssl.SSLError) and any(word in (error.reason or "") for word in _CLIENT_REFUSED):
+        return Message("unreachable.client_certificate", {"reason": str(error.reason)})
     text = f"{type(error).__name__}: {error}"[:MAX_REASON]
     return Message("unreachable", {"reason": "".join(char if char.isprintable() else " " for char in text)})

@@ -19,6 +19,8 @@ from . import storage
 from .docker import probe as engine_probe
 from .docker.errors import EngineFailed
 from .http_client import Reply, Unreachable, basic, fetch, tls
+from .images import probe as registry_probe
+from .images.errors import RegistryFailed
 from .registry import Document, Fields, wrapped
 
 TIMEOUT = 8.5  # seconds for all integrations together, side by side
@@ -52,7 +54,11 @@ def test(document: Document) -> list[dict[str, Any]]:
     proxies = wrapped("proxies", document["proxies"]) if "proxies" in document else None
     pool = ThreadPoolExecutor(max(1, len(document)), thread_name_prefix="probe")
     steps: dict[str, list[dict[str, Any]]] = {name: [] for name in document}
-    probes: dict[str, Probe] = {**PROBES, "docker": partial(_docker, document)}
+    probes: dict[str, Probe] = {
+        **PROBES,
+        "docker": partial(_docker, document),
+        "registry": partial(registry_probe.steps, must_push="docker" in document),
+    }
     running = {
         name: pool.submit(_run, probes[name], wrapped(name, fields), proxies, steps[name])
         for name, fields in document.items()
@@ -95,7 +101,7 @@ def _run(probe: Probe, part: Fields, proxies: Fields | None, steps: list[dict[st
         steps.append(_step(error.step, False, _redacted(error.message, part)))
     except Unreachable as error:
         steps.append(_step("connect", False, _redacted(error.message, part)))
-    except EngineFailed as error:
+    except (EngineFailed, RegistryFailed) as error:
         steps.append(_step(error.step, False, _redacted(error.message, part)))
     except storage.FolderMissing as error:
         steps.append(_step("use", False, error.message))
@@ -162,16 +168,6 @@ def _jenkins(part: Fields, proxies: Fields | None) -> Iterator[Passed]:
     yield "list", Message("probe.jobs", {"count": len(jobs.get("jobs") or [])})
 
 
-def _registry(part: Fields, proxies: Fields | None) -> Iterator[Passed]:
-    login = basic(part["user"], part["password"]) if part["user"] else {}
-    reply = fetch(part, "/v2/", headers=login, proxies=proxies)
-    if reply.status != HTTPStatus.OK:
-        raise StepFailed("log in", _refusal(reply.status))
-    yield "log in", _signed_in(part["user"])
-    _json("list", fetch(part, "/v2/_catalog?n=1", headers=login, proxies=proxies), dict)
-    yield "list", Message("probe.listable")
-
-
 def _docker(document: Document, part: Fields, _: Fields | None) -> Iterator[Passed]:
     """Test the engine. It is reached without a proxy, and signs in at the registry of the same document."""
     registry = wrapped("registry", document["registry"]) if "registry" in document else None
@@ -225,7 +221,6 @@ PROBES: dict[str, Probe] = {
     "package_store": _package_store,
     "gitlab": _gitlab,
     "jenkins": _jenkins,
-    "registry": _registry,
     "proxies": _proxies,
     "callbacks": _callbacks,
 }

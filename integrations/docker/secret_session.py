@@ -126,7 +126,9 @@ class SecretSession:
         from h2 import events
 
         if isinstance(event, events.RequestReceived):
-            self._questions[event.stream_id] = _Question(dict(event.headers).get(b":path", b"").decode("ascii", "replace"))
+            self._questions[event.stream_id] = _Question(
+                dict(event.headers).get(b":path", b"").decode("ascii", "replace")
+            )
         elif isinstance(event, events.DataReceived):
             connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             question = self._questions.get(event.stream_id)

@@ -20,6 +20,7 @@ from . import (
     operations,
     packages,
     recipes,
+    registries,
     services,
     values,
 )
@@ -50,6 +51,7 @@ TEXTS = _merged(
             operations,
             packages,
             recipes,
+            registries,
             services,
             values,
         )

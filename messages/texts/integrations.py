@@ -36,6 +36,10 @@ TEXTS: dict[str, Text] = {
     "unreachable.proxy": Text(_("The proxy could not be reached. {reason}")),
     "unreachable.proxy_answer": Text(_("The proxy's answer is not that of a proxy.")),
     "unreachable.proxy_refused": Text(_("The proxy refused the connection with status {status}.")),
+    "unreachable.client_certificate": Text(
+        _("The server does not accept the client certificate, or misses one ({reason}).")
+    ),
+    "unreachable.speaks_no_tls": Text(_("The server does not speak TLS at this address: is it http://?")),
     "unreachable.timeout": Text(_("The server did not answer in time.")),
     # What the test of an integration found.
     "probe.anonymous": Text(_("Without an account.")),
@@ -74,13 +78,6 @@ TEXTS: dict[str, Text] = {
     "client_key_missing": Text(_("is required with client_cert")),
     "folder_absolute": Text(_("must be an absolute path, such as /srv/packages")),
     "host_names": Text(_("must be host names without spaces")),
-    "image_digest": Text(_("has a digest that is not sha256: and 64 of 0-9 and a-f")),
-    "image_name": Text(
-        _("has a repository name that is not letters and digits, with single . _ - or __ between, and / between parts")
-    ),
-    "image_name_lower_case": Text(_("has a repository name with capital letters, which registries do not allow")),
-    "image_reference": Text(_("must name an image, such as registry.example.com/team/shop:1.2")),
-    "image_tag": Text(_("has a tag that is not 1 to {max} letters, digits and . _ -")),
     "project_missing": Text(_("does not name a project that can be bound to a team")),
     "project_not_bound": Text(_("names {project}, which the settings do not bind to the team {team}")),
     "project_not_bound.no_team": Text(_("names {project}, which the settings do not bind to services without a team")),
@@ -88,14 +85,6 @@ TEXTS: dict[str, Text] = {
         _("contains “{entry}”, which is no network (10.0.0.0/8), address or host name (ci.internal, *.internal)")
     ),
     "receivers_max": Text(_("must be at most {max} entries")),
-    "registry_hosts": Text(_("must be at most {max} host names, each with its port if it has one, without https://")),
-    "registry_project": Text(
-        _("must be the first parts of repository names, such as team: lower case, / between parts")
-    ),
-    "registry_user": Text(_("must be printable and have no colon")),
-    "registry_web_url": Text(
-        _("must be an http or https address, in which {{host}}, {{name}} and {{digest}} may stand")
-    ),
     "secret_other_address": Text(_("must be given again: the address has changed")),
     "server_other": Text(_("must be an address of the configured server: {server}")),
 }

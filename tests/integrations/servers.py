@@ -39,10 +39,14 @@ class Server:
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("Location", "/elsewhere")
+                if status == 401:
+                    self.send_header("WWW-Authenticate", 'Basic realm="lab"')
                 self.send_header("Content-Type", "text/plain" if isinstance(answer, bytes) else "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            do_POST = do_DELETE = do_GET
 
             def log_message(self, *_):
                 pass
@@ -87,7 +91,7 @@ def jenkins(**more) -> Server:
 
 def registry(**more) -> Server:
     return Server(
-        {"/v2/": (200, {}), "/v2/_catalog": (200, {"repositories": []})},
+        {"/v2/": (200, {}), "/v2/deployer-probe/blobs/uploads/": (202, {})},
         headers={"Authorization": "Basic " + base64.b64encode(b"ci:passw0rd").decode()},
         **more,
     )

@@ -202,9 +202,9 @@ class ImageRegistry(Process):
         self.ask("PUT", place, blob, "application/octet-stream", name)
 
     def uploads(self, name: str) -> list[str]:
-        """Return the uploads of a repository that were begun and not ended."""
+        """Return the uploads of a repository that were begun and not ended: a deleted one leaves its folder."""
         folder = self.folder / "images/docker/registry/v2/repositories" / name / "_uploads"
-        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        return sorted(path.parent.name for path in folder.glob("*/startedat"))
 
 
 def _layer(files: Mapping[str, bytes]) -> bytes:
