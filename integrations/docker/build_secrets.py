@@ -42,7 +42,7 @@ class Given:
 
 
 @contextmanager
-def given(engine: Engine, network: str, secrets: Mapping[str, str], auth: Secret | None) -> Iterator[Given]:
+def given(engine: Engine, network: str, secrets: Mapping[str, Secret], auth: Secret | None) -> Iterator[Given]:
     """Answer the engine's questions for these secrets during the block. Without any, nothing is different.
 
     Raise EngineFailed where this engine or its network for builds cannot do it.

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from access.masking import Mask
-from access.secrets import Secret
+from access.secrets import Secret, reveal
 from messages import Message
 
 from . import build_secrets, sign_in
@@ -52,7 +52,7 @@ def build(
     options: BuildOptions,
     *,
     auth: Secret | None = None,
-    secrets: Mapping[str, str] | None = None,
+    secrets: Mapping[str, Secret] | None = None,
     on_line: OnLine = lambda line: None,
     silence: float = SILENCE,
     interrupt: Interrupt | None = None,
@@ -67,7 +67,7 @@ def build(
     more = {"headers": headers, "silence": silence, "interrupt": interrupt}
     with build_secrets.given(engine, options.network, secrets or {}, auth) as given:
         call = "POST", f"/build?{options.query()}{given.query}", context
-        mask = Mask([*sign_in.passwords(auth), *(secrets or {}).values()])
+        mask = Mask([*sign_in.passwords(auth), *map(reveal, (secrets or {}).values())])
         found = _followed(engine, call, more, "image_build_failed", mask, given.reader(on_line), "ID")
     if not found:
         raise EngineAway(Message("engine_away.broke_off", {"address": engine.target.address}))

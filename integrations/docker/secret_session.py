@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any, cast
 
-from access.secrets import Secret
+from access.secrets import Secret, reveal
 
 from . import sign_in
 from .engine import MAX_LINE, Engine, Reply, refusal
@@ -51,7 +51,7 @@ class SecretSession:
     EngineAway or EngineRefused on entering. Nothing but what is given here is ever answered.
     """
 
-    def __init__(self, engine: Engine, secrets: Mapping[str, str], auth: Secret | None = None):
+    def __init__(self, engine: Engine, secrets: Mapping[str, Secret], auth: Secret | None = None):
         self.id = uuid.uuid4().hex
         self.asked: set[str] = set()  # names of secrets
         self._target, self._api = engine.target, engine.api
@@ -168,7 +168,7 @@ class SecretSession:
             if name not in self._secrets:
                 return _NOT_FOUND
             self.asked.add(name)
-            return text_field(1, self._secrets[name].encode())
+            return text_field(1, reveal(self._secrets[name]).encode())
         if question.path == CREDENTIALS:
             host = first(message, 1).decode()
             login = sign_in.said(self._auth).get(_HUB.get(host, host))

@@ -1,6 +1,10 @@
 """Images from recipe to package, at a real engine and a real registry."""
 
+import base64
+import hashlib
+import io
 import json
+import tarfile
 
 import pytest
 
@@ -163,3 +167,26 @@ def test_the_repository_is_the_context(base, docker_engine, repository, registry
     found = run(docker_engine, version.image, "find", "/app", "/all", "-type", "f").split()
     assert {"/app/main", "/all/src/main", "/all/Dockerfile"} <= set(found)
     assert not [path for path in found if "/.git/" in path]
+
+
+def test_secrets_serve_every_step_and_stay_nowhere(api, docker_engine, base):
+    """In the environment of each step; neither in the image, nor in the log, the Dockerfile or the row."""
+    value = 'tok$en "of" the index'
+    # The steps know the value by its hash: a recipe that holds it would keep it.
+    known = hashlib.sha256(value.encode()).hexdigest()
+    check = f'test "$(printf %s "$TOKEN" | sha256sum | cut -c 1-64)" = {known}'
+    service({"base": base, "run": [check, 'echo "it is $TOKEN"; touch /built', check]})
+    assert api().patch("/services/shop", {"build_secrets": {"TOKEN": value}}).status_code == 200
+    version, build = built()
+    assert version.status == BuildStatus.SUCCESS, (build.detail, build.log)
+    assert "it is ****" in build.log and "Step 4/" in build.log
+    status, exported = docker_engine.ask("GET", f"/images/{version.image_tag}/get")
+    assert status == 200
+    with tarfile.open(fileobj=io.BytesIO(exported)) as archive:
+        kept = b"".join(file.read() for member in archive if (file := archive.extractfile(member)))
+    history = docker_engine.ask("GET", f"/images/{version.image_tag}/history")[1]
+    rows = json.dumps([*Build.objects.values(), *MicroServiceVersion.objects.values()], default=str).encode()
+    assert known.encode() in kept and known.encode() in history and known.encode() in rows
+    for place in (kept, history, rows):
+        for form in (value.encode(), json.dumps(value)[1:-1].encode(), base64.b64encode(value.encode())[:-4]):
+            assert form not in place

@@ -37,6 +37,8 @@ def step(command: str) -> str:
 
 
 def build(engine, text: str, **more):
+    if "secrets" in more:
+        more["secrets"] = {name: Secret(value) for name, value in more["secrets"].items()}
     return images.build(engine, context(text), BuildOptions(tags=("secrets:1",), network="none", cached=False), **more)
 
 
@@ -108,22 +110,25 @@ def test_the_environment_of_a_step_is_not_the_images(engine, docker_engine):
     ] == ["A=1"]
 
 
+def sign_in_at(host: str) -> Secret:
+    about = {host: {"username": "ci", "password": "password of ci", "serveraddress": host}}
+    return Secret(base64.urlsafe_b64encode(json.dumps(about).encode()).decode())
+
+
 def test_base_images_are_pulled_with_the_registrys_account(engine, docker_engine, tmp_path):
     with ImageRegistry(tmp_path, users={"ci": "password of ci"}) as registry:
-        digest = registry.push("base", "1", {"x": b"x"})
-        login = {"username": "ci", "password": "password of ci", "serveraddress": registry.host}
-        auth = Secret(base64.urlsafe_b64encode(json.dumps({registry.host: login}).encode()).decode())
-        text = f"FROM {registry.host}/base@{digest}\nLABEL a=b\n"
-        assert build(engine, text, secrets=SECRETS, auth=auth).startswith("sha256:")
-        other = registry.push("base", "2", {"x": b"y"})
-        with pytest.raises(StepFailed) as failed:
-            build(engine, text.replace(digest, other), secrets=SECRETS)
-        assert "401" in failed.value.words or "basic auth" in failed.value.words
+        bases = [f"FROM {registry.host}/base@{registry.push('base', tag, {'x': tag.encode()})}\n" for tag in "12"]
+        assert build(engine, bases[0], secrets=SECRETS, auth=sign_in_at(registry.host)).startswith("sha256:")
+        for auth in (None, sign_in_at("another.example.com")):
+            with pytest.raises(StepFailed) as failed:
+                build(engine, bases[1], secrets=SECRETS, auth=auth)
+            assert "401 Unauthorized" in failed.value.words
+            assert "password of ci" not in failed.value.words
 
 
 def test_what_cannot_have_secrets_is_refused(engine):
     with pytest.raises(EngineFailed) as failed:
-        images.build(engine, context(step("true")), BuildOptions(network="builds"), secrets=SECRETS)
+        images.build(engine, context(step("true")), BuildOptions(network="builds"), secrets={"A": Secret("b")})
     assert failed.value.message.code == "engine_network_and_secrets"
     old = engines.Engine(engine.target, "1.40")
     with pytest.raises(EngineFailed) as failed:
@@ -148,7 +153,7 @@ def test_a_build_that_is_given_up_ends(engine):
 
 def test_no_engine():
     target = engines.Engine(engines.Target.of(part("unix:///tmp/no-such-socket")), "1.41")
-    with pytest.raises(EngineAway), SecretSession(target, SECRETS):
+    with pytest.raises(EngineAway), SecretSession(target, {}):
         pass
 
 
