@@ -17,6 +17,7 @@ from django.db.models import OuterRef as Outer
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Greatest, Now
 
+from access.secrets import Secret, Undecryptable
 from asset import tenancy
 from asset.endpoints import with_paths
 from audit import events
@@ -31,6 +32,7 @@ from runtime.sql import fetch_all, placeholders
 
 from . import statements
 from .results import OperationResult, record_results
+from .sign_ins import sign_ins_of
 
 # A new instance of a service on a host starts above every fence that an earlier one could have reached there, because
 # ids only grow: the host may remember the earlier one's.
@@ -47,6 +49,7 @@ class Claim:
     operation: Operation  # with instance, host (and its jump hosts), credential, versions, deployment, service loaded
     fresh: bool  # no worker has tried to start it on the host before
     sent_before: bool = False  # this version's package went to this host once, so its release may still be there
+    sign_in: Secret | Undecryptable | None = None  # see sign_ins.py
 
 
 def lease() -> CombinedExpression:
@@ -88,8 +91,10 @@ def claim(
     new_events += _set_running({row.deployment_id: row.deployment for row in rows}.values())
     new_events += [events.of_operation(row) for row in rows]
     began = set(due_ids)
+    sign_ins = sign_ins_of(rows)
     # _loaded annotates sent_before.
-    return [Claim(row, row.pk in began, row.sent_before) for row in rows], new_events  # type: ignore[attr-defined]
+    claims = [Claim(row, row.pk in began, row.sent_before, sign_ins.get(row.pk)) for row in rows]  # type: ignore[attr-defined]
+    return claims, new_events
 
 
 def _has_work() -> tuple[bool, bool, bool]:

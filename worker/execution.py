@@ -40,6 +40,7 @@ from runtime.wake_ups import MAX_MESSAGES
 from .claims import Claim
 from .progress import OUTPUT_ROW_SIZE, Progress, masked
 from .results import OperationResult
+from .sign_ins import revealed, secrets_in
 from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
@@ -163,7 +164,8 @@ def _run_on_host(writer: BatchWriter, claim: Claim) -> OperationResult:
     progress = writer.progress_of(operation.pk)
     try:
         secrets = operation.deployment.secrets.open()
-        progress.hide(Mask(secret.reveal() for secret in secrets.values()))
+        sign_in = revealed(claim.sign_in)
+        progress.hide(Mask([*(secret.reveal() for secret in secrets.values()), *secrets_in(sign_in)]))
         atom = atom_of(operation.deployment.spec, operation, secrets)
         endpoint = endpoint_from(instance.host)
     except (ValueError, Problem) as error:  # a definition that cannot be carried out: nothing has happened on the host
@@ -179,7 +181,7 @@ def _run_on_host(writer: BatchWriter, claim: Claim) -> OperationResult:
     encoding = operation.deployment.encoding or instance.host.encoding  # type: ignore[attr-defined]
     progress.plan(step.name for step in atom.steps)
     outcome = carry_out(
-        Run(operation.pk, operation.fence, atom, uuid.uuid4().hex[:16], encoding, mark_of(instance.host)),
+        Run(operation.pk, operation.fence, atom, uuid.uuid4().hex[:16], encoding, mark_of(instance.host), sign_in),
         endpoint,
         instance.host.sudo,
         _package(operation, claim.sent_before),

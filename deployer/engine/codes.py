@@ -58,6 +58,16 @@ class Code(StrEnum):
     OTHER_PACKAGE = "other_package"
     PACKAGE = "package"  # what is in it is refused
     RUN_AS = "run_as"
+    # The engine of containers, by what a command printed (container_errors.py).
+    ENGINE_AWAY = "engine_away"
+    ENGINE_DENIED = "engine_denied"  # its socket, to the user
+    ENGINE_DISK = "engine_disk"
+    PORT_TAKEN = "port_taken"
+    CONTAINER_EXISTS = "container_exists"
+    IMAGE_UNKNOWN = "image_unknown"
+    IMAGE_DENIED = "image_denied"
+    REGISTRY_AWAY = "registry_away"
+    WRONG_PLATFORM = "wrong_platform"
     DIED = "died"
     CANCELLED = "cancelled"
     LEFT_ON_HOST = "left_on_host"  # of what was to be deleted

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from messages import Message
 
-from . import host_refusals
+from . import container_errors, host_refusals
 from .codes import PREFIX, STEP_CODES, Code, error, reason
 from .errors import KeyChanged
 from .journal import JournalEvent, Result
@@ -138,11 +138,16 @@ def _what_failed(end: JournalEvent, failed: JournalEvent | None) -> Message | No
         if end.result is Result.FAILED and end.reason is None:
             return error(Code.OTHER, reason=end.detail or reason("failed"))
         return error(Code.CANCELLED, **state) if state else None
-    code = Code(failed.code) if failed.code in STEP_CODES else Code.STEP_FAILED
+    code = Code(failed.code) if failed.code in STEP_CODES else _of_command(failed)
     if code is Code.DIED:
         return error(Code.DIED, **state)
     state = {"state": left} if left else {}
     return error(code, step=failed.step, reason=failed.why or reason("failed"), **state)
+
+
+def _of_command(failed: JournalEvent) -> Code:
+    said = failed.reason.params.get("said", "") if failed.reason else ""
+    return container_errors.meaning(str(said)) or Code.STEP_FAILED
 
 
 def _after_cut(state: RunState, result: AttemptResult) -> Decision:

@@ -43,7 +43,7 @@ _NO_CAUSE = _patterns(
     r"node\.js v\d.*",
     r"\[error\] (?:\[help \d+\]|to see the full|re-run maven|for more information|-> \[help).*|\[error\]",
     r"is the server running .*\?",
-    r"erro\[\d+\] error waiting for container:.*",
+    r"(?:erro\[\d+\] |time=\S+ level=error msg=\"?)error waiting for container:.*",
     r"goroutine \d+ \[.*",
     r"\+ .*",  # set -x
 )

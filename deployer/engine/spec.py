@@ -16,7 +16,7 @@ OWN_NAMES = {
 }
 PULL = StepKind.PULL.value
 # What reaches a host as text: registry/name@sha256:…, with nothing that a shell would read.
-IMAGE = r"[A-Za-z0-9\[][A-Za-z0-9.:/_\[\]-]{0,400}@sha256:[0-9a-f]{64}"
+IMAGE = r"[A-Za-z0-9\[][A-Za-z0-9.:/_\[\]-]{0,439}@sha256:[0-9a-f]{64}"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}"  # of services and versions: nothing that a path could be made of
 USER = r"[a-z_][a-z0-9_-]{0,31}"
 MAX_COMMAND = 16_384

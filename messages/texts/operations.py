@@ -206,6 +206,51 @@ _CODES: dict[str, Text] = {
         _("Make the change named in the error, then retry."),
         _("The service’s run-as user cannot be used on the host."),
     ),
+    "engine_away": Text(
+        _STEP,
+        _("Start the engine on the host (systemctl start docker), or set the service’s DOCKER_HOST to its address."),
+        _("The host’s container engine does not answer."),
+    ),
+    "engine_denied": Text(
+        _STEP,
+        _("Add the user to the group of the engine’s socket (usermod -aG docker USER), or turn sudo on for the host."),
+        _("The user may not use the host’s container engine."),
+    ),
+    "engine_disk": Text(
+        _STEP,
+        _("Free disk space where the engine keeps its images (docker system df), then retry."),
+        _("The disk of the host’s container engine is full."),
+    ),
+    "port_taken": Text(
+        _STEP,
+        _("Stop what uses the port on the host (docker ps, ss -ltnp), or publish another one; then retry."),
+        _("Another process or container has the port on the host."),
+    ),
+    "container_exists": Text(
+        _STEP,
+        _("Look at the container of that name on the host. Remove it if it is not needed, then retry."),
+        _("A container of that name is on the host already."),
+    ),
+    "image_unknown": Text(
+        _STEP,
+        _("Check that the image was not removed from the registry. If it was, build or publish a new version."),
+        _("The registry does not have the image."),
+    ),
+    "image_denied": Text(
+        _STEP,
+        _("Set a user who may pull the image in Settings, and the registry’s other names if the image uses one."),
+        _("The registry does not let the host pull the image."),
+    ),
+    "registry_away": Text(
+        _STEP,
+        _("Check on the host that its engine reaches the registry, and trusts its certificate (/etc/docker/certs.d)."),
+        _("The host’s engine cannot reach the registry."),
+    ),
+    "wrong_platform": Text(
+        _STEP,
+        _("Build the image for the host’s platform (uname -m), or deploy it to other hosts."),
+        _("The image is for another platform than the host’s."),
+    ),
     "died": Text(
         _("The run on the host died: it was killed, or the host restarted."),
         _("Check whether the host restarted or ran out of memory, then retry."),

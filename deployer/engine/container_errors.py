@@ -1,0 +1,45 @@
+"""What a sentence of docker or podman means where a command of a service, or a pull, failed with it. Pure."""
+
+import re
+
+from .codes import Code
+
+# Whose sentence it is: another program's words mean something else.
+_OF_ENGINE = re.compile(
+    r"(?:docker|podman): |error response from daemon|error: |\w+ container process|exec \S+: exec format"
+    r"|failed to register layer|error pulling image"
+    r"|permission denied while trying to connect|(?:cannot|failed to|unable to) connect to (?:the docker|podman)",
+    re.IGNORECASE,
+)
+# The first that matches. Each stands for what the engines really print; see tests/engine/test_container_errors.py.
+PATTERNS = {
+    Code.ENGINE_DENIED: r"permission denied while trying to connect to the docker|podman.*: permission denied$",
+    Code.ENGINE_AWAY: r"(?:cannot|failed to|unable to) connect to (?:the docker|podman)",
+    Code.PORT_TAKEN: (
+        r"port is already allocated"
+        r"|(?:bind host port|external connectivity|rootlessport|cannot listen).*address already in use"
+    ),
+    Code.CONTAINER_EXISTS: r"container name \S+ is already in use|that name is already in use",
+    Code.ENGINE_DISK: r"no space left on device",
+    Code.WRONG_PLATFORM: (
+        r"exec format error|no matching manifest for|no image found in .* for architecture"
+        r"|cannot be used on this platform|does not match the (?:specified|detected host) platform"
+    ),
+    Code.IMAGE_DENIED: (
+        r"no basic auth credentials|unauthorized|pull access denied|authentication required|invalid username/password"
+        r"|requested access to the resource is denied|denied: "
+    ),
+    Code.IMAGE_UNKNOWN: r"manifest unknown|manifest for \S+ not found|name unknown|repository name not known",
+    Code.REGISTRY_AWAY: (
+        r"(?:get|head|pinging|registry).*(?:dial tcp|no such host|i/o timeout|connection refused|timeout exceeded)"
+        r"|x509: |tls: |http response to https client"
+    ),
+}
+_SAID = tuple((code, re.compile(pattern, re.IGNORECASE)) for code, pattern in PATTERNS.items())
+
+
+def meaning(said: str) -> Code | None:
+    """Return what the line that names a failure's cause means; None where it is no engine's, or is not known."""
+    if not _OF_ENGINE.search(said):
+        return None
+    return next((code for code, pattern in _SAID if pattern.search(said)), None)
