@@ -5,7 +5,7 @@ Their errors come inside an answer of status 200, whose end is no success: a bui
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -70,7 +70,7 @@ def build(
         mask = Mask([*sign_in.passwords(auth), *map(reveal, (secrets or {}).values())])
         found = _followed(engine, call, more, "image_build_failed", mask, given.reader(on_line), "ID")
     if not found:
-        raise EngineAway(Message("engine_away.broke_off", {"address": engine.target.address}))
+        raise broke_off(engine)
     return found
 
 
@@ -94,21 +94,30 @@ def push(
     more = {"headers": headers, "silence": silence, "interrupt": interrupt}
     found = _followed(engine, call, more, "image_push_failed", sign_in.mask(auth), on_line, "Digest")
     if not found:
-        raise EngineAway(Message("engine_away.broke_off", {"address": engine.target.address}))
+        raise broke_off(engine)
     return found
 
 
-def pull(
+def pull(engine: Engine, reference: str, *, on_line: OnLine = lambda line: None, **more: Any) -> dict[str, Any]:
+    """Have the engine pull a reference with its tag or digest; return what `inspect` does. `more`: see `pulling`."""
+    for line in pulling(engine, reference, **more):
+        on_line(line)
+    found = inspect(engine, reference, more.get("interrupt"))
+    if found is None:
+        raise broke_off(engine)
+    return found
+
+
+def pulling(
     engine: Engine,
     reference: str,
     *,
     auth: Secret | None = None,
     platform: str = "",
-    on_line: OnLine = lambda line: None,
     silence: float = SILENCE,
     interrupt: Interrupt | None = None,
-) -> dict[str, Any]:
-    """Have the engine pull a reference with its tag or digest; return what `inspect` does.
+) -> Iterator[dict[str, Any]]:
+    """Yield what the engine says while it pulls. Closing the iterator ends the pull; what was loaded stays.
 
     Raise StepFailed `image_pull_failed`, EngineAway, GivenUp.
     """
@@ -116,11 +125,7 @@ def pull(
     headers = sign_in.header(sign_in.AUTH, auth)
     call = "POST", f"/images/create?{urlencode(query)}", None
     more = {"headers": headers, "silence": silence, "interrupt": interrupt}
-    _followed(engine, call, more, "image_pull_failed", sign_in.mask(auth), on_line, "")
-    found = inspect(engine, reference, interrupt)
-    if found is None:
-        raise EngineAway(Message("engine_away.broke_off", {"address": engine.target.address}))
-    return found
+    return _lines(engine, call, more, "image_pull_failed", sign_in.mask(auth))
 
 
 def inspect(engine: Engine, reference: str, interrupt: Interrupt | None = None) -> dict[str, Any] | None:
@@ -154,6 +159,11 @@ def remove(engine: Engine, reference: str, interrupt: Interrupt | None = None) -
     return True
 
 
+def broke_off(engine: Engine) -> EngineAway:
+    """Return the error of an answer that ended without what proves its success."""
+    return EngineAway(Message("engine_away.broke_off", {"address": engine.target.address}))
+
+
 def _followed(
     engine: Engine,
     call: tuple[str, str, Any],
@@ -163,18 +173,26 @@ def _followed(
     on_line: OnLine,
     proof: str,
 ) -> str:
-    """Read a stream to its end and return what proves its success. Raise StepFailed with the code `failed`."""
+    """Read a stream to its end and return what proves its success, "" without. Raise as `_lines` does."""
     proven = ""
+    for line in _lines(engine, call, more, failed, mask):
+        if isinstance(aux := line.get("aux"), dict) and isinstance(aux.get(proof), str):
+            proven = aux[proof]
+        on_line(line)
+    return proven
+
+
+def _lines(
+    engine: Engine, call: tuple[str, str, Any], more: Mapping[str, Any], failed: str, mask: Mask
+) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a stream. Raise StepFailed with the code `failed` where one of them is an error."""
     try:
         for line in engine.lines(*call, **more):
             if "error" in line or "errorDetail" in line:
                 words = (line.get("errorDetail") or {}).get("message") or line.get("error") or ""
                 raise StepFailed(failed, str(words))
-            if isinstance(aux := line.get("aux"), dict) and isinstance(aux.get(proof), str):
-                proven = aux[proof]
-            on_line(line)
+            yield line
     except EngineRefused as error:  # before the answer had begun: a Dockerfile or a reference that it does not take
         raise masked(StepFailed(failed, error.words), mask) from None
     except EngineFailed as error:
         raise masked(error, mask) from None
-    return proven

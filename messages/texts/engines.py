@@ -84,7 +84,20 @@ TEXTS: dict[str, Text] = {
         _("Leave the network of the engine's settings empty, or set it to none or host."),
     ),
     "image_build_failed": Text(_("The build failed: {reason}")),
+    "engine_failed": Text(_("The Docker engine: {reason}")),
+    "engine_unreachable": Text(
+        _("{reason}"), _("Check the Docker engine under Settings (/settings/#docker), then send the request again.")
+    ),
+    "engine_knows_no_image": Text(_("is {image}, which the engine cannot find: {words}")),
+    "image_not_pulled": Text(
+        _("The engine does not have {image}."), _("Have it pulled first: POST /api/v1/images/pull with the same image.")
+    ),
+    "image_pull_failed.too_long": Text(
+        _("The engine has not pulled the image within {seconds} s."),
+        _("Send the request again: what was loaded stays."),
+    ),
     "image_pull_failed": Text(_("The engine could not pull the image: {reason}")),
+    "too_many_pulls": Text(_("{max} images are being pulled already."), _("Try again in a few seconds.")),
     # What the test of the settings found.
     "probe.engine": Text(_("Engine {version} for {platform}, version {api} of its API.")),
     "probe.engine_network": Text(_("Build steps use the network {network}.")),

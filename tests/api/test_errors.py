@@ -220,7 +220,7 @@ def test_every_endpoint_checks_its_right(api):
     """Generated from the routes: endpoint × missing scope, and endpoint × no token."""
     factories.service("shop")
     everything = {"read", "publish", "deploy"}
-    callers = {scope: api(*(everything - {scope})) for scope in (*everything, "tokens", "admin")}
+    callers = {scope: api(*(everything - {scope})) for scope in (*everything, "build", "tokens", "admin")}
     assert len(operations()) >= 14
     for route, method, scope in operations():
         if route == "builds/<origin>/webhook":
