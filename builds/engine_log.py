@@ -1,7 +1,6 @@
 """The output of a build at an engine: what its lines say, as text, masked and bounded. Pure."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from access.masking import Mask, Stream
@@ -16,14 +15,13 @@ _PASSING = frozenset({"Preparing", "Waiting", "Pulling fs layer", "Verifying Che
 
 
 class EngineLog:
-    """Take an engine's lines. `report` gets the end of the text with each, and may raise.
+    """Take an engine's lines. `text` may be called by any thread.
 
     `step` and `said`: what the engine did last, and what that printed last.
     """
 
-    def __init__(self, mask: Mask, report: Callable[[str], None]):
-        self._stream, self._report = Stream(mask), report
-        self._mask = mask
+    def __init__(self, mask: Mask):
+        self._stream, self._mask = Stream(mask), mask
         self._tail = bytearray()
         self._last = ""
         self.printed = 0  # bytes
@@ -66,7 +64,6 @@ class EngineLog:
         raw = text.encode("utf-8", "replace")
         self.printed += len(raw)
         self._keep(self._stream.feed(raw))
-        self._report(self.text())
 
     def _keep(self, piece: bytes) -> None:
         self._tail += piece

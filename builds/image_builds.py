@@ -5,6 +5,7 @@ The connection is the build: where it closes, the engine stops. So it is cut whe
 
 import hashlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.db import Error, connection
 from django.utils import timezone
 
 from access.callers import SYSTEM, Caller
@@ -33,11 +35,12 @@ from microservice.status import BuildStatus
 from . import base_images, build_requests, contexts, engine_images, engines, servers
 from .engine_log import EngineLog
 from .jobs import job_of
-from .leases import Lease, LeaseLost
+from .leases import REPORT_INTERVAL, Lease, LeaseLost
 from .models import Build
 from .providers import BuildRefused, BuildTimedOut, Job, ProviderUnreachable, with_words
 from .sandbox.watching import DEFAULT
 
+log = logging.getLogger(__name__)
 _DISK_FULL = ("no space left on device", "disk quota exceeded")
 
 
@@ -52,7 +55,6 @@ class Attempt:
     registry: dict[str, Any]
     log: EngineLog
     interrupt: Interrupt = field(default_factory=Interrupt)
-    is_late: bool = False
     heard: float = 0.0  # when the engine said something last
 
     @property
@@ -86,8 +88,8 @@ def build(row: Build, lease: Lease) -> None:
     docker, registry = engines.required(row.version.recipe)
     job = job_of(row)
     mask = Mask([*job.secret_texts(), reveal(registry["password"])])
-    attempt = Attempt(row, lease, job, docker, registry, EngineLog(mask, lease.report))
-    with _in_time(attempt), _told(attempt):
+    attempt = Attempt(row, lease, job, docker, registry, EngineLog(mask))
+    with _told(attempt), _in_time(attempt):
         built = _built(attempt)
     if built is not None:
         build_requests.end(row, BuildStatus.SUCCESS, owner=lease.owner)
@@ -168,21 +170,37 @@ def fingerprint(recipe: dict[str, Any], commit: str, base: str) -> str:
 @contextmanager
 def _in_time(attempt: Attempt) -> Iterator[None]:
     """Cut the connection where the build is lost, and where its time is up."""
-
-    def expire() -> None:
-        attempt.is_late = True
-        attempt.interrupt.cut()
-
     begun = attempt.row.started or timezone.now()
     left = settings.BUILD_TIMEOUT - (timezone.now() - begun).total_seconds()
-    timer = threading.Timer(max(1.0, left), expire)
+    timer = threading.Timer(max(1.0, left), attempt.interrupt.cut)
     timer.daemon = True
     timer.start()
+    done = threading.Event()
+    beside = threading.Thread(target=_report, args=(attempt, done), name="image-report", daemon=True)
+    beside.start()
     try:
         with attempt.lease.ending(attempt.interrupt.cut):
             yield
     finally:
         timer.cancel()
+        done.set()
+        beside.join()
+
+
+def _report(attempt: Attempt, done: threading.Event) -> None:
+    """Write the output as it grows, and see that the build was cancelled: its own thread may hear nothing for long."""
+    written = ""
+    while not done.wait(REPORT_INTERVAL):
+        text = attempt.log.text()
+        try:
+            attempt.lease.renew(**({} if text == written else {"log": text}))
+            written = text
+        except LeaseLost:
+            return  # and what runs was ended
+        except Error as error:
+            log.warning("the output of %s could not be written: %s", attempt.row, type(error).__name__)
+        finally:
+            connection.close()
 
 
 @contextmanager

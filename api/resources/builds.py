@@ -83,6 +83,9 @@ class BuildOut(Schema):
     commit: str
     reference: str = Field(description="Its name at the build provider")
     url: str
+    dockerfile: str = Field(description="Of an image: the Dockerfile as the engine got it")
+    base: str = Field(description="Of an image: the base with the digest that it had then")
+    image: str = Field(description="Of an image: what was pushed, registry/name@sha256:…")
     log: str = Field(description="The end of its output")
     duplicate_of: int | None = Field(description="The version with the same commit")
     requested_by: str
