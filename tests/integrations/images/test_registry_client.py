@@ -229,3 +229,9 @@ def test_a_token_that_breaks_the_header_is_not_sent(hostile):
     hostile.tokens = {"token": "a\r\nX-Evil: 1"}
     hostile.answer = (401, b"", {"WWW-Authenticate": f'Bearer realm="{hostile.url}/token",service="x"'})
     assert "gave no token" in failure(SignInFailed, hostile)
+
+
+def test_words_of_a_registry_show_no_password(hostile):
+    hostile.answer = (403, said({"code": "DENIED", "message": f"{WORD} may not"}), {})
+    sentence = failure(ImageMissing, hostile)
+    assert "DENIED" in sentence and "may not" in sentence
