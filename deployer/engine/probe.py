@@ -9,7 +9,7 @@ from typing import Any
 
 from messages import Message
 
-from . import deadlines, host_refusals
+from . import deadlines, engine_probe, host_refusals
 from .attempt import clean
 from .codes import Code, error
 from .endpoint import Endpoint, Limits, shares
@@ -70,6 +70,8 @@ class Finding:
     # Whether it speaks old algorithms only; None where that was not seen.
     legacy_needed: bool | None = None
     mark: str = ""  # in the folder: which host it belongs to
+    engine: str = ""  # of containers, with its version: "docker 20.10.24"
+    engine_state: str | None = None  # ready; denied to this user; away: it does not answer; none: there is none
     warnings: list[Message] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
@@ -138,6 +140,7 @@ done
 """
     say = f"say() {{ printf '%s\\n' \"{nonce} $1 $2\"; }}\n"
     where = f"sudo -n sh -c {quote(say + place)} </dev/null 2>/dev/null" if sudo else place
+    engine = f"sudo -n sh -c {quote(say + engine_probe.SCRIPT)} </dev/null 2>/dev/null" if sudo else engine_probe.SCRIPT
     answered = "if sudo -n true </dev/null >/dev/null 2>&1; then say sudo yes; else say sudo no; fi" if sudo else ""
     return f"""{say}
 say uid "$(id -u)"
@@ -151,6 +154,7 @@ fi
 {answered}
 {where}
 say over yes
+{engine}
 exit 0
 """.encode()
 
@@ -183,6 +187,7 @@ def judge(
     finding.mark = "".join(char for char in words.get("mark", "")[:400] if char.isprintable())
     for user in (value for word, value in answers if word == "cannot"):
         finding.warnings.append(_check("run_as_unusable", user=user[:32]))
+    finding.engine_state, finding.engine = engine_probe.state_of(words.get("engine"))
     kilobytes = _number(words.get("free"))
     finding.free_bytes = None if kilobytes is None else kilobytes * 1024
     if "kills" in words and finding.uid != 0:

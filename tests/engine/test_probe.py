@@ -138,3 +138,32 @@ def test_usable_run_as_user_is_no_warning(sshd):
     with users.made(("runs",)) as (name,):
         found = probe(endpoint_of(sshd), str(sshd.root), False, users=[name])
         assert not [warning for warning in warnings(found) if "sudo" in warning]
+
+
+@pytest.mark.parametrize(
+    ("client", "state", "engine"),
+    [
+        ("case $1 in version) echo 20.10.24+dfsg1 ;; esac", "ready", "docker 20.10.24+dfsg1"),
+        ("[ $1 != version ] || { echo 'permission denied while trying to connect' >&2; exit 1; }", "denied", "docker"),
+        ("[ $1 != version ] || { echo 'Cannot connect to the Docker daemon' >&2; exit 1; }", "away", "docker"),
+        ("[ $1 != version ] || sleep 60", "away", "docker"),
+        ("case $1 in version) exit 125 ;; *) echo podman version 4.3.1 ;; esac", "ready", "podman 4.3.1"),
+        ("[ $1 != version ] || echo '<script>'", None, ""),
+        ("", "none", ""),
+    ],
+)
+def test_finds_the_engine(tmp_path, client, state, engine):
+    """Last, so that one which hangs prevents nothing."""
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    for name in ("id", "sh", "df", "sleep", "timeout", "grep", "true"):
+        (bin / name).symlink_to(f"/usr/bin/{name}")
+    for name in ("docker", *(["podman"] if "podman" in client else [])) if client else ():
+        (bin / name).write_text(f"#!/bin/sh\n{client}\n")
+        (bin / name).chmod(0o755)
+    text = probing.script(str(tmp_path), False, "n0").decode()
+    ran = subprocess.run(["sh", "-c", text], capture_output=True, text=True, env={"PATH": str(bin)}, timeout=within(20))
+    lines = [line.split(" ", 2) for line in ran.stdout.splitlines()]
+    found = judge(Finding(True), [(line[1], line[2].strip()) for line in lines if len(line) == 3], "/srv", False)
+    assert (found.engine_state, found.engine) == (state, engine), ran
+    assert [line[1] for line in lines].index("over") < len(lines) - bool(state)
