@@ -9,6 +9,7 @@ from messages.rendering import english
 
 MAX_TAIL_BYTES = 64 * 1024  # of the output, kept
 _STEP = re.compile(r"Step \d+/\d+ : .*")
+_COUNTDOWN = re.compile(r"Retrying in \d*[1-46-9] second")  # every second: five are enough
 _OWN = (" --->", "Removing intermediate container", "Successfully built", "Successfully tagged", "[Warning]")
 # Of each layer only how it ended: an engine reports every one several times.
 _PASSING = frozenset({"Preparing", "Waiting", "Pulling fs layer", "Verifying Checksum", "Download complete"})
@@ -41,7 +42,8 @@ class EngineLog:
         elif isinstance(status := line.get("status"), str):
             name = line.get("id")
             text = f"{name}: {status}" if isinstance(name, str) and name else status
-            if not line.get("progressDetail") and status not in _PASSING and text != self._last:
+            is_passing = status in _PASSING or _COUNTDOWN.match(status)
+            if not line.get("progressDetail") and not is_passing and text != self._last:
                 self._last = text
                 self._add(f"{text}\n")
 

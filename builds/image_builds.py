@@ -19,16 +19,17 @@ from django.utils import timezone
 
 from access.callers import SYSTEM, Caller
 from access.masking import Mask
+from access.problems import Problem
 from access.secrets import reveal
 from integrations.docker import images
 from integrations.docker.engine import Engine, connect
 from integrations.docker.errors import EngineAway, EngineFailed, GivenUp, StepFailed
 from integrations.docker.target import Interrupt
-from integrations.images import reference
+from integrations.images import lookup, reference
 from integrations.images.credentials import Credentials, credentials_of
 from integrations.images.reference import Reference
 from messages import Message
-from microservice.catalog import dockerfile
+from microservice.catalog import dockerfile, recipes
 from microservice.publishing import images as publishing
 from microservice.status import BuildStatus
 
@@ -89,11 +90,30 @@ def build(row: Build, lease: Lease) -> None:
     job = job_of(row)
     mask = Mask([*job.secret_texts(), reveal(registry["password"])])
     attempt = Attempt(row, lease, job, docker, registry, EngineLog(mask))
+    if recipes.is_base_only(attempt.recipe):
+        _take_base(attempt)
+        return
     with _told(attempt), _in_time(attempt):
         built = _built(attempt)
     if built is not None:
         build_requests.end(row, BuildStatus.SUCCESS, owner=lease.owner)
         engine_images.tidy(built, job.service_name, attempt.target)
+
+
+def _take_base(attempt: Attempt) -> None:
+    """Make the base itself the version: nothing is built, and no engine is asked."""
+    row, lease = attempt.row, attempt.lease
+    try:
+        base = lookup.resolve(attempt.recipe["base"], "/recipe/base").reference
+    except Problem as error:
+        if error.code == "registry_unreachable":  # it is tried again
+            raise ProviderUnreachable(error.message) from error
+        raise
+    if _end_duplicate(attempt, "", base.pinned):
+        return
+    lease.renew(base=base.pinned, **build_requests.started_fields(row))
+    _store(attempt, base)
+    build_requests.end(row, BuildStatus.SUCCESS, owner=lease.owner)
 
 
 def _built(attempt: Attempt) -> Engine | None:
@@ -111,8 +131,7 @@ def _built(attempt: Attempt) -> Engine | None:
     lease.renew(dockerfile=text, base=base, **build_requests.started_fields(row))
     attempt.log.begin(Message("image_step.base", {"base": attempt.recipe["base"], "image": base}))
     _build(attempt, engine, text, commit)
-    digest = _pushed(attempt, engine)
-    _store(attempt, digest)
+    _store(attempt, attempt.target.with_digest(_pushed(attempt, engine)))
     return engine
 
 
@@ -141,15 +160,15 @@ def _pushed(attempt: Attempt, engine: Engine) -> str:
     return images.push(engine, f"{target.host}/{target.name}", target.tag, auth=auth, **attempt.talk())
 
 
-def _store(attempt: Attempt, digest: str) -> None:
-    row, target = attempt.row, attempt.target.with_digest(digest)
+def _store(attempt: Attempt, image: Reference) -> None:
+    row = attempt.row
     caller = Caller(name=row.requested_by or SYSTEM.name, scopes=SYSTEM.scopes)
 
     def claim() -> None:
         # A worker that lost the build stores nothing: the transaction that stores the package checks the row.
-        attempt.lease.renew(image=target.pinned)
+        attempt.lease.renew(image=image.pinned)
 
-    publishing.store(caller, row.version, target.pinned, target.tagged, claim=claim)
+    publishing.store(caller, row.version, image.pinned, image.tagged, claim=claim)
 
 
 def _end_duplicate(attempt: Attempt, commit: str, base: str) -> bool:

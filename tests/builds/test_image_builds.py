@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
@@ -157,6 +158,27 @@ def test_a_step_that_fails_is_named_and_built_again_under_the_same_name(base, do
     assert state(version) == BuildStatus.SUCCESS
     assert [one.status for one in build_requests.attempts(version)] == [BuildStatus.SUCCESS, BuildStatus.FAILED]
     assert version.recipe == shop.recipe
+
+
+def test_a_base_alone_is_the_version_without_a_build(base, docker_engine, configure):
+    configure(url="tcp://127.0.0.1:9")  # no engine is asked
+    service({"base": base})
+    version, row = built()
+    assert version.status == BuildStatus.SUCCESS, row.detail
+    assert (version.image, version.image_tag) == (row.base, base) and "@sha256:" in version.image
+    assert built("2.0")[0].status == BuildStatus.DUPLICATE
+
+
+def test_the_form_is_filled_from_the_base(client, base, docker_engine):
+    user = get_user_model().objects.create_user("ada", is_staff=True, is_superuser=True)
+    client.force_login(user)
+    service({"base": base, "run": ["true"]})
+    page = client.post("/services/shop/recipe/", {"base": base, "cmd": "mine", "do": "look"})
+    assert page.status_code == 200 and page.context["look"].reference.digest
+    assert page.context["form"]["cmd"].value() == "mine" and "Nothing is saved" in page.content.decode()
+    assert factories.MicroService.objects.get().recipe == {"base": base, "run": ["true"]}
+    page = client.post("/services/shop/recipe/", {"base": f"{base}.2", "do": "look"})
+    assert page.status_code == 422 and "base" in page.context["form"].errors
 
 
 def test_the_repository_is_the_context(base, docker_engine, repository, registry):
