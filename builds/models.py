@@ -1,12 +1,14 @@
 """Requested builds, the workers that build, and the reports received from build servers."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from messages import Message
 from messages.rendering import literal, render, stored
-from microservice.models import BUILT_BY_WORKERS, MicroServiceVersion
+from microservice.models import BUILT_BY_WORKERS, MicroService, MicroServiceVersion
 from microservice.status import BUILD_CANCELLED, BUILD_TRANSITIONS, BuildStatus
 
 OPEN = tuple(status.value for status in BUILD_TRANSITIONS)
@@ -16,6 +18,10 @@ class Build(models.Model):
     """One attempt to build a version at its provider. `owner` and `lease`: the worker that holds it, and until when."""
 
     version = models.ForeignKey(MicroServiceVersion, on_delete=models.CASCADE, related_name="builds")
+    # The version's service, for the list of all builds. Empty in rows that an earlier release wrote during an upgrade.
+    microservice = models.ForeignKey(
+        MicroService, null=True, on_delete=models.CASCADE, related_name="builds", db_index=False
+    )
     origin = models.CharField(max_length=16)
     status = models.IntegerField(choices=BuildStatus.choices, default=BuildStatus.PENDING)
     commit = models.CharField(max_length=64, blank=True)
@@ -56,6 +62,12 @@ class Build(models.Model):
         ]
         indexes = [
             models.Index(fields=["due"], condition=Q(status__in=OPEN), name="build_due"),
+            # The list of all builds, by each of its filters, newest first.
+            models.Index(fields=["microservice", "-id"], name="build_service"),
+            models.Index(fields=["status", "-id"], name="build_status"),
+            models.Index(fields=["origin", "-id"], name="build_origin"),
+            models.Index(fields=["requested_by", "-id"], name="build_requested_by"),
+            models.Index(fields=["created", "id"], name="build_created"),
             models.Index(fields=["watched_until"], condition=Q(watched_until__isnull=False), name="build_watched"),
         ]
 
@@ -63,6 +75,11 @@ class Build(models.Model):
 
     def __str__(self) -> str:
         return f"build {self.pk} of {self.version}"
+
+    def save(self, *args: Any, **more: Any) -> None:
+        if self.microservice_id is None:
+            self.microservice_id = self.version.microservice_id
+        super().save(*args, **more)
 
     @property
     def is_cancelled(self) -> bool:

@@ -53,6 +53,7 @@ urlpatterns = [
     path(f"{_version}mark/<str:word>/", builds.mark, name="mark"),
     path(f"{_version}install/", install.install, name="install"),
     path(f"{_version}<str:action>/", version_change.change, name="change"),
+    path("builds/", builds.build_list, name="builds"),
     path("deployments/", deployments.deployment_list, name="deployments"),
     path("deployments/<int:number>/", deployments.deployment_detail, name="deployment"),
     path("deployments/<int:number>/<str:what>/", deployments.control, name="act"),

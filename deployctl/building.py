@@ -3,6 +3,7 @@
 import time
 from datetime import datetime
 from typing import Any, TextIO
+from urllib.parse import urlencode
 
 import click
 
@@ -76,6 +77,43 @@ def attempts(context: Context, service: str, version: str) -> None:
             for row in rows
         ),
     )
+
+
+@click.group()
+def builds() -> None:
+    """List the builds of all services, and cancel one."""
+
+
+@builds.command("list")
+@click.option("--service", default="", help="Only of this service.")
+@click.option("--status", default="", help="open, or a status of builds.")
+@click.option("--by", "requested_by", default="", help="Only those that this user requested.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.pass_obj
+def list_builds(context: Context, service: str, status: str, requested_by: str, limit: int) -> None:
+    """List the builds, newest first."""
+    wanted = {"service": service, "status": status, "requested_by": requested_by, "limit": limit}
+    rows = context.client.get(f"/builds/?{urlencode({name: value for name, value in wanted.items() if value})}")["data"]
+    context.show(
+        rows,
+        "\n".join(
+            f"{row['created']:24}  {row['status_str']:9}  {row['service']['name']:24}  {row['version']['version']:32}  "
+            f"{row['requested_by']:16}  {row['detail']}"
+            for row in rows
+        ),
+    )
+
+
+@builds.command("cancel")
+@click.argument("service")
+@click.argument("version")
+@click.option("--reason", default="", help="Kept in the history.")
+@click.pass_obj
+def cancel(context: Context, service: str, version: str, reason: str) -> None:
+    """Cancel the build of VERSION of SERVICE, here and at its build server."""
+    number = context.version(service, version)["id"]
+    attempt = context.client.post(f"/services/{quoted(service)}/versions/{number}/build/cancel", {"reason": reason})
+    context.show(attempt, _line(service, version, attempt))
 
 
 @click.command("name")

@@ -88,6 +88,7 @@ def list_versions(context: Context, service: str) -> None:
 versions.add_command(building.attempts)
 versions.add_command(building.name)
 main.add_command(building.build)
+main.add_command(building.builds)
 
 
 # --- deployments -----------------------------------------------------------------------------------------------------

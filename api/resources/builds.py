@@ -1,15 +1,15 @@
 """/services/{service}/versions/{id}/build and /builds/{origin}/webhook."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 from pydantic import StrictBool
 
 from access import url_userinfo
-from access.problems import not_found
-from builds import build_callbacks, build_requests, builders, cancelling, reports
+from access.problems import invalid, not_found
+from builds import build_callbacks, build_requests, builders, cancelling, listing, reports
 from builds.models import Build, Builder
 from callbacks import request_callbacks
 from callbacks.models import Callback, Delivery
@@ -18,8 +18,10 @@ from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 from runtime.ids import parse_number
 
+from .. import paging
 from ..auth import caller, needs
 from ..schemas import base
+from ..schemas import builds as shapes
 from ..schemas.base import Body
 
 router = Router()
@@ -153,6 +155,34 @@ def list_builds(request: HttpRequest, service: str, id: base.PathId) -> dict[str
     told = build_callbacks.of(rows)
     data = [serialize(row, count - number, told.get(row.pk, [])) for number, row in enumerate(rows)]
     return {"data": data, "count": count}
+
+
+@router.get("/builds/", response=shapes.BuildRows, summary="List all builds")
+@needs("read")
+def list_all_builds(
+    request: HttpRequest,
+    query: paging.Page,
+    since: Annotated[base.Moment | None, Query(description="RFC 3339; requested from this moment on")] = None,
+    service: str = Query("", description="Id or name"),
+    status: str = Query("", description="open, or a status of builds"),
+    origin: str = "",
+    requested_by: str = "",
+) -> shapes.BuildRows:
+    """List the builds of all services, newest first. The output of each is in the list of its version's builds."""
+    who = caller(request)
+    filters = {
+        "service": catalog.find_service(who, service).name if service else "",
+        "status": _word(status, listing.STATUSES, "/query/status"),
+        "origin": _word(origin, listing.ORIGINS, "/query/origin"),
+        "requested_by": requested_by,
+    }
+    return paging.page(query, listing.builds(who, filters, since)).answer(shapes.BuildRows, shapes.row)
+
+
+def _word(text: str, words: tuple[str, ...], pointer: str) -> str:
+    if text and text not in words:
+        raise invalid(pointer, "not_one_of", choices=list(words))
+    return text
 
 
 class BuilderOut(Schema):

@@ -11,12 +11,14 @@ from django import forms
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
+from builds import listing
 from messages import Message
 from messages.rendering import render, term
+from microservice.models import MicroService
 from microservice.status import Action, BuildStatus
 
 from .. import moments
-from ..queries import deployments, history, hosts, services
+from ..queries import builds, deployments, history, hosts, services
 
 MAX_QUERY = 200  # characters of a parameter in the address
 BOUNDS: tuple[moments.Bound, moments.Bound] = ("since", "until")
@@ -44,8 +46,9 @@ def _live_search(label: Any, part: str, include: str) -> forms.CharField:
     )
 
 
-def _word(label: Any) -> forms.CharField:
-    return forms.CharField(label=label, required=False, widget=forms.TextInput({"type": "search"}))
+def _word(label: Any, placeholder: Any = "") -> forms.CharField:
+    widget = forms.TextInput({"type": "search", "placeholder": placeholder})
+    return forms.CharField(label=label, required=False, widget=widget)
 
 
 def _choice(label: Any, every: Any, words: Iterable[str], more: Iterable[tuple[str, Any]] = ()) -> forms.ChoiceField:
@@ -91,6 +94,14 @@ class DeploymentFilters(Filters):
     service = _search(_("Service"), _("Exact service name"))
     status = _choice(_("Status"), _("All statuses"), deployments.STATUS_FILTERS)
     action = _choice(_("Action"), _("All actions"), Action.values)
+
+
+class BuildFilters(Filters):
+    service = _search(_("Service"), _("Exact service name"))
+    status = _choice(_("Status"), _("All statuses"), listing.STATUSES)
+    origin = _choice(_("Built by"), _("All sources"), (), MicroService.Origin.choices)
+    requested_by = _word(_("User"), _("Exact user name"))
+    since = _choice(_("From"), _("Any time"), (), builds.PERIODS)
 
 
 class PersonFilters(Filters):

@@ -1,9 +1,11 @@
 """A version's build: start it, watch it, and mark the version good or bad."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from access.callers import Caller
@@ -17,10 +19,27 @@ from microservice.status import BUILD_AGAIN, BUILD_TRANSITIONS, BuildStatus
 from runtime.ids import parse_id
 
 from ..forms.confirmations import BuildForm, CancelBuildForm, MarkBadForm
+from ..forms.filters import BuildFilters
+from ..queries import builds as queries
 from ..queries import services
-from .decorators import flash, flash_problem, page, redirect_to
+from ..queries.paging import MAX_ROWS, PAGE
+from .decorators import flash, flash_problem, page, page_size, query, redirect_to, render_list
 
 MAX_ATTEMPTS = 20  # listed on the page
+
+
+@page(live=True, section="builds")
+def build_list(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """List the builds of all services that the caller sees."""
+    params = query(request, "service", "status", "origin", "requested_by", "since", "after")
+    after = params.pop("after")
+    context = {
+        **params,
+        "page": queries.builds(caller, params, after, page_size(request, PAGE, MAX_ROWS)),
+        "filters": BuildFilters(params),
+        "filtered": any(params.values()),
+    }
+    return render_list(request, "builds/list.html", "builds/list_rows.html", context, "builds/list_live.html")
 
 
 @page("publish", ("GET", "POST"), live=True)
@@ -44,7 +63,15 @@ def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpR
         flash(request, _("%(version)s is being built.") % {"version": version.version})
     except Problem as problem:
         flash_problem(request, problem)
-    return redirect_to("version", service.name, number)
+    return _back(request, service.name, number)
+
+
+def _back(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Return to where the button was: the list of builds with its filters, or the version's page."""
+    came, builds = urlsplit(request.headers.get("Referer", "")), reverse("console:builds")
+    if came.path == builds:
+        return HttpResponseRedirect(f"{builds}?{came.query}")
+    return redirect_to("version", name, number)
 
 
 @page("publish", ("POST",))
@@ -56,7 +83,7 @@ def cancel(request: HttpRequest, caller: Caller, name: str, number: int) -> Http
         flash(request, _("The build of %(version)s was cancelled.") % {"version": version.version})
     except Problem as problem:
         flash_problem(request, problem)
-    return redirect_to("version", name, number)
+    return _back(request, name, number)
 
 
 @page("publish", ("POST",))
