@@ -10,8 +10,8 @@ import time
 import urllib.error
 from pathlib import Path
 
-from . import fill, hosts, openssh, parts, repository, surroundings
-from .client import OPENER, Client
+from . import engine, fill, hosts, images, openssh, parts, repository, surroundings
+from .client import OPENER, Client, Refused
 from .supervise import Supervisor, end_with_parent
 from .surroundings import ROOT, USERNAME, CannotStart, Place
 
@@ -38,6 +38,7 @@ def main() -> int:
     chosen = hosts.choose(place.var, last.get("hosts", []))
     for host in chosen:
         hosts.shut_down(host)  # left behind by a demo that was killed
+    engine.clear(place.var)
     outcome: list[int] = []
     threading.Thread(
         target=_start_all, args=(supervisor, place, environment, chosen, started, outcome), daemon=True
@@ -47,6 +48,7 @@ def main() -> int:
     supervisor.end()
     for host in chosen:
         hosts.shut_down(host)
+    engine.clear(place.var)
     os.close(lock)
     return outcome[0] if outcome else 0
 
@@ -61,14 +63,46 @@ def _start_all(
 ) -> None:
     """Start everything and print the address. Any error ends the demo."""
     try:
+        chosen_engine = engine.choose(place.var, USERNAME)
+        threading.Thread(target=_start_engine, args=(supervisor, place, chosen_engine), daemon=True).start()
         token, ids = _prepare(supervisor, place, environment, chosen)
         _announce(place, environment, token, chosen, ids, time.monotonic() - started)
         _report_missing_sandbox(Client(place.url, token), supervisor)
+        _show_images(Client(place.url, token), chosen_engine, supervisor, place, ids)
     except Exception as error:  # noqa: BLE001 - any error: one line and the end
         if not supervisor.stopping.is_set():
             print(f"demo: {error} (logs: {place.var / 'log'})", file=sys.stderr, flush=True)
             outcome.append(1)
         supervisor.stopping.set()
+
+
+def _start_engine(supervisor: Supervisor, place: Place, found: engine.Engine | str) -> None:
+    """Start an engine and a registry beside everything else, where there is one."""
+    if isinstance(found, engine.Engine):
+        found.prepare()
+        for part in found.parts(place.log("engine")):
+            supervisor.start(part)
+
+
+def _show_images(
+    client: Client, found: engine.Engine | str, supervisor: Supervisor, place: Place, ids: list[int]
+) -> None:
+    """Build and install the example of images, after the demo is ready. Without it the demo goes on."""
+    if isinstance(found, str):
+        print(f"demo: {images.NAME} is left out: {found}", flush=True)
+        return
+    begun = time.monotonic()
+    try:
+        images.show(client, found, supervisor, place.log("images"), ids)
+    except (images.NoImages, Refused, OSError, RuntimeError) as error:
+        if not supervisor.stopping.is_set():
+            print(f"demo: {images.NAME} is left out: {error}", flush=True)
+        return
+    print(
+        f"demo: {images.NAME} runs in containers on {images.HOSTS} hosts, {time.monotonic() - begun:.0f} s later. Its "
+        f"images were built at the demo's own engine ({found.url}) and pushed to its registry ({found.registry}).",
+        flush=True,
+    )
 
 
 def _prepare(

@@ -105,14 +105,14 @@ def _install(client: Client, hosts: list[Host], ids: list[int], version: int) ->
         for host, number in zip(hosts, ids, strict=True)
     ]
     for deployment in deployments:
-        ended = _ended(client, deployment["id"])
-        if ended["status"] != "succeeded":
+        result = ended(client, deployment["id"])
+        if result["status"] != "succeeded":
             operations = client.get(f"deployments/{deployment['id']}/operations/")
             rows = operations["data"] if isinstance(operations, dict) else operations
             raise RuntimeError(f"{definition.NAME} was not installed: {'; '.join(row['error'] for row in rows)}")
 
 
-def _ended(client: Client, number: int, seconds: float = 90) -> dict:
+def ended(client: Client, number: int, seconds: float = 90) -> dict:
     """Return the deployment after its end."""
     deadline = time.monotonic() + seconds
     while True:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from access.callers import SCOPES
+from demo import images
 from demo.client import OPENER, Client, Refused
 from demo.service import definition
-from tests.lab import processes
+from tests.lab import docker, image_registry, processes
 from tests.lab.network import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,6 +175,30 @@ def test_builds_each_commit_once(demo):
     assert builds[1]["duplicate_of"] == newest["id"]
 
 
+@pytest.mark.slow
+def test_images_from_recipe_to_container(demo):
+    """Where an engine can be started, it is; elsewhere one line says why not."""
+    said = wait_until(
+        lambda: [line for line in demo.output.read_text().splitlines() if images.NAME in line], 120, "images"
+    )[0]
+    if reason := docker.why_not() or ("" if image_registry.installed() else image_registry.MISSING):
+        assert "is left out: " in said
+        pytest.skip(reason)
+    assert f"{images.NAME} runs in containers on {images.HOSTS} hosts" in said
+    path = f"services/{images.NAME}"
+    old, new = sorted(demo.client.all(f"{path}/versions/"), key=lambda row: row["id"])
+    assert (old["status_str"], new["status_str"]) == ("success", "success") and old["image"] != new["image"]
+    for action, come, go, greeting in (("upgrade", old, new, "Good day"), ("revert", new, old, "Hello")):
+        made = demo.client.post(f"{path}/versions/{come['id']}/{action}", {"dest_version": go["id"], "host": "all"})
+        assert demo.client.get(f"deployments/{made['id']}?wait=30")["status"] == "succeeded"
+        names = [f"{images.NAME}-{row['id']}" for row in demo.client.all(f"{path}/instances/")]
+        assert len(names) == images.HOSTS
+        for name in names:
+            command = ["docker", "--host", f"unix://{demo.var}/docker/s", "logs", name]
+            logs = lambda run=command: subprocess.run(run, capture_output=True, text=True).stdout
+            wait_until(lambda said=logs, words=greeting: words in said(), 10, name)
+
+
 @pytest.mark.parametrize("words", ["celery -A deployer worker", "gunicorn", "valkey", "node3"])
 def test_restarts_killed_process(demo, words):
     before = wait_until(lambda: demo.pid_of(words), 5, words)
@@ -216,6 +241,7 @@ def test_interrupt_ends_all_and_data_is_kept(demo, var):
     assert demo.end() == 0
     assert not [pid for pid in below if processes.alive(pid)]
     assert not processes.using(var / "hosts")
+    assert f"{var}/" not in Path("/proc/self/mounts").read_text()
 
     again = Demo(var).wait()
     try:
