@@ -93,9 +93,6 @@ CODES: dict[str, Code] = {
     "registry_refused": Code(
         409, "The registry does not accept the account of the settings.", "Check the registry under Settings."
     ),
-    "registry_unreachable": Code(
-        409, "The registry of the settings did not answer.", "Check its address and the network, then send it again."
-    ),
     "last_owner": Code(409, "A team needs at least one owner.", "Make another member an owner first."),
     "no_credential": Code(409, "The host has no credential.", "Give it one."),
     "no_target": Code(409, "There is no version to deploy.", "Publish one."),
@@ -174,5 +171,8 @@ CODES: dict[str, Code] = {
     ),
     "too_many_pulls": Code(503, "The server already watches as many pulls as it may.", "Try again after Retry-After."),
     "no_stream_slot": Code(503, "All slots for event streams are in use.", "Try again after Retry-After."),
+    "registry_unreachable": Code(
+        503, "The registry of the settings did not answer.", "Send it again; check its address and the network."
+    ),
     "unavailable": Code(503, "The database is not available.", "Try again after Retry-After."),
 }

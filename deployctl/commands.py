@@ -52,19 +52,31 @@ def versions() -> None:
 @versions.command("publish")
 @click.argument("service")
 @click.argument("version")
-@click.argument("package", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("package", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--image", help="An image that was pushed, instead of PACKAGE: registry/name:tag or registry/name@digest."
+)
 @click.option("--ref", default="master", show_default=True, help="The branch that it was built from.")
 @click.option("--description", default="", help="What has changed.")
 @click.pass_obj
-def publish(context: Context, service: str, version: str, package: Path, ref: str, description: str) -> None:
-    """Publish PACKAGE (.tar.gz, .tar, .tar.bz2, .tar.xz or .zip) as VERSION of SERVICE.
+def publish(
+    context: Context, service: str, version: str, package: Path | None, image: str | None, ref: str, description: str
+) -> None:
+    """Publish PACKAGE (.tar.gz, .tar, .tar.bz2, .tar.xz or .zip) or an image as VERSION of SERVICE.
 
-    Idempotent, even for an archive created again from the same files.
+    Idempotent, even for an archive created again from the same files. Of an image, the version keeps the digest.
     """
+    if (package is None) == (image is None):
+        raise Ended("Name either a package or --image.", Exit.USAGE_ERROR)
     path = f"/services/{quoted(service)}/versions/"
+    fields = {"version": version, "ref": ref, "description": description}
+    if package is None:
+        done = context.client.post(path, {**fields, "image": image})
+        context.show(done, f"{service} {done['version']} published: id {done['id']}, {done['image']}")
+        return
     with package.open("rb") as file:
         digest = base64.b64encode(hashlib.file_digest(file, "sha256").digest()).decode()
-    row = context.client.post(path, {"version": version, "ref": ref, "description": description})
+    row = context.client.post(path, fields)
     done = context.client.put_file(f"{path}{row['id']}/package", package, digest)
     context.show(done, f"{service} {done['version']} published: id {done['id']}, {done['size']} bytes")
 
@@ -79,7 +91,7 @@ def list_versions(context: Context, service: str) -> None:
         rows,
         "\n".join(
             f"{row['id']:>6}  {row['version']:48}  {'bad' if row['bad'] else row['status_str']:9}  "
-            f"{row['instances']} hosts"
+            f"{row['instances']} hosts" + (f"  {row['image']}" if row.get("image") else "")
             for row in rows
         ),
     )

@@ -13,7 +13,7 @@ from integrations.images.pages import ImagePages
 from messages.invalid import InvalidValue
 from microservice import catalog
 from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
-from microservice.publishing import upload, versions
+from microservice.publishing import images, upload, versions
 from microservice.status import BuildStatus
 
 from .. import paging, uploads
@@ -54,13 +54,13 @@ def list_versions(
                 uploads.FORM: {
                     "schema": {
                         "type": "object",
-                        "required": ["package"],
                         "properties": {
                             "version": {"type": "string"},
                             "commit": {"type": "string"},
                             "committed": {"type": "string", "format": "date-time"},
                             "ref": {"type": "string"},
                             "description": {"type": "string"},
+                            "image": {"type": "string", "description": "Instead of a package"},
                             "package": {"type": "string", "format": "binary", "description": KINDS},
                         },
                     }
@@ -70,23 +70,32 @@ def list_versions(
     },
     summary="Create a version",
 )
-@needs("publish", form=True)
+@needs("publish", form=True, outside_with="image")
 def create_version(
     request: HttpRequest, service: str, body: base.VersionCreate, response: HttpResponse
 ) -> Status[base.VersionOut]:
     """Create a version: 201. An equal request answers 200 with the existing version; other content is 409.
 
-    Send JSON (the package follows with PUT), or multipart/form-data with the package: both are saved, or neither.
+    Send JSON (the package follows with PUT), or multipart/form-data with the package: both are saved, or neither. With
+    `image` the version is that image: its tag is resolved at the registry once, and the version keeps the digest. If
+    the tag means another digest when the request is repeated, the answer is 409 with both.
     """
     row = catalog.find_service(caller(request), service, "publish")
-    package = uploads.file(request, "package")
-    if package is None:
-        version, is_new = catalog.create_version(caller(request), row, body.named())
+    fields = body.named()
+    image = fields.pop("image", None)
+    if image is not None and request.FILES:
+        raise invalid("/image", "image_or_package")
+    package = uploads.file(request, "package") if image is None else None
+    if image is not None:
+        with uploads.turn(caller(request)):
+            version, is_new = images.publish(caller(request), row, fields, image)
+    elif package is None:
+        version, is_new = catalog.create_version(caller(request), row, fields)
     else:
         version, is_new = upload.publish(
             caller(request),
             row,
-            body.named(),
+            fields,
             upload.Body(package, package.size, _again(request, row)),
             request.headers.get("Content-Digest", ""),
         )

@@ -210,6 +210,9 @@ class VersionCreate(Body):
     status: BuildStatusIn = BuildStatus.PENDING.value
     commit: Text = Field("", description="The commit hash, where `version` is missing")
     committed: Moment | None = Field(None, description="The time of the commit, where `version` is missing")
+    image: Text = Field(
+        "", description="Instead of a package: an image in the registry of the settings, by tag or digest"
+    )
 
     def named(self) -> dict[str, Any]:
         """Return the fields of a version, with a name by the rule of deployctl/naming.py where none was sent."""

@@ -210,6 +210,21 @@ class VersionForm(Form):
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
 
+class NewVersionForm(VersionForm):
+    """A version that is to be built, gets a package, or is an image."""
+
+    image = forms.CharField(
+        label=_("Image"),
+        max_length=512,
+        required=False,
+        help_text=_(
+            "One that a pipeline pushed to the registry, such as registry.example.com/shop:1.2: the version keeps its "
+            "digest. Leave it empty to build the version or to upload a package."
+        ),
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
 class PackageForm(forms.Form):
     """The file of an upload. The page's script sends it to the API."""
 

@@ -15,7 +15,7 @@ from microservice import catalog, instances
 from microservice.catalog import ownership, visibility
 from microservice.deployments import actions
 from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
-from microservice.publishing import upload
+from microservice.publishing import images, upload
 from microservice.status import BuildStatus
 
 from ..forms.confirmations import DeleteServiceForm, DeleteVersionForm, ForgetInstancesForm, MarkBadForm, UnlockForm
@@ -23,7 +23,7 @@ from ..forms.containers import ContainerForm
 from ..forms.filters import InstanceFilters, VersionFilters
 from ..forms.instances import InstanceForm
 from ..forms.secrets import SecretForm, saved_secrets
-from ..forms.services import NewServiceForm, PackageForm, ServiceForm, VersionForm
+from ..forms.services import NewServiceForm, NewVersionForm, PackageForm, ServiceForm, VersionForm
 from ..once import once
 from ..queries import services
 from ..queries.paging import MAX_ROWS, PAGE
@@ -149,12 +149,16 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
 @page("publish", ("GET", "POST"))
 def new_version(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
-    form = VersionForm(post_data(request), initial={"ref": query(request, "ref")["ref"] or "master"})
+    form = NewVersionForm(post_data(request), initial={"ref": query(request, "ref")["ref"] or "master"})
     if request.method == "POST":
         require_scope(caller, "publish", service)
         if form.is_valid():
             with errors_on(form):
-                version = catalog.create_version(caller, service, form.cleaned_data)[0]
+                fields = dict(form.cleaned_data)
+                if image := fields.pop("image"):
+                    version = images.publish(caller, service, fields, image)[0]
+                    return redirect_to("version", service.name, version.pk)
+                version = catalog.create_version(caller, service, fields)[0]
                 if request.POST.get("then") == "build":
                     return builds.build(request, name=service.name, number=version.pk)
                 return redirect_to("version", service.name, version.pk)

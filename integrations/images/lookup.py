@@ -9,13 +9,15 @@ from .errors import ImageMissing, ImageUnusable, RegistryAway, RegistryFailed
 from .manifests import Resolved
 from .reference import BadReference, Reference
 
+RETRY_AFTER = "5"  # seconds
+
 
 def resolve(given: str, pointer: str = "/image", *, with_platform: bool = False) -> Resolved:
     """Return what a reference means now, at the configured registry. Waits for it: call outside a transaction.
 
     Only that registry is asked: hosts pull from there, and nobody makes this server connect elsewhere. Raise a Problem:
-    409 `not_configured`, `registry_unreachable` or `registry_refused`, 422 at `pointer` for everything that is wrong
-    with the reference, with the registry's words where it has no such image.
+    409 `not_configured` or `registry_refused`, 503 `registry_unreachable`, 422 at `pointer` for what is wrong with the
+    reference, with the registry's words where it has no such image.
     """
     part, proxies = registry.configured_together("registry", "proxies")
     if part is None:
@@ -45,5 +47,7 @@ def problem(error: RegistryFailed, reference: Reference, pointer: str = "/image"
         return invalid(pointer, code, image=str(reference), status=error.status, words=error.words)
     if isinstance(error, ImageUnusable):
         return invalid(pointer, error.message)
-    code = "registry_unreachable" if isinstance(error, RegistryAway) else "registry_refused"
-    return refused(code, page=registry.page_of("registry"), reason=error.message)
+    page = registry.page_of("registry")
+    if isinstance(error, RegistryAway):  # what passes: a pipeline tries again
+        return refused("registry_unreachable", headers={"Retry-After": RETRY_AFTER}, page=page, reason=error.message)
+    return refused("registry_refused", page=page, reason=error.message)

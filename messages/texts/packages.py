@@ -159,6 +159,7 @@ TEXTS: dict[str, Text] = {
         _("{version} already has a package that is no image, and it is never replaced."),
         _("Publish it as another version."),
     ),
+    "image_or_package": Text(_("cannot be sent together with a package")),
     "image_differs": Text(_("is {new} now; {version} is {old}")),
     "has_package": Text(_("already has a package that is no image")),
     "package_changes.changed": Text(_("{count} changed ({names})")),

@@ -129,7 +129,8 @@ def _same_or_refuse(version: MicroServiceVersion, received: ReceivedPackage) -> 
     _refuse_ended(version)
     with suppress(archives.BadArchive, FileNotFoundError):
         if received.is_of(ensure_rewritten(version)):
-            version.source_sha256 = received.source_sha256  # of this request; the row keeps that of the first one
+            if not received.image:
+                version.source_sha256 = received.source_sha256  # of this request; the row keeps that of the first one
             return version
         if version.image or received.image:
             raise _another_image(version, received)

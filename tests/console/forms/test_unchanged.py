@@ -178,7 +178,7 @@ def test_every_form_is_tested():
         "sign_in.SignInForm",
         "builds.BuildForm",  # whether to build what was built already: it is filled from no row
         "services.InstanceForm",
-        "services.VersionForm",
+        "services.NewVersionForm",
         "hosts.CredentialChangeForm",
         "hosts.HostImportForm",  # what was pasted, shown again: it is filled from no row
         "hosts.TrustKeyForm",  # the fingerprint pasted with a host that could not be reached

@@ -1,14 +1,18 @@
 """Versions that are images, on the pages that show versions."""
 
+import json
 import re
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from access.secrets import Secret
 from integrations.models import Setting
 from microservice.models import MicroServiceVersion
 from tests import factories
+from tests.lab import image_registry
+from tests.lab.image_registry import ImageRegistry
 
 from ..markup import markup
 
@@ -78,3 +82,36 @@ def test_no_image_no_word_of_one(admin, versions):
     for address in ("", f"versions/{versions.running.pk}/", f"versions/{versions.running.pk}/upgrade/"):
         page = markup(admin.get(f"/services/shop/{address}"))
         assert "data-copies" not in page and ">Image<" not in page
+
+
+@pytest.fixture
+def registry(tmp_path):
+    if not image_registry.installed():
+        pytest.skip(image_registry.MISSING)
+    with ImageRegistry(tmp_path / "registry") as running:
+        web_url = "https://harbor.example.com/{name}/{digest}"
+        document = {"registry": {"url": running.url, "web_url": web_url}}
+        Setting.objects.create(document=Secret(json.dumps(document)))
+        yield running
+
+
+def test_adds_a_version_from_an_image(admin, registry, store):
+    factories.service("shop")
+    digest = registry.push("shop", "1.0")
+    fields = {"version": "1.0", "ref": "main", "then": "build", "image": f"{registry.host}/shop:1.0"}
+    answer = admin.post("/services/shop/versions/new/", fields)
+    version = MicroServiceVersion.objects.get()
+    assert answer.status_code == 302 and answer["Location"] == f"/services/shop/versions/{version.pk}/"
+    assert (version.image, version.ref) == (f"{registry.host}/shop@{digest}", "main")
+    assert f'href="https://harbor.example.com/shop/{digest}"' in markup(admin.get(answer["Location"]))
+    answer = admin.post("/services/shop/versions/new/", {**fields, "version": "2.0", "image": "nginx:1.27"})
+    page = answer.content.decode()
+    assert answer.status_code == 422 and "not the registry of the settings" in page and "nginx:1.27" in page
+    assert MicroServiceVersion.objects.count() == 1
+
+
+def test_an_image_without_a_registry(admin):
+    factories.service("shop")
+    fields = {"version": "1.0", "ref": "main", "image": "registry.example.com/shop:1.0"}
+    answer = admin.post("/services/shop/versions/new/", fields)
+    assert answer.status_code == 422 and "is not configured" in answer.content.decode()

@@ -41,7 +41,7 @@ def test_another_registry_is_never_asked():
 def test_an_unreachable_registry_is_its_own_code():
     configure("http://127.0.0.1:1")
     problem = refusal("127.0.0.1:1/shop")
-    assert (problem.status, problem.code, problem.page) == (409, "registry_unreachable", "/settings/#registry")
+    assert (problem.status, problem.code, problem.page) == (503, "registry_unreachable", "/settings/#registry")
 
 
 @pytest.mark.skipif(not image_registry.installed(), reason=image_registry.MISSING)
