@@ -15,7 +15,7 @@ def test_steps_and_what_they_say():
     log.line({"stream": " ---> Running in 12ab\n"})
     log.line({"stream": "no compiler\x00\ud800 here\n"})
     log.line({"stream": "Removing intermediate container 12ab\n"})
-    assert (log.step, log.said) == ('Step 2/3 : RUN ["x"]', "no compiler  here")
+    assert (log.step, log.said) == ('Step 2/3 : RUN ["x"]', "no compiler   here")
     text = log.close()
     assert text.startswith("==> Pushing registry.example/team/shop:1\nStep 2/3")
     assert "\0" not in text and text.encode()
