@@ -123,7 +123,7 @@ def _python(recipe: Mapping[str, Any], secrets: Sequence[str]) -> list[str]:
         channels = [word for channel in conda.get("channels", ()) for word in ("--channel", channel)]
         lines.append(run(["conda", "install", "--yes", "--quiet", *channels, *packages], secrets))
     if pip.get("packages"):
-        index = ["--index-url", pip["index"]] if pip.get("index") else []
+        index = ["-i", pip["index"]] if pip.get("index") else []
         if index and index[1].startswith("http://"):  # pip refuses it otherwise
             index += ["--trusted-host", index[1].removeprefix("http://").split("/")[0]]
         # Distributions guard their Python against pip; in an image nothing else needs it.

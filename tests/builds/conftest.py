@@ -3,7 +3,9 @@
 import pytest
 
 from tests import factories
+from tests.lab import image_registry
 
+from . import image_steps
 from .repository import Repository
 
 
@@ -46,3 +48,32 @@ def configured(server, monkeypatch, settings):
         "jenkins": jenkins.Jenkins(server.url, "ci", "secret"),
     }
     monkeypatch.setattr(servers, "provider_of", known.get)
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    if not image_registry.installed():
+        pytest.skip(image_registry.MISSING)
+    folder = tmp_path_factory.mktemp("registry")
+    with image_registry.ImageRegistry(folder, users={image_steps.USER: image_steps.WORD}) as started:
+        yield started
+
+
+@pytest.fixture
+def configure(docker_engine, registry):
+    """Save the settings of an engine and a registry, the session's unless others are given."""
+
+    def save(engine=docker_engine, at=registry, **more):
+        image_steps.save_settings(engine, at, **more)
+
+    save()
+    return save
+
+
+@pytest.fixture
+def base(registry, configure) -> str:
+    """Push the busybox to the registry, and return its reference."""
+    return image_steps.push_base(registry)

@@ -5,95 +5,21 @@ import hashlib
 import io
 import json
 import tarfile
-import tempfile
-import threading
-import time
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
-from django.utils import timezone
 
-from access.secrets import Secret
 from builds import build_requests, execution
 from builds.models import Build
-from integrations.docker import images
-from integrations.docker.engine import connect
-from integrations.images.credentials import credentials_of
-from integrations.images.reference import parse
-from integrations.models import Setting
-from integrations.registry import configured
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 from tests import factories
-from tests.lab.image_registry import MISSING, ImageRegistry, installed
-from tests.lab.network import wait_until
 from tests.microservice.catalog.test_recipes import HOSTILE
 
+from .image_steps import WORD, built, run, service
 from .steps import ANN, ask, pending, state
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.usefixtures("store", "quick")]
-WORD = "canary of the registry"
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    if not installed():
-        pytest.skip(MISSING)
-    with ImageRegistry(tmp_path_factory.mktemp("registry"), users={"robot$ci": WORD}) as started:
-        yield started
-
-
-@pytest.fixture
-def configure(docker_engine, registry):
-    """Save the settings of an engine and a registry, the session's unless others are given."""
-
-    def save(engine=docker_engine, at=registry, **more):
-        certificate, key = engine.client
-        tls = {"ca": engine.ca, "client_cert": certificate, "client_key": key}
-        document = {
-            "docker": {"url": engine.url, "network": "none", **tls, **more},
-            "registry": {"url": at.url, "project": "team", "user": "robot$ci", "password": WORD},
-        }
-        Setting.objects.create(document=Secret(json.dumps(document)))
-
-    save()
-    return save
-
-
-@pytest.fixture
-def base(docker_engine, registry, configure) -> str:
-    """Push the busybox to the registry, and return its reference."""
-    return push_base(registry)
-
-
-def push_base(registry) -> str:
-    name = f"{registry.host}/base"
-    engine = connect(configured("docker"))
-    images.tag(engine, "base:1", name, "1")
-    auth = credentials_of(configured("registry"), parse(f"{name}:1")).x_registry_auth
-    images.push(engine, name, "1", auth=auth)
-    return f"{name}:1"
-
-
-def built(name: str = "1.0", **more) -> tuple[MicroServiceVersion, Build]:
-    version = pending(factories.MicroService.objects.get(name="shop"), name)
-    build_requests.start(ANN, version, **more)
-    execution.work()
-    version.refresh_from_db()
-    return version, Build.objects.filter(version=version).first()
-
-
-def service(recipe: dict, **more):
-    return factories.service("shop", build_orig="image", recipe=recipe, **more)
-
-
-def run(engine, image: str, *words: str) -> str:
-    done = engine.command_line("run", "--rm", "--network", "none", image, *words)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_recipe_becomes_a_version(api, base, docker_engine, registry):
@@ -221,113 +147,3 @@ def test_secrets_serve_every_step_and_stay_nowhere(api, docker_engine, base):
     for place in (kept, history, rows):
         for form in (value.encode(), json.dumps(value)[1:-1].encode(), base64.b64encode(value.encode())[:-4]):
             assert form not in place
-
-
-# --- what goes wrong --------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def working(version, **more):
-    """Request a build, and let a thread be its worker; yields when the engine says something."""
-    build_requests.start(ANN, version, **more)
-    thread = threading.Thread(target=_work)
-    thread.start()
-    try:
-        wait_until(lambda: "Step 2/" in Build.objects.filter(version=version).latest("pk").log, 30, "the step")
-        yield
-    finally:
-        thread.join(30)
-        assert not thread.is_alive()
-
-
-def _work() -> None:
-    try:
-        execution.work()
-    finally:
-        connection.close()
-
-
-class TestWhatGoesWrong:
-    def test_a_cancelled_build_stops_its_step(self, base, docker_engine):
-        version = pending(service({"base": base, "run": ["echo begun; sleep 300"]}))
-        with working(version):
-            begun = time.monotonic()
-            assert docker_engine.containers()
-            build_requests.end(Build.objects.get(), BuildStatus.FAILED)
-        assert time.monotonic() - begun < 15
-        wait_until(lambda: docker_engine.containers() == [], 10, "the end of the step")
-        assert state(version) == BuildStatus.FAILED and not version.image
-
-    def test_a_silent_step_times_out(self, base, settings):
-        settings.BUILD_SILENCE = 1
-        service({"base": base, "run": ["echo begun; sleep 300"]})
-        version, row = built()
-        assert version.status == BuildStatus.TIMEOUT and "printed nothing for 1 s" in row.detail
-        assert "sleep 300" in row.detail and "begun" in row.log
-
-    def test_a_talking_step_times_out(self, base, settings):
-        settings.BUILD_TIMEOUT = 4
-        service({"base": base, "run": ["while true; do echo alive; sleep 0.2; done"]})
-        version, row = built()
-        assert version.status == BuildStatus.TIMEOUT and "longer than 4 s" in row.detail
-
-    def test_a_killed_engine_ends_the_build_which_is_built_again(
-        self, base, configure, docker_engine, tmp_path_factory
-    ):
-        from tests.lab.docker import Dockerd
-
-        folder = Path(tempfile.mkdtemp(prefix="dk-", dir="/tmp"))
-        with Dockerd(folder) as mortal:
-            configure(mortal)
-            shop = service({"base": base, "run": ["echo begun; sleep 300"]})
-            version = pending(shop)
-            with working(version):
-                mortal.kill()
-            row = Build.objects.get()
-            assert state(version) == BuildStatus.FAILED and row.detail_code == "engine_lost", row.detail
-            assert "sleep 300" in row.detail
-            mortal.start()
-            shop.recipe = {"base": base, "run": ["echo begun"]}
-            shop.save()
-            build_requests.start(ANN, version, again=True)
-            execution.work()
-            assert state(version) == BuildStatus.SUCCESS
-
-    def test_an_engine_that_is_away_is_tried_again(self, base, configure, docker_engine):
-        configure(url="tcp://127.0.0.1:9")
-        service({"base": base, "run": ["true"]})
-        _version, row = built()
-        assert row.status == BuildStatus.PENDING and row.silences == 1 and row.due > timezone.now()
-        assert "127.0.0.1:9" in row.detail
-
-    def test_a_registry_that_takes_no_push(self, configure, tmp_path):
-        with ImageRegistry(tmp_path / "closed", users={"robot$ci": WORD}, readonly=True) as closed:
-            configure(at=closed)
-            service({"base": "scratch", "files": [{"path": "/x", "text": "y"}]})
-            version, row = built()
-        assert version.status == BuildStatus.FAILED and row.detail_code == "image_push_failed", row.detail
-        assert not version.image and WORD not in row.detail + row.log
-
-    def test_settings_that_were_removed_since(self, base):
-        version = pending(service({"base": base, "run": ["true"]}))
-        build_requests.start(ANN, version)
-        Setting.objects.create(document=Secret("{}"))
-        execution.work()
-        assert state(version) == BuildStatus.FAILED
-        assert Build.objects.get().detail_code == "not_configured.integration"
-
-
-@pytest.mark.parametrize("missing", ["docker", "registry"])
-def test_without_an_engine_or_a_registry_nothing_is_requested(api, missing):
-    saved = {"docker": {"url": "tcp://127.0.0.1:9"}, "registry": {"url": "https://127.0.0.1:9"}}
-    saved.pop(missing)
-    Setting.objects.create(document=Secret(json.dumps(saved)))
-    version = pending(service({"base": "debian:12", "run": ["true"]}))
-    answer = ask(api(), version)
-    assert (answer.status_code, answer.json()["code"]) == (409, "not_configured")
-    assert f"/settings/#{missing}" in answer.json()["hint"]
-
-
-def test_without_a_recipe_nothing_is_requested(api):
-    answer = ask(api(), pending(service({})))
-    assert (answer.status_code, answer.json()["code"]) == (409, "not_configured")

@@ -54,7 +54,7 @@ def test_everything_wrong_is_said_at_once():
     wrong = {
         "base": "Not An Image",
         "apt": {"packages": ["curl", "-o=Dir::Etc=/x", "libc6-"], "keys": []},
-        "pip": {"packages": ["--index-url=http://x"], "index": "ftp://x"},
+        "pip": {"packages": ["--proxy=http://x"], "index": "ftp://x"},
         "files": [{"path": "etc/x", "text": "a"}, {"path": "/a/../b", "from": "../../etc"}, {"path": "/x"}],
         "env": {"A-B": "x", "C": 1},
         "run": [""],
