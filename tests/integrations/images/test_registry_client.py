@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import time
 
 import pytest
 
 from integrations import registry as parts
-from integrations.images import registry_client
+from integrations.images import challenges, registry_client
 from integrations.images.errors import ImageMissing, ImageUnusable, RegistryAway, RegistryFailed, SignInFailed
 from integrations.images.reference import parse
 from messages.rendering import english
@@ -235,3 +236,38 @@ def test_words_of_a_registry_show_no_password(hostile):
     hostile.answer = (403, said({"code": "DENIED", "message": f"{WORD} may not"}), {})
     sentence = failure(ImageMissing, hostile)
     assert "DENIED" in sentence and "may not" in sentence
+
+
+def test_through_the_proxy_of_the_settings(hostile, lab):
+    hostile.answer = (404, said({"code": "SEEN_BY_PROXY"}), {})
+    proxies = {"http": hostile.url, "https": "", "no_proxy": []}
+    settings, image = part(lab), parse(f"{lab.host}/team/shop:1.0")
+    with pytest.raises(ImageMissing, match="SEEN_BY_PROXY"):
+        registry_client.resolve(settings, proxies, image)
+    assert hostile.seen[0][1] == f"{lab.url}/v2/team/shop/manifests/1.0"
+    direct = {**proxies, "no_proxy": ["127.0.0.1"]}
+    assert registry_client.resolve(settings, direct, image).digest == lab.image
+
+
+def test_a_challenge_takes_no_time():
+    begun = time.monotonic()
+    for header in ('Bearer a="\\' * 2000, "a=" * 5000, 'a="' * 5000, "x " * 5000, '\\"' * 5000):
+        challenges.parse(header)
+    assert time.monotonic() - begun < 0.5
+
+
+@pytest.mark.parametrize(
+    ("header", "scheme"),
+    [
+        ('Basic realm="a, b"', "basic"),
+        ('Negotiate, Basic realm="x", Bearer realm="https://t/", service="r"', "bearer"),
+        ('BEARER Realm="https://t/"', "bearer"),
+        ("Negotiate abc==", None),
+        ("", None),
+    ],
+)
+def test_which_challenge_is_answered(header, scheme):
+    challenge = challenges.chosen(challenges.parse(header))
+    assert (challenge.scheme if challenge else None) == scheme
+    if scheme == "bearer":
+        assert challenge.params["realm"] == "https://t/"
