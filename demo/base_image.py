@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 PROGRAMS = ("sh", "sleep", "cat", "date")
-_LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
+_LIBRARY = re.compile(r"(?:=> )?(/\S{1,250}) \(0x")
 
 
 def main() -> int:

@@ -6,32 +6,33 @@ from .codes import Code
 
 # Whose sentence it is: another program's words mean something else.
 _OF_ENGINE = re.compile(
-    r"(?:docker|podman): |error response from daemon|error: |\w+ container process|exec \S+: exec format"
+    r"(?:docker|podman): |error response from daemon|error: | container process|exec \S{1,200}: exec format"
     r"|failed to register layer|error pulling image"
     r"|permission denied while trying to connect|(?:cannot|failed to|unable to) connect to (?:the docker|podman)",
     re.IGNORECASE,
 )
 # The first that matches. Each stands for what the engines really print; see tests/engine/test_container_errors.py.
 PATTERNS = {
-    Code.ENGINE_DENIED: r"permission denied while trying to connect to the docker|podman.*: permission denied$",
+    Code.ENGINE_DENIED: r"permission denied while trying to connect to the docker|podman.{0,200}: permission denied$",
     Code.ENGINE_AWAY: r"(?:cannot|failed to|unable to) connect to (?:the docker|podman)",
     Code.PORT_TAKEN: (
         r"port is already allocated"
-        r"|(?:bind host port|external connectivity|rootlessport|cannot listen).*address already in use"
+        r"|(?:bind host port|external connectivity|rootlessport|cannot listen).{0,200}address already in use"
     ),
-    Code.CONTAINER_EXISTS: r"container name \S+ is already in use|that name is already in use",
+    Code.CONTAINER_EXISTS: r"container name \S{1,200} is already in use|that name is already in use",
     Code.ENGINE_DISK: r"no space left on device",
     Code.WRONG_PLATFORM: (
-        r"exec format error|no matching manifest for|no image found in .* for architecture"
+        r"exec format error|no matching manifest for|no image found in .{0,200} for architecture"
         r"|cannot be used on this platform|does not match the (?:specified|detected host) platform"
     ),
     Code.IMAGE_DENIED: (
         r"no basic auth credentials|unauthorized|pull access denied|authentication required|invalid username/password"
         r"|requested access to the resource is denied|denied: "
     ),
-    Code.IMAGE_UNKNOWN: r"manifest unknown|manifest for \S+ not found|name unknown|repository name not known",
+    Code.IMAGE_UNKNOWN: r"manifest unknown|manifest for \S{1,200} not found|name unknown|repository name not known",
     Code.REGISTRY_AWAY: (
-        r"(?:get|head|pinging|registry).*(?:dial tcp|no such host|i/o timeout|connection refused|timeout exceeded)"
+        r"(?:get|head|pinging|registry).{0,200}"
+        r"(?:dial tcp|no such host|i/o timeout|connection refused|timeout exceeded)"
         r"|x509: |tls: |http response to https client"
     ),
 }

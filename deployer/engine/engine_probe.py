@@ -1,6 +1,6 @@
 """The part of a host check that asks for an engine of containers: which is there, and whether this user may use it.
 
-It prevents nothing, for only services with images need one; so it is asked last, and an engine that hangs is left alone.
+It prevents nothing, for only services with images need one: it is asked last, and an engine that hangs is left alone.
 """
 
 import re

@@ -13,7 +13,7 @@ NAMES = ("sh", "python", "pip", "conda", "apt")
 ENVIRONMENT = {"HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}  # noqa: S108
 SECONDS = 12.0  # of the whole script: conda alone takes some
 MAX_PATH, MAX_VERSION = 200, 30  # characters
-_VERSION = re.compile(r"\d+(?:\.\d+)+[A-Za-z0-9.+~-]*")
+_VERSION = re.compile(r"(?<![\d.])\d{1,9}\.\d[A-Za-z0-9.+~-]*")
 _FOR_RECIPE = re.compile(r"[23](?:\.\d{1,3}){1,2}")
 
 # Only what each shell has by itself. One line for each tool: its name, its path, what it says of its version.

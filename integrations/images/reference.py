@@ -22,8 +22,7 @@ _HUB_NAMES = frozenset({HUB, HUB_SERVER, "index.docker.io", "registry.hub.docker
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]{{2,45}}\])(?::[0-9]{{1,5}})?\Z")
-_SEPARATOR = r"(?:\.|__|_|-+)"
-_NAME = re.compile(rf"[a-z0-9]+(?:{_SEPARATOR}[a-z0-9]+)*\Z")  # one part; linear, for separators have no letters
+_PART = re.compile(r"[a-z0-9._-]+\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _HASH_LENGTH = 8
@@ -92,7 +91,14 @@ def is_host(text: str) -> bool:
 
 def is_name(text: str) -> bool:
     """Return whether a text can name a repository or the first parts of its name: lower case, parts between "/"."""
-    return len(text) < MAX_NAME and all(map(_NAME.match, text.split("/")))
+    return len(text) < MAX_NAME and all(map(_is_part, text.split("/")))
+
+
+def _is_part(text: str) -> bool:
+    """Return whether this is a part of a repository's name: letters and digits, with . _ __ or dashes between them."""
+    if not _PART.match(text) or not (text[0].isalnum() and text[-1].isalnum()):
+        return False
+    return all(between in (".", "_", "__") or not between.strip("-") for between in re.split(r"[a-z0-9]+", text))
 
 
 def _without_tag(text: str) -> tuple[str, str | None]:
@@ -140,7 +146,7 @@ def repository(project: str, service: str) -> str:
     ends with 8 characters of its hash: Shop and shop never share a repository.
     """
     own = service
-    if not _NAME.match(service):
+    if not _is_part(service):
         changed = re.sub(r"[^a-z0-9]+", "-", service.lower()).strip("-")
         own = f"{changed or 'service'}-{_hash(service)}"
     return "/".join(filter(None, (project.strip("/"), own)))

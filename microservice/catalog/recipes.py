@@ -138,9 +138,9 @@ def _from(at: str, value: Any) -> Iterator[FieldError]:
         yield FieldError(at, "recipe_from", value=ascii(str(value)[:60]))
 
 
-def _is_path(value: Any, pattern: str, without: set[str]) -> bool:
+def _is_path(value: Any, form: str, without: set[str]) -> bool:
     is_text = isinstance(value, str) and len(value) <= 255
-    return is_text and bool(re.fullmatch(pattern, value)) and not without & set(value.split("/"))
+    return is_text and bool(re.fullmatch(form, value)) and not without & set(value.split("/"))
 
 
 def _file(at: str, value: Any) -> Iterator[FieldError]:
@@ -191,7 +191,7 @@ _FILE = _object(
     ("path",),
 )
 _apt = {
-    "sources": _list(_text("recipe_apt_source", rf"deb(-src)? (\[[A-Za-z0-9=,:/._ -]+\] )?{_URL}( [!-~]+)+", 500)),
+    "sources": _list(_text("recipe_apt_source", rf"deb(-src)? (\[[A-Za-z0-9=,:/._ -]+\] )?{_URL}(?: [!-~]+)+", 500)),
     "packages": _list(
         _text(
             "recipe_apt_package",

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from deployer.engine import error_lines, host_refusals
+from deployer.engine import container_errors, error_lines, host_refusals
+from microservice.catalog import recipes
 from tests.security.linear import grows_linearly
 from tests.security.patterns import texts, troubles
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("access", "asset", "builds", "callbacks", "deployctl", "deployer", "microservice", "outside", "demo")
+PACKAGES = ("access", "asset", "builds", "callbacks", "deployctl", "deployer", "microservice", "integrations", "demo")
 CALLS = {"compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
 ANCHORED = {"match", "fullmatch"}
 # Made at run time: where, and what they are made of. Each example stands for all.
@@ -23,6 +24,18 @@ MADE = {
         rf"\A(?:{one.pattern})\Z" for one in (*error_lines._NO_CAUSE, *error_lines._SUMMARY)
     ],
     ("deployer/engine/host_refusals.py", "pattern"): list(host_refusals.PATTERNS.values()),
+    ("deployer/engine/container_errors.py", "pattern"): list(container_errors.PATTERNS.values()),
+    ("microservice/catalog/recipes.py", "pattern"): [
+        rf"\A(?:{one})\Z"
+        for one in (
+            rf"deb(-src)? (\[[A-Za-z0-9=,:/._ -]+\] )?{recipes._URL}(?: [!-~]+)+",
+            rf"{recipes._NAME}(:{recipes._NAME})?",
+        )
+    ],
+    ("microservice/catalog/recipes.py", "form"): [
+        rf"\A(?:{recipes._PATH_WORD}(?:/{recipes._PATH_WORD})*/?)\Z",
+        rf"\A(?:/|(?:/{recipes._PATH_WORD})+/?)\Z",
+    ],
     ("microservice/output/error_lines.py", "words"): [
         rb"error|fatal|fail|exception|traceback|panic|denied|refused|not found|timed out|cannot|no such"
     ],
