@@ -245,7 +245,7 @@ def _build_here(build: Build) -> None:
         _give_back(build)
         return
     with leases.Lease(build) as lease:
-        (image_builds if build.version.microservice.builds_images else git_builds).build(build, lease)
+        (image_builds if build.is_of_image else git_builds).build(build, lease)
 
 
 def _mark_started(build: Build) -> None:

@@ -1,6 +1,8 @@
 """Builds of images that go wrong: cancelled, silent, too long, and engines and registries that go away."""
 
 import json
+import os
+import signal
 import tempfile
 import threading
 import time
@@ -133,3 +135,16 @@ def test_without_an_engine_or_a_registry_nothing_is_requested(api, missing):
 def test_without_a_recipe_nothing_is_requested(api):
     answer = ask(api(), pending(service({})))
     assert (answer.status_code, answer.json()["code"]) == (409, "not_configured")
+
+
+def test_a_killed_worker_leaves_no_step_and_another_builds_it(base, docker_engine, worker):
+    version = pending(service({"base": base, "run": ["echo begun; sleep 4"]}))
+    build_requests.start(ANN, version)
+    one = worker(OPERATION_LEASE_SECONDS="10", SWEEP_INTERVAL="1")
+    wait_until(lambda: docker_engine.containers(), 60, "the step")
+    os.kill(one.pid, signal.SIGKILL)
+    wait_until(lambda: docker_engine.containers() == [], 3, "the end of the step with its worker")
+    one.kill()
+    worker(OPERATION_LEASE_SECONDS="10", SWEEP_INTERVAL="1")
+    wait_until(lambda: state(version) == BuildStatus.SUCCESS, 60, "the build by another worker")
+    assert Build.objects.get().takeovers == 1
