@@ -91,6 +91,11 @@ class Build(models.Model):
         return self.origin in BUILT_BY_WORKERS
 
     @property
+    def is_of_image(self) -> bool:
+        """Whether it was requested as the build of an image: the service's origin may have changed since."""
+        return self.origin == MicroService.Origin.IMAGE
+
+    @property
     def reason(self) -> str:
         """Why it has its status, in the active language."""
         return render(stored(self.detail_code, self.detail_params, self.detail))
