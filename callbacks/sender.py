@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection
-from django.db.models import F, Q
+from django.db.models import Case, F, Min, Q, When
 from django.utils import timezone
 
 from access.secrets import reveal
@@ -77,14 +77,19 @@ class Sender:
 
 
 def claim(limit: int) -> list[Delivery]:
-    """Claim deliveries that are due, a few to each server at most."""
+    """Claim deliveries that are due, a few to each server at most. Those of subscriptions come first: administrators
+    made these, and whoever may start a build makes the others."""
     now = timezone.now()
     pending = Delivery.objects.filter(state=DeliveryState.PENDING, callback__active=True)
-    free = pending.filter(Q(lease=None) | Q(lease__lt=now), due__lte=now).order_by()
+    of_request = Case(When(callback__request="", then=0), default=1)
+    free = pending.filter(Q(lease=None) | Q(lease__lt=now), due__lte=now).annotate(of_request=of_request).order_by()
+    servers = free.values("callback__server").annotate(kind=Min("of_request"), first=Min("due"))
     claimed: list[int] = []
-    for server in list(free.values_list("callback__server", flat=True).distinct()[:MAX_SERVERS]):
+    for server in [row["callback__server"] for row in servers.order_by("kind", "first")[:MAX_SERVERS]]:
+        if len(claimed) == limit:
+            break
         allowed = MAX_IN_FLIGHT_PER_SERVER - pending.filter(callback__server=server, lease__gte=now).count()
-        due = free.filter(callback__server=server).order_by("due").values_list("pk", flat=True)
+        due = free.filter(callback__server=server).order_by("of_request", "due").values_list("pk", flat=True)
         for pk in list(due[:allowed]) if allowed > 0 else []:
             # Of two processes that read the same row, the second one's condition no longer holds.
             if len(claimed) < limit and free.filter(pk=pk).update(lease=now + LEASE, attempts=F("attempts") + 1):

@@ -18,6 +18,7 @@ from builds.models import Build
 from callbacks import request_callbacks
 from callbacks.models import Callback, Delivery, DeliveryState
 from messages.rendering import literal
+from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.callbacks.factories import SECRET, create_callback, send_all
 from tests.callbacks.receiver import Receiver
@@ -100,6 +101,17 @@ def test_subscriptions_are_told_as_before(api, service, receiver):
     build_requests.end(Build.objects.get(), BuildStatus.FAILED, literal("x"))
     send_all()
     assert sorted("callback_state" in data for data in bodies(receiver)) == [False, True]
+
+
+def test_names_the_image(api, service, receiver):
+    version = pending(service)
+    build(api(), version, callback_url=receiver.url)
+    image = f"registry.example.org/team/shop@sha256:{'a' * 64}"
+    MicroServiceVersion.objects.update(image=image, image_tag="registry.example.org/team/shop:1.0")
+    build_requests.end(Build.objects.get(), BuildStatus.SUCCESS)
+    send_all()
+    said = bodies(receiver)[0]["version"]
+    assert (said["image"], said["image_tag"]) == (image, "registry.example.org/team/shop:1.0")
 
 
 def test_signs_with_the_secret_of_the_request(api, service, receiver):

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from access.callers import SYSTEM
 from access.problems import Problem
-from callbacks import http_client, redelivery, sender, signing
+from callbacks import http_client, outbox, redelivery, request_callbacks, sender, signing
 from callbacks.models import Delivery, DeliveryState
 from tests.lab.busy import within
 
@@ -115,6 +115,20 @@ def test_limits_deliveries_in_flight_per_server(receiver):
     assert [row.callback_id for row in rows].count(other.pk) == 2
     assert sum(row.callback.server == slow.server for row in rows) == 2
     assert sender.claim(8) == []
+
+
+def test_subscriptions_do_not_wait_for_the_callbacks_of_builds():
+    """Whoever may start a build may name many servers that never answer."""
+    for number in range(sender.MAX_SERVERS + 10):
+        wanted = request_callbacks.requested({"callback_url": f"https://h{number}.example.org/"})
+        request_callbacks.add(SYSTEM, f"build:{number}", wanted, None)
+        outbox.enqueue_for(f"build:{number}", "build.ended", "build.ended:1", dict)
+    mine = create_callback("https://h1.example.org/")
+    enqueue()
+    assert [row.callback_id for row in sender.claim(1)] == [mine.pk]
+    assert [row.callback.server for row in sender.claim(3)] == [
+        f"https://h{number}.example.org:443" for number in (0, 1, 2)
+    ], "then the oldest first"
 
 
 def test_keeps_connection_errors(receiver):
