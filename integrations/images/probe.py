@@ -27,21 +27,29 @@ def steps(part: dict[str, Any], proxies: dict[str, Any] | None, must_push: bool)
     yield "log in", Message("probe.signed_in", {"user": user[:100]}) if is_account else Message("probe.anonymous")
     place = "/".join(filter(None, (part["project"], NAME)))
     shown = part["project"] or urlsplit(part["url"]).netloc
-    yield "pull", _pull(client, place, shown)
+    yield "pull", _pull(client, place, shown, part["project"])
     yield "push", _push(client, place, shown, must_push)
 
 
-def _pull(client: RegistryClient, place: str, shown: str) -> Message:
+def _pull(client: RegistryClient, place: str, shown: str, project: str) -> Message:
     """Ask for an image that need not be there: whoever may not pull is told so instead."""
+    reason = _denied(client, place)
+    if reason and "/" in project and not _denied(client, project):
+        reason = None  # some registries give rights for single repositories, and the project is one
+    if reason:
+        raise RegistryFailed(Message("probe.registry_no_pull", {"place": shown, "reason": reason}), "pull")
+    return Message("probe.registry_pull", {"place": shown})
+
+
+def _denied(client: RegistryClient, place: str) -> Message | None:
+    """Return why nothing may be pulled from a repository; None where it may."""
     try:
         reply = client.ask("GET", f"/v2/{place}/manifests/none", f"repository:{place}:pull")
     except SignInFailed as error:
-        reason = error.message
-    else:
-        if reply.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
-            return Message("probe.registry_pull", {"place": shown})
-        reason = client.refusal(reply, "pull").message
-    raise RegistryFailed(Message("probe.registry_no_pull", {"place": shown, "reason": reason}), "pull")
+        return error.message
+    if reply.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+        return None
+    return client.refusal(reply, "pull").message
 
 
 def _push(client: RegistryClient, place: str, shown: str, must_push: bool) -> Message:

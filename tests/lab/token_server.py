@@ -39,6 +39,7 @@ class TokenServer:
     ):
         self.users, self.mode, self.elsewhere = users, "answer", ""
         self.may: dict[str, set[str]] = {user: {"pull", "push"} for user in users}
+        self.only: dict[str, set[str]] = {}  # rights for single repositories, in place of `may`
         self.seen: list[tuple[str, dict[str, str]]] = []  # (path with query, headers)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._der, self.certificate = self._certificate()
@@ -66,7 +67,8 @@ class TokenServer:
         """Return a signed token for what `user` may do of `scope` (repository:NAME:pull,push)."""
         kind, _, rest = scope.partition(":")
         name, _, actions = rest.rpartition(":")
-        granted = sorted(set(actions.split(",")) & self.may.get(user, set()))
+        may = self.only.get(name, set()) if self.only else self.may.get(user, set())
+        granted = sorted(set(actions.split(",")) & may)
         now = int(time.time())
         claims = {
             "iss": ISSUER,

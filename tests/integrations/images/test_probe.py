@@ -64,6 +64,9 @@ def test_tokens_that_may_not_push_or_pull(tmp_path):
         assert found(server, must_push=False) == {**GOOD, "push": "probe.registry_only_pull"}
         tokens.may["robot$ci"] = set()
         assert found(server)["pull"] == "probe.registry_no_pull"
+        tokens.only = {"team/shop": {"pull"}}
+        assert found(server)["pull"] == "probe.registry_no_pull"
+        assert found(server, project="team/shop", must_push=False)["pull"] == "probe.registry_pull"
         assert not any("catalog" in path for path, _ in tokens.seen)
         assert f"repository%3A{PLACE.replace('/', '%2F')}%3Apull%2Cpush" in "".join(path for path, _ in tokens.seen)
 
