@@ -48,6 +48,7 @@ class StandIn:
         self.folder.mkdir(exist_ok=True)
         self.folder.chmod(0o777)
         (self.folder / "images").touch()
+        (self.folder / "images").chmod(0o666)
         client = host.tools / name
         client.write_text(CLIENT % shlex.quote(str(self.folder)))
         client.chmod(0o755)

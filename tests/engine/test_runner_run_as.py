@@ -15,6 +15,7 @@ from deployer.engine.journal import Kind
 from tests.lab import users
 from tests.lab.busy import within
 
+from .engine_stand_in import StandIn, reference
 from .host import SHELLS, Host
 from .words import said
 
@@ -256,3 +257,30 @@ def wait_until(true, seconds: float = 30) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.02)
+
+
+def test_pull_and_sign_in_are_those_of_the_user(lab):
+    """Also where the runner is killed in the middle: the recovery removes what it may not even read."""
+    shared_by(lab)
+    for digit in (1, 2):
+        lab.host.image(f"v{digit}", reference(digit))
+    engine = StandIn(lab.host)
+    spec = lab.spec(start=SAY + 'echo "$IMAGE" >>"$SHARED/said"', private_releases=False)
+    done = lab.host.carry_out("install", None, "v1", sign_in=engine.sign_in, **spec)
+    assert done.end.result == "done", (done.said, done.output)
+    assert lab.said()[-1] == reference(1)
+    assert engine.lines("signed_in") == [engine.sign_in]
+    assert {line.split()[2] for line in engine.lines("modes")} == {lab.shop}
+    assert not engine.sign_in_folders()
+
+    engine.says("slow")
+    run = lab.host.run("upgrade", "v1", "v2", sign_in=engine.sign_in, **spec)
+    first = lab.host.start(run)
+    wait_until((engine.folder / "pulling").exists)
+    assert [folder.owner() for folder in engine.sign_in_folders()] == [lab.shop]
+    first.kill()
+    first.process.wait(20)
+    assert lab.host.attach(run).over().end.result == "cut"
+    assert not engine.sign_in_folders() and not lab.of(lab.shop)
+    files = [path for path in lab.host.folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert engine.secret.encode() not in b"".join(path.read_bytes() for path in files)
