@@ -171,7 +171,16 @@ def test_every_pattern_has_an_example():
     assert set(PATTERNS) == {code for _, _, code in SAID if code}
 
 
-@pytest.mark.parametrize("line", ["unauthorized", "the port is already allocated", "denied: by our own firewall", ""])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "unauthorized",
+        "Error: write x: no space left on device",
+        "the port is already allocated",
+        "denied: by our own firewall",
+        "",
+    ],
+)
 def test_words_of_other_programs_mean_nothing(line):
     assert meaning(line) is None
 

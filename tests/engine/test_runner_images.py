@@ -281,6 +281,7 @@ def test_image_of_a_container_stays(host, engine):
         f"{reference(4)}\n{reference(5)}",
         f"{reference(4)} {reference(5)}",
     ],
+    ids=["command", "option", "tag", "short", "lines", "words"],
 )
 def test_package_that_names_no_image_removes_none(host, engine, text):
     upgraded(host, "v1", "v2")
