@@ -149,8 +149,8 @@ def _build(attempt: Attempt, engine: Engine, text: str, commit: str) -> None:
     with checkout as repository:
         attempt.log.begin(Message("image_step.build", {"image": attempt.target.tagged}))
         auth = attempt.auth.x_registry_config if attempt.auth else None
-        sent = contexts.stream(own, repository)
-        images.build(engine, sent, options, auth=auth, secrets=attempt.job.secrets, **attempt.talk())
+        sent, secrets = contexts.stream(own, repository), dockerfile.mounted(attempt.job.secrets)
+        images.build(engine, sent, options, auth=auth, secrets=secrets, **attempt.talk())
 
 
 def _pushed(attempt: Attempt, engine: Engine) -> str:

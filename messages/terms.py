@@ -154,6 +154,7 @@ TERMS: dict[str, Promise] = {
     "hostnames": pgettext_lazy("term", "hostnames"),
     "id": pgettext_lazy("term", "ID"),
     "instances": pgettext_lazy("term", "instances"),
+    "image_tag": pgettext_lazy("term", "image by its tag"),
     "ip": pgettext_lazy("term", "IP address"),
     "is_maintain": pgettext_lazy("term", "maintenance"),
     "jump_host": pgettext_lazy("term", "jump host"),

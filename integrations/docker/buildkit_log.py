@@ -7,6 +7,7 @@ import base64
 import codecs
 import re
 from collections.abc import Iterator
+from itertools import dropwhile
 from typing import Any
 
 from .protobuf import Malformed, fields, first
@@ -49,7 +50,7 @@ class Trace:
         if _STARTED in about and digest not in self._said:
             self._said.add(digest)
             step = _STEP.match(name)
-            yield {"stream": f"Step {step[1]} : {step[2]}\n" if step else f" ---> {name}\n"}
+            yield {"stream": f"Step {step[1]} : {_shown(step[2])}\n" if step else f" ---> {name}\n"}
         if about.get(_CACHED) and digest not in self._cached:
             self._cached.add(digest)
             yield {"stream": " ---> Using cache\n"}
@@ -58,3 +59,9 @@ class Trace:
         decoder = self._decoders.setdefault(first(raw, _OF), codecs.getincrementaldecoder("utf-8")("replace"))
         if text := decoder.decode(first(raw, _TEXT)):
             yield {"stream": text}
+
+
+def _shown(instruction: str) -> str:
+    """Return an instruction as one line, without what is mounted for it."""
+    first, *words = instruction.split() or [""]
+    return " ".join([first, *dropwhile(lambda word: word.startswith("--mount="), words)])

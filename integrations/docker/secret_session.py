@@ -61,6 +61,11 @@ class SecretSession:
         self._unsent: dict[int, bytes] = {}
 
     def __enter__(self) -> "SecretSession":
+        from h2.config import H2Configuration  # only builds with secrets need it
+        from h2.connection import H2Connection
+
+        connection = H2Connection(H2Configuration(client_side=False))
+        connection.initiate_connection()
         try:
             self._socket = self._target.dial([self._end])
             self._socket.settimeout(CONNECT)
@@ -72,7 +77,7 @@ class SecretSession:
         except BaseException:
             self._close()
             raise
-        self._thread = threading.Thread(target=self._serve, name="build secrets", daemon=True)
+        self._thread = threading.Thread(target=self._serve, args=(connection,), name="build secrets", daemon=True)
         self._thread.start()
         return self
 
@@ -103,13 +108,9 @@ class SecretSession:
         if answer.status != SWITCHING_PROTOCOLS:
             raise refusal(Reply(answer.status, answer.read(MAX_LINE)), self._target)
 
-    def _serve(self) -> None:
-        from h2.config import H2Configuration  # only builds with secrets need it
-        from h2.connection import H2Connection
+    def _serve(self, connection: "H2Connection") -> None:
         from h2.exceptions import H2Error
 
-        connection = H2Connection(H2Configuration(client_side=False))
-        connection.initiate_connection()
         try:
             while True:
                 self._socket.sendall(connection.data_to_send())
@@ -121,6 +122,8 @@ class SecretSession:
         except (OSError, H2Error) as error:
             if not self._end.over:
                 log.warning("the engine's connection for secrets ended: %s", type(error).__name__)
+        finally:
+            self._end.cut()  # also after an unexpected error: the engine must not wait for answers
 
     def _take(self, connection: "H2Connection", event: Any) -> None:
         from h2 import events

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from access.secrets import Secret
+
 from .recipes import RESERVED
 
 NAME = f"{RESERVED}/Dockerfile"
@@ -22,11 +24,18 @@ _HAS_PYTHON = (
     "(has + '.').startswith(wanted + '.') or sys.exit('The base has Python %s, not %s' % (has, wanted))"
 )
 _SECRETS = "/run/secrets"
-# Names up to --, then the program. The shell cuts line ends from what `cat` printed, so there is a dot behind them.
-_WITH_SECRETS = (
-    f'set -e; while [ "$1" != -- ]; do _deployer_value=$(cat "{_SECRETS}/$1"; printf .); '
-    'export "$1=${_deployer_value%.}"; shift; done; shift; unset _deployer_value; exec "$@"'
-)
+# The names of secrets up to --, then the program. The shell cuts line ends from what `cat` printed, so a dot is added.
+_WITH_SECRETS = f"""set -e
+while [ "$1" != -- ]; do
+  _deployer_value=$(cat "{_SECRETS}/$1"; printf .)
+  export "$1=${{_deployer_value%.}}"
+  shift
+done
+shift
+unset _deployer_value
+exec "$@"
+"""
+_WITH_SECRETS_NAME = "with-secrets"  # no secret has a dash in its name
 _MAX_LINE = 100  # characters of an instruction, beyond which each argument has a line of its own
 
 
@@ -87,12 +96,19 @@ def run(arguments: Sequence[str], secrets: Sequence[str]) -> str:
     """Return the instruction that runs a program while the image is built.
 
     `secrets`: names of secrets. Each is mounted for this step alone, and read into the program's environment there, so
-    neither the image nor its history has it.
+    neither the image nor its history has it. Any user of the base may be the one that runs it.
     """
     if not secrets:
         return _words("RUN", arguments)
-    mounts = [f"--mount=type=secret,id={name},target={_SECRETS}/{name},required=true" for name in secrets]
-    return _words(" ".join(["RUN", *mounts]), ["/bin/sh", "-c", _WITH_SECRETS, "sh", *secrets, "--", *arguments])
+    files = [_WITH_SECRETS_NAME, *secrets]
+    mounts = [f"--mount=type=secret,id={name},target={_SECRETS}/{name},mode=0444,required=true" for name in files]
+    script = ["/bin/sh", f"{_SECRETS}/{_WITH_SECRETS_NAME}", *secrets, "--"]
+    return _words(" ".join(["RUN", *mounts]), [*script, *arguments])
+
+
+def mounted(secrets: Mapping[str, Secret]) -> dict[str, Secret]:
+    """Return what `run` mounts: the secrets, and the script that reads them."""
+    return {**secrets, _WITH_SECRETS_NAME: Secret(_WITH_SECRETS)} if secrets else {}
 
 
 def quoted(value: str) -> str:

@@ -38,8 +38,12 @@ def step(command: str) -> str:
 
 def build(engine, text: str, **more):
     if "secrets" in more:
-        more["secrets"] = {name: Secret(value) for name, value in more["secrets"].items()}
+        more["secrets"] = dockerfile.mounted({name: Secret(value) for name, value in more["secrets"].items()})
     return images.build(engine, context(text), BuildOptions(tags=("secrets:1",), network="none", cached=False), **more)
+
+
+def process_list() -> bytes:
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True).stdout
 
 
 def forms_of(value: str) -> list[bytes]:
@@ -56,7 +60,7 @@ def test_a_step_has_them_and_nothing_keeps_them(engine, docker_engine):
 
     def watch() -> None:
         while not stop.wait(0.02):
-            arguments.add(subprocess.run(["ps", "-eo", "args"], capture_output=True).stdout)
+            arguments.add(process_list())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -66,8 +70,11 @@ def test_a_step_has_them_and_nothing_keeps_them(engine, docker_engine):
         stop.set()
         watcher.join()
     printed = "".join(line.get("stream", "") for line in lines)
-    assert hashlib.sha256("".join(SECRETS.values()).encode()).hexdigest() in printed and "KEY\nTOKEN" in printed
-    assert "Step 2/2 : RUN " in printed
+    assert (
+        hashlib.sha256("".join(SECRETS.values()).encode()).hexdigest() in printed
+        and "KEY\nTOKEN\nwith-secrets" in printed
+    )
+    assert 'Step 2/2 : RUN [ "/bin/sh", "/run/secrets/with-secrets", "TOKEN", "KEY", "--", "/bin/sh", "-c",' in printed
     status, exported = docker_engine.ask("GET", f"/images/{image}/get")
     assert status == 200
     with tarfile.open(fileobj=io.BytesIO(exported)) as archive:
@@ -75,7 +82,7 @@ def test_a_step_has_them_and_nothing_keeps_them(engine, docker_engine):
     _, history = docker_engine.ask("GET", f"/images/{image}/history")
     _, cache = docker_engine.ask("GET", "/system/df")
     own_log = (docker_engine.folder / "log").read_bytes()
-    assert arguments and b"_deployer_value" in kept  # it looked at the right things
+    assert arguments and b"with-secrets" in kept  # it looked at the right things
     for value in SECRETS.values():
         for form in forms_of(value):
             assert not any(form in place for place in (kept, history, cache, own_log, *arguments)), form
@@ -136,6 +143,11 @@ def test_what_cannot_have_secrets_is_refused(engine):
     assert failed.value.message.code == "engine_too_old_for_secrets"
 
 
+def test_a_base_may_have_a_user_of_its_own(engine):
+    text = step('test "$(id -u)" = 1000 && test -n "$TOKEN"').replace("RUN", "USER 1000\nRUN")
+    assert build(engine, text, secrets=SECRETS).startswith("sha256:")
+
+
 def test_without_secrets_the_classic_builder_builds(engine):
     lines: list[dict] = []
     build(engine, "FROM base:1\nRUN true\n", on_line=lines.append)
@@ -147,7 +159,8 @@ def test_a_build_that_is_given_up_ends(engine):
     before = threading.active_count()
     threading.Timer(1.0, interrupt.cut).start()
     with pytest.raises(GivenUp):
-        build(engine, step("sleep 60"), secrets=SECRETS, interrupt=interrupt)
+        build(engine, step("sleep 4711"), secrets=SECRETS, interrupt=interrupt)
+    wait_until(lambda: b"sleep 4711" not in process_list(), 10, "the end of the step")
     wait_until(lambda: threading.active_count() <= before, 10, "the session's end")
 
 
