@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from . import building, output, removal, waiting
+from . import building, images, output, removal, waiting
 from .context import Context, may_wait, quoted
 from .exits import Ended, Exit
 from .targets import Targets, with_targets
@@ -276,6 +276,7 @@ def services() -> None:
 
 
 instances.add_command(removal.set_instance)
+main.add_command(images.images)
 services.add_command(removal.delete_service)
 
 

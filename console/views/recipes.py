@@ -1,5 +1,7 @@
 """The page of a service's recipe: change it, and see the Dockerfile that it makes."""
 
+from dataclasses import replace
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -34,6 +36,7 @@ def recipe(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         if form.is_valid():
             try:
                 if request.POST.get("do") == "look":
+                    require_scope(caller, "build", service)
                     look = _look(form.recipe().get("base", ""))
                     form = RecipeForm(initial=shown(look.recipe() | form.recipe()))
                     return _page(request, caller, service, form, text, look)
@@ -69,4 +72,5 @@ def _look(base: str) -> Look:
     except Problem as problem:
         if problem.code not in ("image_not_pulled", "not_configured"):
             raise
-        return looking.look(base, pointer="/recipe/base")
+        look = looking.look(base, pointer="/recipe/base")
+        return replace(look, pulled=False) if problem.code == "image_not_pulled" else look

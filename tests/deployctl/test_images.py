@@ -37,6 +37,18 @@ def test_publishes_an_image(ctl, tmp_path):
         assert missing.returncode == 2 and "manifest unknown" in missing.stderr
 
 
+def test_shows_what_an_image_means(ctl, tmp_path):
+    refused = ctl("images", "check", "registry.example.com/team/shop:1")
+    assert refused.returncode == 4 and "/settings/#registry" in refused.stderr
+    with ImageRegistry(tmp_path / "registry") as registry:
+        digest = registry.push("team/shop", "1")
+        Setting.objects.create(document=Secret(json.dumps({"registry": {"url": registry.url}})))
+        done = ctl("images", "check", f"{registry.host}/team/shop:1")
+        first, second = done.stdout.splitlines()
+        assert first.startswith(f"{registry.host}/team/shop@{digest}  ") and second.strip() == "linux/amd64"
+        assert ctl("images", "check", f"{registry.host}/team/none:1").returncode == 2
+
+
 def test_a_package_or_an_image(ctl, tmp_path):
     package = tmp_path / "shop.tar.gz"
     package.write_bytes(GOOD)
