@@ -31,13 +31,13 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.
 def working(version, **more):
     """Request a build, and let a thread be its worker; yields when the engine says something."""
     build_requests.start(ANN, version, **more)
-    thread = threading.Thread(target=_work)
+    thread = threading.Thread(target=_work, daemon=True)
     thread.start()
     try:
         wait_until(lambda: "Step 2/" in Build.objects.filter(version=version).latest("pk").log, 30, "the step")
         yield
     finally:
-        thread.join(30)
+        thread.join(12)
         assert not thread.is_alive()
 
 

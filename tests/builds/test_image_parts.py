@@ -1,8 +1,9 @@
-"""What of an engine's lines becomes the output of a build."""
+"""The pure parts of an image's build: its output, its context, and when two are the same."""
 
 from access.masking import Mask
 from builds.contexts import own_files
 from builds.engine_log import MAX_TAIL_BYTES, EngineLog
+from builds.image_builds import fingerprint
 from messages import Message
 
 PUSH = Message("image_step.push", {"image": "registry.example/team/shop:1"})
@@ -56,3 +57,16 @@ def test_odd_lines_do_no_harm():
 def test_our_part_of_the_context_has_no_end():
     own = own_files({"base": "x", "files": [{"path": "/a", "text": "é", "mode": "0600"}]}, "FROM x\n")
     assert len(own) % 512 == 0 and not own.endswith(b"\0" * 1024)
+
+
+def test_recipe_commit_and_base_make_a_build():
+    recipe = {"base": "debian:12", "run": ["true"], "env": {"A": "1", "B": "2"}}
+    same = {"env": {"B": "2", "A": "1"}, "run": ["true"], "base": "debian:12"}
+    base = "docker.io/library/debian@sha256:" + "a" * 64
+    assert fingerprint(recipe, "c0ffee1", base) == fingerprint(same, "c0ffee1", base)
+    others = [
+        (recipe, "c0ffee1", base[:-1] + "b"),
+        (recipe, "c0ffee2", base),
+        ({**recipe, "run": ["x"]}, "c0ffee1", base),
+    ]
+    assert fingerprint(recipe, "c0ffee1", base) not in [fingerprint(*other) for other in others]
