@@ -8,7 +8,8 @@ from .codes import Code
 _OF_ENGINE = re.compile(
     r"(?:docker|podman): |error response from daemon"
     r"|^error: (?:initializing source|creating container|preparing container|writing blob|copying system image"
-    r"|rootlessport|unable to (?:pull|copy|connect to podman)|choosing an image|cannot listen|OCI runtime|crun|runc|[0-9a-f]{12})"
+    r"|rootlessport|unable to (?:pull|copy|connect to podman)|choosing an image|cannot listen|OCI runtime|crun|runc"
+    r"|[0-9a-f]{12})"
     r"| container process|exec \S{1,200}: exec format"
     r"|failed to register layer|error pulling image"
     r"|permission denied while trying to connect|(?:cannot|failed to|unable to) connect to (?:the docker|podman)",

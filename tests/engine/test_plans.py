@@ -1,8 +1,11 @@
 """Plans: the steps of each action on a host, without a host."""
 
+from dataclasses import replace
+
 import pytest
 
-from deployer.engine.atom import ServiceSpec, Target
+from deployer.engine.atom import Atom, ServiceSpec, StepKind, Target
+from deployer.engine.errors import InvalidDefinition
 from deployer.engine.plans import plan
 from deployer.engine.spec import check_environment, check_limits, check_steps
 
@@ -164,3 +167,51 @@ def test_good_definitions_pass():
     check_steps([GOOD, {**GOOD, "name": "b-2", "undo": "", "check": "y"}])
     check_environment({"A": "", "b_2": "é\n"})
     check_limits({"step_timeout": 1, "idle_timeout": 0, "output_head": 65536})
+
+
+IMAGES = {"old_image": f"r.example/web@sha256:{'1' * 64}", "new_image": f"r.example:5000/web@sha256:{'2' * 64}"}
+
+
+@pytest.mark.parametrize("action", ["install", "upgrade", "revert"])
+def test_image_is_pulled_before_anything_of_the_service_runs(action):
+    old = None if action == "install" else "v1"
+    atom = plan(FULL, TARGET, action, old, "v2", sha256=SHA, **IMAGES)
+    kinds = [step.kind for step in atom.steps]
+    assert kinds[:4] == [StepKind.PREPARE, StepKind.UPLOAD, StepKind.UNPACK, StepKind.PULL]
+    assert kinds.count(StepKind.PULL) == 1 and atom.pulls
+    assert IMAGES["new_image"] in atom.describe()[3]["what"]
+    assert Atom.from_json(atom.to_json()) == atom
+    assert not plan(FULL, TARGET, action, old, "v2", sha256=SHA, old_image=IMAGES["old_image"]).pulls
+
+
+def test_adopt_and_delete_pull_nothing():
+    assert not plan(FULL, TARGET, "install", None, "v2", adopt=True, **IMAGES).pulls
+    atom = plan(FULL, TARGET, "delete", "v1", None, old_image=IMAGES["old_image"])
+    assert not atom.pulls and (atom.old_image, atom.new_image) == (IMAGES["old_image"], "")
+
+
+@pytest.mark.parametrize("image", ["web:1", "r/web@sha256:1", f"-r/web@sha256:{'1' * 64}", f"r/w'eb@sha256:{'1' * 64}"])
+def test_refuses_what_is_no_image_by_its_digest(image):
+    with pytest.raises(ValueError, match="by its digest"):
+        plan(FULL, TARGET, "install", None, "v2", sha256=SHA, new_image=image)
+
+
+@pytest.mark.parametrize("name", ["IMAGE", "INSTANCE"])
+def test_names_that_came_later(name):
+    """Refused where a service is saved; one that was saved before keeps its own, but for the image of a version."""
+    with pytest.raises(InvalidDefinition):
+        check_environment({name: "mine"})
+    spec = replace(FULL, environment={name: "mine"})
+    assert plan(spec, TARGET, "install", None, "v2", sha256=SHA).environment[name] == "mine"
+    kept = plan(spec, TARGET, "install", None, "v2", sha256=SHA, **IMAGES).environment.get(name)
+    assert kept == ("mine" if name == "INSTANCE" else None)
+
+
+def test_own_step_called_pull():
+    step = {"name": "pull", "before": "stop", "run": ":"}
+    with pytest.raises(InvalidDefinition):
+        check_steps([step])
+    spec = replace(FULL, steps=[step])
+    assert not plan(spec, TARGET, "install", None, "v2", sha256=SHA).pulls
+    with pytest.raises(InvalidDefinition):
+        plan(spec, TARGET, "install", None, "v2", sha256=SHA, **IMAGES)

@@ -1,5 +1,7 @@
 """Versions that are images: what commands see, the pull before the stop, the sign-in, images that go with releases."""
 
+import hashlib
+import io
 import os
 import time
 from pathlib import Path
@@ -8,9 +10,13 @@ import pytest
 
 from deployer.engine import program
 from deployer.engine.journal import Kind, Result
+from deployer.engine.package import Package
+from deployer.engine.run import OutcomeKind, carry_out
 
 from .engine_stand_in import StandIn, reference
 from .host import Host
+from .jump_network import Network, note
+from .site import Watching
 from .words import said
 
 SEES = 'printf \'%s %s %s %s\\n\' "$VERSION" WORD "${IMAGE##*@}" "$INSTANCE" >>LOG'
@@ -205,6 +211,28 @@ def test_runner_killed_in_a_pull_pulls_again(host, engine):
     again = program.Run(run.operation, host.fence, run.atom, "again", sign_in=engine.sign_in)
     assert host.start(again).over().end.result is Result.DONE
     assert not engine.sign_in_folders()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sudo", [False, True])
+def test_behind_a_jump_host_that_keeps_packages(tmp_path, sudo):
+    """The sign-in comes first, then where to fetch the package; under sudo the program gets a process of its own."""
+    (bin := tmp_path / "bin").mkdir()
+    (bin / "sudo").write_text('#!/bin/sh\nshift\nenv -i PATH="$PATH" "$@"\n')
+    (bin / "sudo").chmod(0o755)
+    with Network(tmp_path, 1, tools=f"{bin}:{os.environ['PATH']}") as network:
+        [host] = network.hosts
+        engine = made(host)
+        own = {"PATH": f"{host.tools}:{os.environ['PATH']}"}
+        run = host.run("install", None, "v1", sign_in=engine.sign_in, **spec(host, environment=own))
+        data = host.packages["v1"]
+        package = Package(hashlib.sha256(data).hexdigest(), len(data), lambda: io.BytesIO(data))
+        watch = Watching()
+        outcome = carry_out(run, network.endpoint(0), sudo, package, watch, fresh=True)
+        assert outcome.kind is OutcomeKind.DONE, (outcome, watch.data)
+        assert note(watch) == "fetched from the jump host"
+        assert engine.lines("signed_in") == [engine.sign_in] and not engine.sign_in_folders()
+        assert engine.secret.encode() not in everything_below(host.folder)
 
 
 def test_cut_before_the_sign_in_did_nothing(host, engine):

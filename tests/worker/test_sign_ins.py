@@ -93,3 +93,21 @@ def test_cancelled_in_a_pull(fleet, tmp_path):
     operation = work(made)
     assert (operation.status, made.status) == (OperationStatus.CANCELLED, DeploymentStatus.CANCELLED)
     assert not os.path.exists((tmp_path / "place").read_text().strip())
+
+
+@pytest.mark.slow
+def test_worker_killed_in_a_pull(make_fleet, worker, tmp_path):
+    """The host pulls on by itself, with the sign-in that it has; the next worker masks what it then reads."""
+    fleet = make_fleet(hosts=1, environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    set_up(fleet, tmp_path, slow="sleep 3")
+    first = worker()
+    made = fleet.install(wait=False)
+    wait_until((tmp_path / "began").exists, 30)
+    first.kill()
+    worker()
+    assert fleet.ended(made).status == DeploymentStatus.SUCCEEDED
+    operation = made.operations.get()
+    assert operation.takeovers >= 1
+    said = output(operation)
+    assert b"auths" in said and PASSWORD.encode() not in said and LOGIN.encode() not in said
+    assert not os.path.exists((tmp_path / "place").read_text().strip())
