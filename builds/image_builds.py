@@ -6,6 +6,7 @@ The connection is the build: where it closes, the engine stops. So it is cut whe
 import hashlib
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ from .jobs import job_of
 from .leases import REPORT_INTERVAL, Lease, LeaseLost
 from .models import Build
 from .providers import BuildRefused, BuildTimedOut, Job, ProviderUnreachable, with_words
+from .sandbox.guardian import Guardian
 from .sandbox.watching import DEFAULT
 
 log = logging.getLogger(__name__)
@@ -189,6 +191,7 @@ def fingerprint(recipe: dict[str, Any], commit: str, base: str) -> str:
 @contextmanager
 def _in_time(attempt: Attempt) -> Iterator[None]:
     """Cut the connection where the build is lost, and where its time is up."""
+    guardian = Guardian(attempt.lease, os.getpid())
     begun = attempt.row.started or timezone.now()
     left = settings.BUILD_TIMEOUT - (timezone.now() - begun).total_seconds()
     timer = threading.Timer(max(1.0, left), attempt.interrupt.cut)
@@ -197,8 +200,13 @@ def _in_time(attempt: Attempt) -> Iterator[None]:
     done = threading.Event()
     beside = threading.Thread(target=_report, args=(attempt, done), name="image-report", daemon=True)
     beside.start()
+
+    def cut() -> None:
+        guardian.disarm()
+        attempt.interrupt.cut()
+
     try:
-        with attempt.lease.ending(attempt.interrupt.cut):
+        with guardian, attempt.lease.ending(cut):
             yield
     finally:
         timer.cancel()

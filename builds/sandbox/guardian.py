@@ -2,7 +2,8 @@
 
 A process of its own waits for the worker's end of a pipe. When that closes without a word, the worker is gone, and what
 carries the build's mark is killed. The same happens when the moment has come by which the worker wanted to have renewed
-its lease: another one, perhaps on another machine, may begin the build soon after.
+its lease: another one, perhaps on another machine, may begin the build soon after. A build at an engine has no
+processes here: its connection is the build, and only the end of a frozen worker closes it.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import threading
 
 from .holding import Hold, now
 
+GRACE = 1.5  # seconds for a worker to end what runs by itself
 RENEWAL = 0.5  # seconds between two looks at the lease
 _WIDTH = 20
 
@@ -33,7 +35,12 @@ end() {
 late() {
     read -r at _ < /proc/uptime && read -r limit < "$1" && [ "${at%%.*}" -ge "$limit" ]
 }
-( while sleep 0.5; do late "$2" && end "$1"; done ) &
+( while sleep 0.5; do
+    late "$2" || continue
+    # A worker that lives has cut its connection, and disarmed this, before the grace is over.
+    if [ -n "$3" ]; then sleep "$4"; late "$2" && kill -KILL "$3"; fi
+    end "$1"
+done ) &
 read -r word
 kill $!
 [ "$word" = done ] || end "$1"
@@ -41,14 +48,20 @@ kill $!
 
 
 class Guardian:
-    """Context around a command whose processes carry the mark of `hold`."""
+    """Context around what runs for a build: a command whose processes carry the mark of `hold`.
 
-    def __init__(self, hold: Hold):
+    `worker`: the process to end if it lets the moment pass without `disarm`, since what runs is a connection of its.
+    """
+
+    def __init__(self, hold: Hold, worker: int | None = None):
         self._hold, self._done = hold, threading.Event()
         self._moment = os.memfd_create("build-lease")  # no file: a full disk must not keep a build from being ended
         self._write()
         self._process = subprocess.Popen(
-            ["sh", "-c", _SCRIPT, "sh", hold.mark, f"/proc/self/fd/{self._moment}"],
+            [
+                *("sh", "-c", _SCRIPT, "sh", hold.mark, f"/proc/self/fd/{self._moment}"),
+                *(str(worker or ""), str(GRACE)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -71,6 +84,13 @@ class Guardian:
         self._process.wait()
         self._thread.join()
         os.close(self._moment)
+
+    def disarm(self) -> None:
+        """End nothing any more: this process is alive, and ends what runs."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(b"done\n")
+            self._process.stdin.flush()
 
     def _follow(self) -> None:
         while not self._done.wait(RENEWAL):

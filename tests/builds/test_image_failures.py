@@ -148,3 +148,12 @@ def test_a_killed_worker_leaves_no_step_and_another_builds_it(base, docker_engin
     worker(OPERATION_LEASE_SECONDS="10", SWEEP_INTERVAL="1")
     wait_until(lambda: state(version) == BuildStatus.SUCCESS, 60, "the build by another worker")
     assert Build.objects.get().takeovers == 1
+
+
+def test_a_frozen_worker_leaves_no_step_behind(base, docker_engine, worker):
+    """Another worker may begin once its lease has run out, so its connection must be closed before."""
+    build_requests.start(ANN, pending(service({"base": base, "run": ["echo begun; sleep 300"]})))
+    frozen = worker(OPERATION_LEASE_SECONDS="10")
+    wait_until(docker_engine.containers, 60, "the step")
+    os.kill(frozen.pid, signal.SIGSTOP)
+    wait_until(lambda: docker_engine.containers() == [], 11, "the end of the step before that of the lease")
