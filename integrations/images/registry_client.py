@@ -5,7 +5,7 @@
 
 A client speaks to the configured registry and to the token server that it names, to nobody else: redirects are not
 followed. The password is sent only when it is asked for, and over https only where the registry is reached so. All
-together ends within `seconds`, and answers are bounded.
+together ends within `seconds`, and answers are bounded. docs/decisions/0055-own-registry-client.md says why.
 """
 
 import json
