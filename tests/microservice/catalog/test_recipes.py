@@ -151,8 +151,7 @@ def test_the_dockerfile_of_a_whole_recipe():
     ]
     assert text.index("USER 0") < text.index("apt-get") < text.index('"pip"') < text.index('"/bin/sh", "-c", "echo')
     assert text.endswith(
-        'EXPOSE 8080\nEXPOSE 53/udp\nUSER app:app\nENTRYPOINT ["/bin/shop", "--name=$X"]\n'
-        'CMD ["serve \\u003c\\u003cEOF"]\n'
+        'EXPOSE 8080 53/udp\nUSER app:app\nENTRYPOINT ["/bin/shop", "--name=$X"]\nCMD ["serve \\u003c\\u003cEOF"]\n'
     )
     assert [(file.name, file.mode) for file in dockerfile.context_files(FULL)] == [
         (".deployer-image/files/0", 0o600),
