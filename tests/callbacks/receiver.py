@@ -26,6 +26,7 @@ class Receiver:
     got: list[Got] = field(default_factory=list)
     tls: tuple[str, str] | None = None
     client_ca: str = ""
+    address: str = "127.0.0.1"
 
     def __enter__(self):
         receiver = self
@@ -46,7 +47,7 @@ class Receiver:
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer((self.address, 0), Handler)
         self.server.daemon_threads = True
         self.server.handle_error = lambda *_: None
         if self.tls:
@@ -55,7 +56,7 @@ class Receiver:
             )
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self.port = self.server.server_port
-        self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/hook?a=b"
+        self.url = f"http{'s' if self.tls else ''}://{self.address}:{self.port}/hook?a=b"
         return self
 
     def __exit__(self, *_):

@@ -1,17 +1,20 @@
 """Private receivers are allowed at run time: as an administrator named them, with their certificates and a proxy."""
 
+import os
+import random
 import socket
+import subprocess
 
 import pytest
 
 from callbacks import receivers
-from callbacks.models import Delivery, DeliveryState
+from callbacks.models import Callback, Delivery, DeliveryState
 from integrations import allowed_receivers
 from integrations.allowed_receivers import Allowed, BadEntry, parse
 from tests.integrations.servers import Authority
 from tests.lab.connect_proxy import ConnectProxy
 
-from .factories import create_callback, enqueue, send_all
+from .factories import SECRET, create_callback, enqueue, send_all
 from .receiver import Receiver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
@@ -105,6 +108,42 @@ def test_a_change_counts_at_once(api):
         enqueue("deployment.ended:4")
         assert send_all()[0].state == DeliveryState.FAILED
         assert len(receiver.got) == 1
+
+
+@pytest.fixture
+def private_address():
+    """Yield an address of a private network that this machine has for the time of a test."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give this machine an address")
+    address = f"10.77.{random.randint(0, 255)}.{random.randint(1, 254)}"
+    subprocess.run(["ip", "addr", "add", f"{address}/32", "dev", "lo"], check=True)
+    yield address
+    subprocess.run(["ip", "addr", "del", f"{address}/32", "dev", "lo"], check=True)
+
+
+def test_a_receiver_in_a_private_network(api, monkeypatch, private_address):
+    real = socket.getaddrinfo
+    names = {"ci.internal": private_address, "other.internal": private_address}
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more, **rest: real(names.get(host, host), *more, **rest))
+    with Receiver(address=private_address) as receiver:
+        named, plain, other = (
+            Callback.objects.create(url=f"http://{host}:{receiver.port}/", secret=SECRET, events=["deployment.ended"])
+            for host in ("ci.internal", private_address, "other.internal")
+        )
+        for number, (allowed, delivered) in enumerate(
+            (
+                ([], set()),
+                (["ci.internal"], {named.pk}),
+                ([f"{private_address}/32"], {named.pk, plain.pk, other.pk}),
+                (["*.internal"], {named.pk, other.pk}),
+                (["10.78.0.0/16", "169.254.0.0/16"], set()),
+            )
+        ):
+            save(api, allowed=allowed)
+            enqueue(f"deployment.ended:{number}")
+            rows = [*send_all(), *send_all()]
+            assert {row.callback_id for row in rows if row.state == DeliveryState.DELIVERED} == delivered, allowed
+            assert len(rows) == 3
 
 
 def test_the_environment_still_allows(api, settings):
