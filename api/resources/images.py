@@ -57,7 +57,7 @@ class ImageCheckOut(Schema):
     digest: str
     size: int | None = Field(description="Bytes to load; null: it depends on the platform, or was not told")
     platforms: list[ImagePlatform]
-    source: str = Field(description="Who was asked: `registry`, or `engine` for images elsewhere")
+    source: str = Field(description="Who was asked: `registry`, or `engine` for images elsewhere (right `build`)")
     tools: dict[str, ImageTool | None] | None = Field(
         description="sh, python, pip, conda and apt: null where the image does not have it; null altogether: not asked"
     )
@@ -71,10 +71,11 @@ def check_image(request: HttpRequest, body: ImageCheck) -> dict[str, Any]:
 
     The engine must have the image for `tools`: 409 `image_not_pulled` otherwise.
     """
-    if body.tools and not caller(request).may_anywhere("build"):
+    may_build = caller(request).may_anywhere("build")
+    if body.tools and not may_build:
         raise refused("forbidden.scope", scope="build")
     release_connection()
-    return serialize(looking.look(body.image, with_tools=body.tools))
+    return serialize(looking.look(body.image, with_tools=body.tools, elsewhere=may_build))
 
 
 @router.post("/images/pull", openapi_extra=LINES, description=PULL, summary="Pull an image to the engine")

@@ -4,5 +4,6 @@
     built = engine.connect(part)                        # the settings `docker`; asks for the version
     image_id = images.build(built, context, options, on_line=log, interrupt=interrupt)
 
-Everything raises what errors.py has, each with a message for people. docs/decisions says why this is no library.
+Everything raises what errors.py has, each with a message for people. docs/decisions/0023-own-engine-client.md says why
+this is no library.
 """

@@ -70,16 +70,17 @@ class _Settings:
             raise refused("engine_unreachable", page=registry.page_of("docker"), reason=error.message) from error
 
 
-def look(given: str, *, with_tools: bool = False, pointer: str = "/image") -> Look:
+def look(given: str, *, with_tools: bool = False, elsewhere: bool = True, pointer: str = "/image") -> Look:
     """Return what a reference means now: from the registry of the settings, or else from the engine's view of others.
 
-    `with_tools`: also what is in it, which the engine must have pulled. Raise a Problem: 409 `not_configured`,
+    `with_tools`: also what is in it, which the engine must have pulled. `elsewhere`: the engine may be sent to another
+    registry than that of the settings, only for those who may have it build. Raise a Problem: 409 `not_configured`,
     `image_not_pulled` and those of registry and engine, 422 at `pointer` where there is no such image.
     """
     settings = _Settings(*registry.configured_together("docker", "registry"))
     image = lookup.parse(given, pointer)
     engine_used = settings.connect() if with_tools else None
-    if _is_at_ours(settings, image) or (settings.docker is None and not with_tools):
+    if _is_at_ours(settings, image) or not elsewhere or (settings.docker is None and not with_tools):
         found = lookup.resolve(given, pointer, with_platform=True)
         seen = Look(found.reference, "registry", found.size, found.platforms)
     else:

@@ -108,6 +108,8 @@ def test_an_image_elsewhere_is_asked_for_by_the_engine(api, docker_engine, regis
         found = api().post("/images/check", {"image": f"{other.host}/team/shop:1"}).json()
         assert (found["source"], found["digest"], found["size"]) == ("engine", digest, None)
         assert found["platforms"]
+        refused = api("publish").post("/images/check", {"image": f"{other.host}/team/shop:1"})
+        assert refused.status_code == 422 and refused.json()["errors"][0]["code"] == "image_elsewhere"
         missing = api().post("/images/check", {"image": f"{other.host}/team/none:1"})
         assert missing.status_code == 422 and missing.json()["errors"][0]["code"] == "engine_knows_no_image"
 
