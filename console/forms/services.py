@@ -75,8 +75,9 @@ class ServiceForm(Form):
     start_command = _command(
         _("Start"),
         _(
-            "Must return once the service has started. Variables: SERVICE VERSION RELEASE CURRENT SHARED HOST PORT TAG "
-            "WEIGHT. Output of the service is shown until the operation ends and then discarded: log to a file "
+            "Must return once the service has started. Variables: SERVICE INSTANCE VERSION RELEASE CURRENT SHARED HOST "
+            "PORT TAG WEIGHT, and IMAGE for a version that is an image. Output of the service is shown until the "
+            "operation ends and then discarded: log to a file "
             'in $SHARED (>>"$SHARED/serve.log" 2>&1), to the journal (systemd-cat) or to syslog (logger).'
         ),
     )

@@ -15,6 +15,8 @@ from deployer.engine import failpoints, program
 from deployer.engine.journal import Kind, Result
 from tests.lab.busy import within
 
+from .engine_stand_in import StandIn, reference
+
 ROOT = Path(failpoints.__file__).resolve().parents[2]
 
 
@@ -74,6 +76,33 @@ def test_run_that_died_at_failpoint_is_recovered(armed, running, point, result):
     assert "end" not in died.said and not (running.folder / ".deployer" / "crash").exists()
     assert running.attach(run).over().end.result is result
     assert running.running == ("v2" if result is Result.DONE else "v1")
+
+
+@pytest.mark.parametrize("next_operation", [False, True])
+@pytest.mark.parametrize(
+    "point", ["before pull", "started pull", "signed_in", "effect pull", "done pull", "before stop"]
+)
+def test_run_that_died_around_a_pull_is_started_again(armed, host, point, next_operation):
+    """By its own operation or by the next one, and without a sign-in that stays."""
+    engine = StandIn(host)
+    for digit in (1, 2):
+        host.image(f"v{digit}", reference(digit))
+    spec = {name: f"echo {name} $VERSION >>{host.log}" for name in ("start", "stop")} | {"check": ""}
+    assert host.carry_out("install", None, "v1", sign_in=engine.sign_in, **spec).end.result is Result.DONE
+    host.log.unlink()
+    (host.folder / ".deployer" / "crash").write_text(point + "\n")
+    run = host.run("upgrade", "v1", "v2", sign_in=engine.sign_in, **spec)
+    assert "end" not in host.start(run).over().said
+    assert bool(engine.sign_in_folders()) == (point == "signed_in")
+    if next_operation:
+        again = host.run("upgrade", "v1", "v2", sign_in=engine.sign_in, **spec)
+    else:
+        assert host.attach(run).over().end.result is Result.CUT
+        assert not engine.sign_in_folders() and not host.logged
+        again = program.Run(run.operation, host.fence, run.atom, "again", sign_in=engine.sign_in)
+    assert host.start(again).over().end.result is Result.DONE
+    assert not engine.sign_in_folders()
+    assert host.logged == ["stop v1", "start v2"]
 
 
 def test_next_run_removes_stage_of_dead_run(running):

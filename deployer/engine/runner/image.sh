@@ -73,7 +73,10 @@ _hide_sign_in() {
 		printf '%s\n' "$_place/.deployer-$_folder" >"$_RUN/sign_in" || return 1
 		# shellcheck disable=SC2016 # for the shell that is started
 		printf '%s\n' "$_sign_in" | _as_user sh -c 'umask 077; mkdir "$1" && exec cat >"$1/config.json"' sh \
-			"$_place/.deployer-$_folder" || continue
+			"$_place/.deployer-$_folder" || {
+			_as_user rm -rf "$_place/.deployer-$_folder"
+			continue
+		}
 		# shellcheck disable=SC2016 # for the command's own shell
 		_signed='[ -z "${DOCKER_TLS_VERIFY-}" ] || export DOCKER_CERT_PATH="${DOCKER_CERT_PATH:-${DOCKER_CONFIG:-$HOME/.docker}}"'
 		_folder=$_place/.deployer-$_folder
@@ -139,5 +142,6 @@ _forget_images() {
 		_stop_watchdog
 		[ ! -e "$_RUN/why" ] || break
 	done
+	[ ! -s "$_RUN/text" ] || : >"$_RUN/text"
 	rm -f "$_RUN/why" "$_RUN/killed" 8>&-
 }
