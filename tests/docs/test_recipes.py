@@ -1,4 +1,4 @@
-"""docs/api.md and docs/ci: each recipe is run by a shell as it stands there, against the real processes."""
+"""docs/api.md, docs/images.md and docs/ci: a shell runs each recipe as it stands there, against real processes."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from access.callers import SYSTEM
+from access.secrets import Secret
 from access.tokens import make_token
 from asset.models import Asset
 from builds import build_requests
@@ -21,11 +22,14 @@ from builds.models import Build
 from callbacks import signing
 from callbacks.models import Callback
 from deployctl.naming import MAX_LENGTH, version_name
+from integrations.models import Setting
 from messages.rendering import literal
 from microservice.models import NAME_PATTERN, Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus
 from tests import factories
+from tests.lab import image_registry
 from tests.lab.fleet import CHECK, Fleet
+from tests.lab.image_registry import ImageRegistry
 from tests.lab.network import wait_until
 from tests.lab.web import Web
 
@@ -39,8 +43,8 @@ def recipe(title: str) -> str:
     return recipes(title)[0]
 
 
-def recipes(title: str) -> list[str]:
-    text = (ROOT / "docs" / "api.md").read_text().split(f"## {title}\n")[1].split("\n## ")[0]
+def recipes(title: str, page: str = "api.md") -> list[str]:
+    text = (ROOT / "docs" / page).read_text().split(f"## {title}\n")[1].split("\n## ")[0]
     return re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)
 
 
@@ -102,6 +106,22 @@ def test_publish_from_gitlab_ci_twice(shell, tmp_path):
     version = MicroServiceVersion.objects.get()
     assert (version.version, version.ref) == ("20260714080910-42-1a2b3c4d", "@功能/#42")
     assert version.status == BuildStatus.SUCCESS
+
+
+@pytest.mark.skipif(not image_registry.installed(), reason=image_registry.MISSING)
+def test_publish_an_image_with_deployctl_and_with_curl(shell, tmp_path):
+    factories.service("shop")
+    with ImageRegistry(tmp_path / "registry") as registry:
+        Setting.objects.create(document=Secret(json.dumps({"registry": {"url": registry.url}})))
+        digest = registry.push("shop", "1.2")
+        known = {"VERSION": "1.2", "REF": "@功能/#42", "IMAGE": f"{registry.host}/shop:1.2"}
+        with_deployctl, with_curl = recipes("An image that a pipeline pushed", "images.md")
+        push, publish, upgrade = with_deployctl.strip().splitlines()
+        assert push == 'docker push "$IMAGE"' and upgrade.startswith("python -m deployctl upgrade shop")
+        for script in (publish, with_curl):
+            shell(script, **known)
+    version = MicroServiceVersion.objects.get()
+    assert (version.image, version.ref) == (f"{registry.host}/shop@{digest}", "@功能/#42")
 
 
 @pytest.mark.parametrize(
