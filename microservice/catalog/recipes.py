@@ -76,7 +76,7 @@ def _text(code: str, pattern: str, longest: int = 200, least: int = 1, *, is_con
         if not isinstance(value, str) or not least <= len(value) <= longest:
             yield FieldError(at, "recipe_text", min=least, max=longest)
         elif not re.fullmatch(pattern, value):
-            yield FieldError(at, code, value=ascii(value[:60]))
+            yield FieldError(at, code, value=_shown(value))
         elif not is_content and url_userinfo.hidden(value) != value:
             yield FieldError(at, "recipe_credentials")
 
@@ -116,6 +116,11 @@ def _pointer(name: object) -> str:
     return str(name)[:64].replace("~", "~0").replace("/", "~1").encode("utf-8", "replace").decode()
 
 
+def _shown(value: object) -> str:
+    """Return the beginning of a wrong value, for people; of what is no text or number, its kind."""
+    return ascii(str(value)[:60]) if isinstance(value, str | int | float) else type(value).__name__
+
+
 def _base(at: str, value: Any) -> Iterator[FieldError]:
     if value == SCRATCH:
         return
@@ -128,14 +133,14 @@ def _base(at: str, value: Any) -> Iterator[FieldError]:
 def _path(at: str, value: Any) -> Iterator[FieldError]:
     """Check an absolute path in the image."""
     if not _is_path(value, rf"/|(?:/{_PATH_WORD})+/?", {"..", "."}):
-        yield FieldError(at, "recipe_path", value=ascii(str(value)[:60]))
+        yield FieldError(at, "recipe_path", value=_shown(value))
 
 
 def _from(at: str, value: Any) -> Iterator[FieldError]:
     """Check a relative path in the repository: nothing outside of it, nothing of git's or ours."""
     pattern = rf"{_PATH_WORD}(?:/{_PATH_WORD})*/?"
     if value != "." and not _is_path(value, pattern, {"..", ".", ".git", RESERVED}):
-        yield FieldError(at, "recipe_from", value=ascii(str(value)[:60]))
+        yield FieldError(at, "recipe_from", value=_shown(value))
 
 
 def _is_path(value: Any, form: str, without: set[str]) -> bool:
@@ -159,7 +164,7 @@ def _port(at: str, value: Any) -> Iterator[FieldError]:
     number, _, protocol = str(value).partition("/")
     is_port = isinstance(value, int | str) and not isinstance(value, bool) and re.fullmatch(r"[1-9]\d{0,4}", number)
     if not is_port or int(number) > 65535 or protocol not in ("", "tcp", "udp", "sctp") or str(value).endswith("/"):
-        yield FieldError(at, "recipe_port", value=ascii(str(value)[:60]))
+        yield FieldError(at, "recipe_port", value=_shown(value))
 
 
 def _environment(at: str, value: Any) -> Iterator[FieldError]:
@@ -169,7 +174,7 @@ def _environment(at: str, value: Any) -> Iterator[FieldError]:
     for name, one in value.items():
         place = f"{at}/{_pointer(name)}"
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name):
-            yield FieldError(place, "recipe_variable", value=ascii(str(name)[:60]))
+            yield FieldError(place, "recipe_variable", value=_shown(name))
         yield from _VALUE(place, one)
 
 

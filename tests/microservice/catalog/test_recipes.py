@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from microservice.catalog import dockerfile, recipes
 
@@ -168,3 +170,50 @@ def test_no_line_is_longer_than_an_engine_reads():
     }
     assert pointers(recipe) == []
     assert max(len(line.encode()) for line in dockerfile.render(recipe).splitlines()) < 65_535
+
+
+# --- whatever is sent -------------------------------------------------------------------------------------------------
+
+TEXTS = st.one_of(st.text(max_size=12), st.sampled_from([*HOSTILE, "debian:12", "curl", "/app", "src", "3.11", "0644"]))
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-1, 70000), st.floats(), TEXTS),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.one_of(TEXTS, st.sampled_from(["path", "text", "from", "version", "packages"])), inner, max_size=3
+        ),
+    ),
+    max_leaves=8,
+)
+WORDS = {"FROM", "LABEL", "ENV", "USER", "COPY", "RUN", "WORKDIR", "EXPOSE", "ENTRYPOINT", "CMD"}
+
+
+@given(st.dictionaries(st.one_of(st.sampled_from(sorted(FULL)), TEXTS), VALUES, max_size=5))
+@settings(max_examples=300, deadline=None, database=None)
+def test_nothing_breaks_the_check(recipe):
+    recipes.errors(recipes.normalised(recipe))
+
+
+@given(
+    st.fixed_dictionaries(
+        {"base": st.just("debian:12")},
+        optional={
+            "env": st.dictionaries(st.sampled_from("ABC"), TEXTS),
+            "run": st.lists(TEXTS, max_size=3),
+            "cmd": st.lists(TEXTS, max_size=3),
+            "maintainer": TEXTS,
+            "user": TEXTS,
+            "workdir": TEXTS,
+            "files": st.lists(st.fixed_dictionaries({"path": TEXTS, "text": TEXTS}), max_size=2),
+        },
+    )
+)
+@settings(max_examples=300, deadline=None, database=None)
+def test_what_is_right_becomes_instructions_and_nothing_else(recipe):
+    recipe = recipes.normalised(recipe)
+    if recipes.errors(recipe):
+        return
+    lines = dockerfile.render(recipe).replace("\\\n", "").splitlines()[1:]
+    assert {line.split(" ")[0] for line in lines} <= WORDS
+    commands = [json.loads(line.removeprefix("RUN ")) for line in lines if line.startswith("RUN ")]
+    assert commands == [["/bin/sh", "-c", command] for command in recipe.get("run", ())]
