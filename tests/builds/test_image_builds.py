@@ -147,3 +147,15 @@ def test_secrets_serve_every_step_and_stay_nowhere(api, docker_engine, base):
     for place in (kept, history, rows):
         for form in (value.encode(), json.dumps(value)[1:-1].encode(), base64.b64encode(value.encode())[:-4]):
             assert form not in place
+
+
+def test_the_page_shows_what_was_built(client, base):
+    user = get_user_model().objects.create_user("ada", is_staff=True, is_superuser=True)
+    client.force_login(user)
+    service({"base": base, "env": {"MODE": "<b>"}})
+    version, row = built()
+    page = client.get(f"/services/shop/versions/{version.pk}/").content.decode()
+    for shown in (row.base, row.image, "FROM ", "ENV MODE=&quot;&lt;b&gt;&quot;", "==&gt; Pushing"):
+        assert shown in page
+    other = client.get(f"/services/shop/versions/{pending(version.microservice, '2.0').pk}/").content.decode()
+    assert "/services/shop/recipe/" in other and "Build" in other
