@@ -103,4 +103,5 @@ _MEANINGS: tuple[tuple[Callable[[BaseException], bool], str], ...] = (
     (_says(_NOT_TLS), "engine_away.speaks_no_tls"),
     (_says(_CLIENT_REFUSED), "engine_away.client_certificate"),
     (lambda error: isinstance(error, http.client.RemoteDisconnected), "engine_away.closed"),
+    (lambda error: isinstance(error, http.client.IncompleteRead), "engine_away.broke_off"),
 )

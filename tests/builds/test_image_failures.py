@@ -34,7 +34,7 @@ def working(version, **more):
     thread = threading.Thread(target=_work, daemon=True)
     thread.start()
     try:
-        wait_until(lambda: "Step 2/" in Build.objects.filter(version=version).latest("pk").log, 30, "the step")
+        wait_until(lambda: "begun\n" in Build.objects.filter(version=version).latest("pk").log, 30, "the step")
         yield
     finally:
         thread.join(12)
@@ -86,7 +86,7 @@ def test_a_killed_engine_ends_the_build_which_is_built_again(base, configure, do
             mortal.kill()
         row = Build.objects.get()
         assert state(version) == BuildStatus.FAILED and row.detail_code == "engine_lost", row.detail
-        assert "sleep 300" in row.detail
+        assert "sleep 300" in row.detail and "broke off" in row.detail
         mortal.start()
         shop.recipe = {"base": base, "run": ["echo begun"]}
         shop.save()
