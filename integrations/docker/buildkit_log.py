@@ -17,7 +17,7 @@ _VERTEX, _LOG = 1, 3  # of StatusResponse
 _DIGEST, _NAME, _CACHED, _STARTED, _ERROR = 1, 3, 4, 5, 7  # of Vertex
 _OF, _TEXT = 1, 4  # of VertexLog: which vertex, and the bytes
 _STEP = re.compile(r"\[(?:[^\]]* )?(\d{1,4}/\d{1,4})\] (.*)", re.DOTALL)
-_INTERNAL = "[internal] "
+_INTERNAL = ("[internal] ", "copy /context ")  # how it takes the Dockerfile and the context
 
 
 class Trace:

@@ -81,7 +81,7 @@ TEXTS: dict[str, Text] = {
     ),
     "engine_network_and_secrets": Text(
         _("Builds with secrets cannot use the network {network}: with secrets, BuildKit builds, which knows no other."),
-        _("Leave the network of the engine's settings empty, or set it to none or host."),
+        _("Leave the network of the engine's settings empty, or set it to none."),
     ),
     "image_build_failed": Text(_("The build failed: {reason}")),
     "engine_failed": Text(_("The Docker engine: {reason}")),

@@ -57,7 +57,7 @@ def said(*lines: dict) -> list[str]:
 def test_steps_are_said_once_and_in_the_classic_builders_words():
     one, two = "[1/2] FROM base", "[stage-1 2/2] RUN true"
     assert said(
-        trace(vertex("[internal] load build definition"), vertex(one, started=False)),
+        trace(vertex("[internal] load build definition"), vertex("copy /context /"), vertex(one, started=False)),
         trace(vertex(one), vertex(one, cached=True)),
         trace(vertex(two), vertex(two), vertex("exporting to image")),
     ) == [
