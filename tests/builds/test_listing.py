@@ -84,17 +84,19 @@ def test_shows_only_visible_services(service):
 
 @pytest.mark.parametrize(
     "filters",
-    [{}, {"service": "shop"}, {"status": "open"}, {"status": "failed"}, {"origin": "image"}, {"requested_by": "ann"}],
+    [{"service": "shop"}, {"status": "open"}, {"status": "failed"}, {"origin": "image"}, {"requested_by": "ann"}],
 )
 def test_reads_no_more_than_a_page(service, filters):
-    """No filter reads the whole table, and none sorts it."""
-    if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL plans by the numbers of rows")
-    rows = listing.builds(EVERYTHING, filters).order_by("-pk")[:51]
-    plan = rows.explain()
-    assert "SCAN build" not in plan.replace("SCAN build USING", "") or not filters, plan
-    if filters.get("status") != "open":  # a few rows, of two statuses
-        assert "TEMP B-TREE" not in plan, plan
+    """No filter reads the whole table, though no row of many fits."""
+    version = pending(service)
+    rows = (Build(version=version, microservice=service, origin="git", status=BuildStatus.SUCCESS) for _ in range(3000))
+    Build.objects.bulk_create(rows)
+    if connection.vendor == "postgresql":  # autovacuum does it there; nothing analyzes SQLite
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+    plan = listing.builds(EVERYTHING, filters).order_by("-pk")[:51].explain()
+    read_whole = "Seq Scan on build" if connection.vendor == "postgresql" else "SCAN build\n"
+    assert read_whole not in f"{plan}\n", plan
 
 
 def test_page_lists_filters_and_acts(client, admin_user, service):
