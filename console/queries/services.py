@@ -85,7 +85,8 @@ def versions(of: MicroService, q: str = "", status: str = "", after: str = "", s
     """Return versions, newest first, each with `running`: the number of its instances. Two queries."""
     rows = MicroServiceVersion.objects.filter(microservice=of)
     if q:
-        rows = rows.filter(Q(version__icontains=q) | Q(ref__icontains=q))
+        named = Q(version__icontains=q) | Q(ref__icontains=q)
+        rows = rows.filter(named | Q(image__icontains=q) | Q(image_tag__icontains=q))
     if status in BuildStatus.labels:
         rows = rows.filter(status=BuildStatus[status.upper()])
     elif status == "runs":

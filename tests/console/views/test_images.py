@@ -50,6 +50,13 @@ def test_lists_of_versions_and_instances(admin, imaged):
     assert shows(markup(admin.get(f"/hosts/{host.pk}/")), "2")
 
 
+@pytest.mark.rows
+def test_versions_are_found_by_digest_and_tag(admin, imaged):
+    for words in ("sha256:222", "shop:2.0"):
+        page = markup(admin.get(f"/services/shop/?q={words}"))
+        assert shows(page, "2") and not shows(page, "1") and not shows(page, "3")
+
+
 def test_dialog_says_both_digests(admin, imaged):
     page = markup(admin.get(f"/services/shop/versions/{imaged.running.pk}/upgrade/"))
     between = page[page.index('id="between"') :]
