@@ -56,11 +56,6 @@ CODES: dict[str, Code] = {
     "deployment_open": Code(409, "The deployment has not ended.", "Wait for its end, or cancel it."),
     "deployment_state": Code(409, "The deployment's status does not allow this.", "Check its status."),
     "engine_failed": Code(409, "The Docker engine refused what was asked of it.", "Read the reason; it is its own."),
-    "engine_unreachable": Code(
-        409,
-        "The Docker engine of the settings did not answer.",
-        "Check its address and the network, then send it again.",
-    ),
     "image_not_pulled": Code(409, "The engine does not have the image.", "Pull it first: POST /images/pull."),
     "image_pull_failed": Code(409, "The engine could not pull the image.", "Read the reason; it is the engine's own."),
     "fingerprint_differs": Code(
@@ -171,6 +166,9 @@ CODES: dict[str, Code] = {
     ),
     "too_many_pulls": Code(503, "The server already watches as many pulls as it may.", "Try again after Retry-After."),
     "no_stream_slot": Code(503, "All slots for event streams are in use.", "Try again after Retry-After."),
+    "engine_unreachable": Code(
+        503, "The Docker engine of the settings did not answer.", "Send it again; check its address and the network."
+    ),
     "registry_unreachable": Code(
         503, "The registry of the settings did not answer.", "Send it again; check its address and the network."
     ),

@@ -59,7 +59,7 @@ class _Settings:
         return given.x_registry_auth if given else None
 
     def connect(self) -> Engine:
-        """Return the engine. Raise 409 `not_configured` or `engine_unreachable`."""
+        """Return the engine. Raise 409 `not_configured`, 503 `engine_unreachable`."""
         if self.docker is None:
             raise registry.not_configured("docker")
         try:
@@ -67,7 +67,7 @@ class _Settings:
         except EngineFailed as error:
             raise problem(error) from error
         except http_client.BadCertificates as error:
-            raise refused("engine_unreachable", page=registry.page_of("docker"), reason=error.message) from error
+            raise refused("engine_failed", page=registry.page_of("docker"), reason=error.message) from error
 
 
 def look(given: str, *, with_tools: bool = False, elsewhere: bool = True, pointer: str = "/image") -> Look:
@@ -200,5 +200,7 @@ class Pull:
 
 def problem(error: EngineFailed) -> Problem:
     """Return the refusal that an error of the engine is."""
-    code = "engine_unreachable" if isinstance(error, EngineAway) else "engine_failed"
-    return refused(code, page=registry.page_of("docker"), reason=error.message)
+    page = registry.page_of("docker")
+    if isinstance(error, EngineAway):
+        return refused("engine_unreachable", headers={"Retry-After": "5"}, page=page, reason=error.message)
+    return refused("engine_failed", page=page, reason=error.message)

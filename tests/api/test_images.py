@@ -135,7 +135,7 @@ def test_nothing_is_configured(api):
 def test_engine_that_is_away(api):
     settle(docker={"url": "tcp://127.0.0.1:1"})
     answer = api().post("/images/pull", {"image": "r.example.com/team/shop:1"})
-    assert (answer.status_code, answer.json()["code"]) == (409, "engine_unreachable")
+    assert (answer.status_code, answer.json()["code"]) == (503, "engine_unreachable")
     assert answer.json()["detail"] == "Nothing listens at tcp://127.0.0.1:1."
 
 
@@ -169,7 +169,8 @@ def test_few_pulls_at_once(api, monkeypatch):
 def test_publishers_look_and_only_builders_run_it(api):
     settle(docker={"url": "tcp://127.0.0.1:1"})
     publisher = api("publish")
-    assert publisher.post("/images/check", {"image": "r.example.com/x"}).status_code == 409
+    answer = publisher.post("/images/check", {"image": "r.example.com/x"})
+    assert (answer.status_code, answer.json()["params"]["page_path"]) == (409, "/settings/#registry")
     for path, body in (
         ("/images/check", {"image": "r.example.com/x", "tools": True}),
         ("/images/pull", {"image": "x"}),
