@@ -87,9 +87,9 @@ def at_server(build: Build, job: Job) -> None:
 def _message(who: str, reason: str = "", words: Message | None = None) -> Message:
     """Return who cancelled it and why, and `words`: why it may still run at its server."""
     if words is not None:
-        return Message(f"{BUILD_CANCELLED}.runs_on", {"who": who, "reason": reason, "words": words})
+        return Message("build_cancelled.runs_on", {"who": who, "reason": reason, "words": words})
     if reason:
-        return Message(f"{BUILD_CANCELLED}.reason", {"who": who, "reason": reason})
+        return Message("build_cancelled.reason", {"who": who, "reason": reason})
     return Message(BUILD_CANCELLED, {"who": who})
 
 
