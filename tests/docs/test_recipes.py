@@ -188,9 +188,12 @@ def test_build_failed_versions_again(shell):
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, literal("x"))
     done = []
-    thread = threading.Thread(target=lambda: done.append(shell(recipe("Build a failed version again"))))
+    again, listing, cancel = recipe("Build a failed version again").splitlines()
+    assert cancel.startswith("python -m deployctl builds cancel shop")
+    thread = threading.Thread(target=lambda: done.append(shell(again)))
     thread.start()
     wait_until(lambda: Build.objects.count() == 2, 30, "the second attempt")
+    assert "shop" in shell(listing)
     build_requests.end(Build.objects.first(), BuildStatus.SUCCESS)
     thread.join()
     assert "attempt 2 is success" in done[0]

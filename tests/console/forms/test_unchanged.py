@@ -179,6 +179,7 @@ def test_every_form_is_tested():
         "builds.BuildForm",  # whether to build what was built already: it is filled from no row
         "services.InstanceForm",
         "services.NewVersionForm",
+        "recipes.RecipeForm",  # tests/console/views/test_recipes.py
         "hosts.CredentialChangeForm",
         "hosts.HostImportForm",  # what was pasted, shown again: it is filled from no row
         "hosts.TrustKeyForm",  # the fingerprint pasted with a host that could not be reached
