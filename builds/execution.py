@@ -1,6 +1,7 @@
 """The worker side: claim a build that is due, advance it, and record the result."""
 
 import errno
+import itertools
 import logging
 import os
 import socket
@@ -45,6 +46,7 @@ MAX_TAKEOVERS = 3
 PATIENCE = 5.0  # seconds for the processes of another worker's build to go
 MAX_POLL_PAUSE = 120  # seconds between two polls of a provider that does not answer
 _stopping = threading.Event()
+_claims = itertools.count(1)
 _slots = threading.BoundedSemaphore(settings.BUILD_CONCURRENCY)
 
 
@@ -102,15 +104,18 @@ def claim() -> Build | None:
     """Claim a build that is due and that no worker holds. Return None if there is none."""
     free = Q(lease__isnull=True) | Q(lease__lt=Now())
     due = Build.objects.filter(free, status__in=OPEN, due__lte=Now()).order_by("due")
-    for pk, previous in due.values_list("pk", "owner")[:10]:
+    for pk, previous, takeovers in due.values_list("pk", "owner", "takeovers")[:10]:
         # A process that takes up its own build has lived on: the build did not end its worker.
-        died = bool(previous) and previous != owner()
+        died = bool(previous) and not previous.startswith(owner())
+        # Each claim has a name of its own, so that what ends a lost build never ends its successor in this process.
         claimed = Build.objects.filter(free, pk=pk, status__in=OPEN, owner=previous).update(
-            owner=owner(), lease=leases.end_of_lease(), takeovers=F("takeovers") + (1 if died else 0)
+            owner=f"{owner()}-{next(_claims):x}",
+            lease=leases.end_of_lease(),
+            takeovers=F("takeovers") + (1 if died else 0),
         )
         if claimed:
             build = Build.objects.select_related("version__microservice").get(pk=pk)
-            build.previous_owner = previous
+            build.previous_owner, build.previous_takeovers = previous, takeovers
             return build
     return None
 
@@ -151,7 +156,7 @@ def advance(build: Build) -> None:
 
 def _end(build: Build, status: BuildStatus, reason: Message | None = None, *, url: str = "") -> None:
     """End a build that this worker still holds: a late one changes nothing."""
-    build_requests.end(build, status, reason, url=url, owner=owner())
+    build_requests.end(build, status, reason, url=url, owner=build.owner)
 
 
 def _unexpected(error: Exception) -> Message:
@@ -271,13 +276,16 @@ def _postpone(build: Build, reason: Message) -> None:
 
 
 def _release(build: Build, seconds: float, **fields: Any) -> None:
-    Build.objects.filter(pk=build.pk, owner=owner(), status__in=OPEN).update(
+    Build.objects.filter(pk=build.pk, owner=build.owner, status__in=OPEN).update(
         owner="", lease=None, due=Now() + timedelta(seconds=seconds), **fields
     )
 
 
 def _give_back(build: Build) -> None:
-    """Leave the build to the next claim, as it was before this one."""
-    Build.objects.filter(pk=build.pk, owner=owner(), status__in=OPEN).update(
-        owner=build.previous_owner, lease=None, takeovers=build.takeovers - 1, due=Now() + timedelta(seconds=PATIENCE)
+    """Leave the build to the next claim, which looks for the same processes."""
+    Build.objects.filter(pk=build.pk, owner=build.owner, status__in=OPEN).update(
+        owner=build.previous_owner,
+        lease=None,
+        takeovers=build.previous_takeovers,
+        due=Now() + timedelta(seconds=PATIENCE),
     )

@@ -71,7 +71,8 @@ class Build(models.Model):
             models.Index(fields=["watched_until"], condition=Q(watched_until__isnull=False), name="build_watched"),
         ]
 
-    previous_owner = ""  # of a build that was just claimed: the worker that left it behind
+    # Of a build that was just claimed: the worker that left it behind, and the takeovers until then.
+    previous_owner, previous_takeovers = "", 0
 
     def __str__(self) -> str:
         return f"build {self.pk} of {self.version}"
