@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from tests.lab import docker, processes, surroundings
-from tests.lab.network import wait_for_port
+from tests.lab.network import wait_for_port, wait_until
 from tests.lab.worker import ROOT
 
 
@@ -113,6 +113,20 @@ def test_engine_with_the_usual_network(short_tmp):
             threading.Thread(target=lambda: server.accept()[0].close()).start()
             out = engine.command_line("run", "--rm", "base:1", "nc", engine.here, port)
             assert out.returncode == 0, out.stderr
+
+
+def test_engine_ends_where_the_test_run_is_killed(short_tmp):
+    needs_engine()
+    code = (
+        "import sys; from pathlib import Path; from tests.lab.docker import Dockerd\n"
+        "engine = Dockerd(Path(sys.argv[1])).__enter__(); print(engine.process.pid, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(short_tmp / "d")]
+    run_of_tests = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pid = int(run_of_tests.stdout.readline())
+    run_of_tests.kill()
+    run_of_tests.wait()
+    wait_until(lambda: not processes.alive(pid) and not processes.using(short_tmp / "d"), 20, "the engine's end")
 
 
 def needs_engine() -> None:

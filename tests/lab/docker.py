@@ -21,6 +21,7 @@ from .authority import Authority
 from .network import free_port, wait_until
 
 PLAIN = ("--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false")
+WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")  # it ends also where the test run is killed
 _random = random.SystemRandom()
 
 
@@ -29,7 +30,7 @@ def why_not() -> str:
     """Why no engine can be started here; "" where one can."""
     if os.geteuid() != 0:
         return "only root can start a Docker engine"
-    missing = [name for name in ("dockerd", "containerd", "nsenter", "ip") if shutil.which(name) is None]
+    missing = [name for name in ("dockerd", "containerd", "nsenter", "setpriv", "ip") if shutil.which(name) is None]
     return f"this machine has no {', '.join(missing)}" if missing else ""
 
 
@@ -81,7 +82,7 @@ class Dockerd:
             (self.folder / left).unlink(missing_ok=True)
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
-                [*(self._net.inside() if self._net else ()), *self._command()],
+                [*WITH_US, *(self._net.inside() if self._net else ()), *self._command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
