@@ -92,6 +92,10 @@ def test_starts_names_and_awaits_builds(ctl, tmp_path):
     assert Build.objects.count() == 2
     lines = ctl("versions", "attempts", "shop", "1.0").stdout.splitlines()
     assert len(lines) == 2 and "no compiler" in lines[1]
+    assert "pending" in ctl("builds", "list", "--service", "shop", "--status", "open").stdout
+    done = ctl("builds", "cancel", "shop", "1.0", "--reason", "wrong branch")
+    assert done.returncode == 0 and "wrong branch" in done.stdout, done.stderr
+    assert len(ctl("builds", "list").stdout.splitlines()) == 2
 
 
 def test_exit_codes(ctl):
