@@ -21,7 +21,7 @@ TEXTS: dict[str, Text] = {
     "unconfigured.jenkins": Text(_("Builds cannot be started in Jenkins, and its webhooks are rejected.")),
     "unconfigured.package_store": Text(_("Packages are kept in the local folder PACKAGE_ROOT.")),
     "unconfigured.proxies": Text(_("Outgoing connections do not use a proxy.")),
-    "unconfigured.registry": Text(_("Nothing is fetched from a registry.")),
+    "unconfigured.registry": Text(_("Images can be neither published nor built, and hosts pull without a sign-in.")),
     "not_configured.integration": Text(_("{integration} is not configured."), _CONFIGURE),
     "not_configured.webhook_secret": Text(_("{integration} has no webhook secret."), _CONFIGURE),
     "settings_test_failed": Text(
