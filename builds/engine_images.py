@@ -14,17 +14,15 @@ from integrations.images.reference import Reference
 
 from .providers import Job
 
-SERVICE, VERSION, BUILD, COMMIT = "deployer.service", "deployer.version", "deployer.build", "deployer.commit"
+SERVICE = "deployer.service"
 KEPT = "24h"  # layers of failed builds: the next attempt uses them
 log = logging.getLogger(__name__)
 
 
-def labels(job: Job, build: int = 0, commit: str = "") -> dict[str, str]:
-    """Return the labels of an image; without a build, of its layers too: the service's name alone."""
-    own = {SERVICE: job.service_name}
-    if not build:
-        return own
-    return own | {VERSION: job.version, BUILD: str(build), **({COMMIT: commit} if commit else {})}
+def labels(job: Job) -> dict[str, str]:
+    """Return the labels of an image and of its layers. Any more, such as the build's number, would be a step more in
+    each build: the digest tells images apart."""
+    return {SERVICE: job.service_name}
 
 
 def tidy(engine: Engine, service: str, newest: Reference) -> None:

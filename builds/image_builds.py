@@ -142,7 +142,6 @@ def _build(attempt: Attempt, engine: Engine, text: str, commit: str) -> None:
         dockerfile=dockerfile.NAME,
         tags=(attempt.target.tagged,),
         network=attempt.docker["network"],
-        labels=engine_images.labels(attempt.job, attempt.row.pk, commit),
         memory=settings.BUILD_MEMORY * 1024**2,
     )
     own = contexts.own_files(attempt.recipe, text)
