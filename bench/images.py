@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-from microservice.catalog.container_commands import commands
-from microservice.catalog.containers import Container
 from tests.lab import base_image, docker, image_registry
 from tests.lab.docker import Dockerd
 from tests.lab.image_registry import ImageRegistry
@@ -26,7 +24,7 @@ GOAL_TIMES, GOAL_S = 1.3, 0.5
 USER, WORD = "bench", "a-password-of-the-bench"
 RUNS = ["/bin/busybox", "sleep", "100000"]
 # Checked by a command in the container: a container that only runs would be watched for three seconds.
-CONTAINER = Container(stop_seconds=0, check="command", check_value="true", options=("--network=none",))
+CONTAINER = {"stop_seconds": 0, "check": "command", "check_value": "true", "options": ["--network=none"]}
 
 
 def measure(lab: Lab) -> Iterator[Figure]:
@@ -69,8 +67,9 @@ class _Bench:
         self.versions: dict[str, list[int]] = {"pictured": [], "packed": []}
         self.images: list[str] = []
         environment = {"DOCKER_HOST": engine.socket_url}
-        self.commands = commands(CONTAINER)
-        self._post("/services/", {"name": "pictured", "environment": environment, **self.commands})
+        self._post("/services/", {"name": "pictured", "environment": environment})
+        self.commands = self._post("/services/pictured/container-commands", CONTAINER)
+        self.product.client.patch("services/pictured", self.commands)
         self._post("/services/", DEFINITION | {"name": "packed"})
         settings = {"registry": {"url": registry.url, "user": USER, "password": WORD}}
         self.product.client.send("PUT", "settings/", settings)

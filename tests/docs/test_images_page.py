@@ -18,8 +18,8 @@ from tests import factories
 from tests.lab.web import Web
 
 ROOT = Path(__file__).resolve().parents[2]
-# The headings of docs/images.md that have recipes: each has a test.
-TESTED = {"Commands for containers"}
+# The headings of docs/images.md that have recipes. Each has a test, here or in test_recipes.py.
+TESTED = {"Commands for containers", "An image that a pipeline pushed"}
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
