@@ -3,11 +3,13 @@
 They have no network, no privileges and nothing writable but a small /tmp. The engine's socket is given to no container.
 """
 
+import posixpath
 import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from . import images
 from .engine import Engine
 from .errors import EngineAway, EngineFailed, EngineRefused, GivenUp
 from .target import Interrupt
@@ -56,7 +58,9 @@ def run(
 
     Raise EngineRefused where it cannot be started (the image has no such program, say), EngineFailed, GivenUp.
     """
-    made = engine.get("POST", "/containers/create", _spec(image, command, environment), interrupt=interrupt)["Id"]
+    spec = _spec(image, command, environment)
+    spec["HostConfig"] = {**LOCKED, "Mounts": _no_volumes(images.inspect(engine, image, interrupt))}
+    made = engine.get("POST", "/containers/create", spec, interrupt=interrupt)["Id"]
     try:
         engine.get("POST", f"/containers/{made}/start", interrupt=interrupt)
         status = _waited(engine, made, seconds, interrupt)
@@ -100,8 +104,17 @@ def _spec(image: str, command: list[str], environment: dict[str, str] | None) ->
         "Healthcheck": {"Test": ["NONE"]},
         "StopSignal": "SIGKILL",
         "Labels": {LABEL: "1"},
-        "HostConfig": LOCKED,
     }
+
+
+def _no_volumes(image: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Return mounts that take the places of the volumes that an image asks for: an engine's would be writable, and as
+    large as its disk."""
+    about = (image or {}).get("Config")
+    volumes = about.get("Volumes") if isinstance(about, dict) else None
+    places = {posixpath.normpath(f"/{each}".replace("//", "/")) for each in volumes or ()} - set(LOCKED["Tmpfs"])
+    options = {"SizeBytes": 4096}
+    return [{"Type": "tmpfs", "Target": each, "ReadOnly": True, "TmpfsOptions": options} for each in sorted(places)]
 
 
 def _waited(engine: Engine, container: str, seconds: float, interrupt: Interrupt | None) -> int | None:

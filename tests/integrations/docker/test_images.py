@@ -160,6 +160,19 @@ def test_a_look_is_locked_down(engine, docker_engine):
     assert not docker_engine.containers()
 
 
+def test_volumes_of_an_image_are_not_writable_in_a_look(engine, docker_engine):
+    """An engine makes them on its own disk, without a limit."""
+    made = "FROM base:1\nRUN mkdir -p -m 777 /data /deep/er\nVOLUME /data /deep/er/ /tmp\n"
+    images.build(engine, context(made), BuildOptions(tags=("volumes:1",)))
+    script = (
+        "for each in /data /deep/er /tmp; do echo x >$each/x && echo $each; done; sed -n 's| /tmp .*||p' /proc/mounts"
+    )
+    ran = containers.run(engine, "volumes:1", ["/bin/sh", "-c", script], seconds=within(10))
+    assert ran.output.split() == ["/tmp", "tmpfs"]
+    assert not docker_engine.asked("GET", "/volumes")["Volumes"] and not docker_engine.containers()
+    images.remove(engine, "volumes:1")
+
+
 def test_a_look_ends_in_time(engine, docker_engine):
     assert containers.run(engine, "base:1", ["/bin/sh", "-c", "sleep 300"], seconds=0.5).status is None
     shout = "while :; do echo 0123456789012345678901234567890123456789; done"
