@@ -32,10 +32,11 @@ def tidy(engine: Engine, service: str, newest: Reference) -> None:
         # What is younger may be another build's, which pushes it now.
         oldest = time.time() - settings.BUILD_TIMEOUT
         found = engine.get("GET", f"/images/json?{query}")
-        for image in (each for each in found if each["Created"] < oldest):
-            for name in image.get("RepoTags") or ():
-                if name not in (newest.tagged, "<none>:<none>"):
-                    images.remove(engine, name)
+        with engine.understood():
+            names = [name for each in found if each["Created"] < oldest for name in each.get("RepoTags") or ()]
+        for name in names:
+            if name not in (newest.tagged, "<none>:<none>"):
+                images.remove(engine, str(name))
         filters = {"dangling": ["true"], "label": [SERVICE], "until": [KEPT]}
         engine.ask("POST", f"/images/prune?{urlencode({'filters': json.dumps(filters)})}", seconds=60.0)
     except (EngineFailed, GivenUp) as error:

@@ -60,7 +60,9 @@ def run(
     """
     spec = _spec(image, command, environment)
     spec["HostConfig"] = {**LOCKED, "Mounts": _no_volumes(images.inspect(engine, image, interrupt))}
-    made = engine.get("POST", "/containers/create", spec, interrupt=interrupt)["Id"]
+    answer = engine.get("POST", "/containers/create", spec, interrupt=interrupt)
+    with engine.understood():
+        made = str(answer["Id"])
     try:
         engine.get("POST", f"/containers/{made}/start", interrupt=interrupt)
         status = _waited(engine, made, seconds, interrupt)
@@ -86,7 +88,8 @@ def sweep(engine: Engine, now: float | None = None) -> int:
     query = urlencode({"all": "1", "filters": '{"label": ["' + LABEL + '"]}'})
     found = engine.get("GET", f"/containers/json?{query}")
     limit = (time.time() if now is None else now) - LEFT
-    old = [each["Id"] for each in found if each["Created"] < limit]
+    with engine.understood():
+        old = [each["Id"] for each in found if each["Created"] < limit]
     for each in old:
         remove(engine, each)
     return len(old)
@@ -122,7 +125,8 @@ def _waited(engine: Engine, container: str, seconds: float, interrupt: Interrupt
     begun = time.monotonic()
     try:
         ended = engine.get("POST", f"/containers/{container}/wait", seconds=seconds, interrupt=interrupt)
-        return int(ended["StatusCode"])
+        with engine.understood():
+            return int(ended["StatusCode"])
     except EngineAway:
         if time.monotonic() - begun < seconds:
             raise

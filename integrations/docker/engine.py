@@ -62,6 +62,14 @@ class Engine:
         return json_of(self.ask(method, path, body, **more), self.target)
 
     @contextmanager
+    def understood(self) -> Iterator[None]:
+        """Read an answer in the block. Raise EngineAway where it has another form than an engine's."""
+        try:
+            yield
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise EngineAway(Message("engine_away.no_engine", {"address": self.target.address})) from error
+
+    @contextmanager
     def stream(
         self,
         method: str,
@@ -90,9 +98,9 @@ class Engine:
                 *whole, begun = (begun + piece).split(b"\n")
                 if len(begun) > MAX_LINE:
                     raise EngineAway(Message("engine_away.no_engine", {"address": self.target.address}))
-                yield from (_object(line, self.target) for line in whole if line.strip())
+                yield from (_object(line, self.target, dict) for line in whole if line.strip())
             if begun.strip():
-                yield _object(begun, self.target)
+                yield _object(begun, self.target, dict)
 
 
 def connect(part: dict[str, Any], interrupt: Interrupt | None = None) -> Engine:
@@ -208,12 +216,12 @@ def json_of(reply: Reply, target: Target) -> Any:
     return _object(reply.body, target) if reply.body.strip() else None
 
 
-def _object(text: bytes, target: Target) -> Any:
+def _object(text: bytes, target: Target, kinds: type | tuple[type, ...] = (dict, list)) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, (dict, list)):
+    if not isinstance(value, kinds):
         raise EngineAway(Message("engine_away.no_engine", {"address": target.address}))
     return value
 

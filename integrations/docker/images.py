@@ -189,7 +189,8 @@ def _lines(
     try:
         for line in engine.lines(*call, **more):
             if "error" in line or "errorDetail" in line:
-                words = (line.get("errorDetail") or {}).get("message") or line.get("error") or ""
+                detail = line.get("errorDetail")
+                words = (detail.get("message") if isinstance(detail, dict) else detail) or line.get("error") or ""
                 raise StepFailed(failed, str(words))
             yield line
     except EngineRefused as error:  # before the answer had begun: a Dockerfile or a reference that it does not take

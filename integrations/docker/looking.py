@@ -104,12 +104,17 @@ def _told_by(asked: Engine, image: Reference, auth: Secret | None, pointer: str)
         raise invalid(pointer, "engine_knows_no_image", image=str(image), words=error.words) from error
     except EngineFailed as error:
         raise problem(masked(error, sign_in.mask(auth))) from error
-    about = said.get("Descriptor") or {}
     try:
-        pinned = references.parse(f"{image.host}/{image.name}@{about.get('digest')}")
+        with asked.understood():
+            names = [name for each in said.get("Platforms") or () if (name := _platform(each))]
+            digest = (said.get("Descriptor") or {}).get("digest")
+    except EngineFailed as error:
+        raise problem(error) from error
+    try:
+        pinned = references.parse(f"{image.host}/{image.name}@{digest}")
     except references.BadReference as error:
         raise invalid(pointer, error.message) from error
-    every = tuple(Platform(name, pinned.digest) for each in said.get("Platforms") or () if (name := _platform(each)))
+    every = tuple(Platform(name, pinned.digest) for name in names)
     return Look(image.with_digest(pinned.digest), "engine", None, every[:64])
 
 
