@@ -8,7 +8,18 @@ import pytest
 from django import forms as django_forms
 from playwright.sync_api import expect
 
-from console.forms import callbacks, confirmations, credentials, hosts, people, secrets, services, settings
+from console.forms import (
+    callbacks,
+    confirmations,
+    containers,
+    credentials,
+    hosts,
+    people,
+    recipes,
+    secrets,
+    services,
+    settings,
+)
 from demo.service import definition
 from tests.console.browser.greeter import later
 from tests.lab.keys import new_key
@@ -33,18 +44,36 @@ ELSEWHERE = {
     "client_cert",
     "client_key",
     "fingerprint",  # in test_adding_hosts.py
+    "allowed",
+}
+RECIPE = {
+    "apt_sources": "deb https://deb.example.org/a b main\ndeb https://deb.example.org/c d main\n",
+    "pip_packages": "flask==3.0\nrequests\n",
+    "conda_packages": "numpy\nscipy=1.11\n",
+    "own_files": '[\n  {"path": "/etc/shop.conf",\n   "text": "a=1\\nb=2\\n"}\n]\n',
+    "run": "set -e\nmake install\n\nmake clean\n",
+    "env": "A=1\nB='x=y'\n",
+    "entrypoint": "/bin/sh\n-c\n'echo \"two  words\"'\n",
+    "cmd": "--port 8080\n",
+}
+CONTAINER = {
+    "publish": "$PORT:8080\n127.0.0.1:53:53/udp\n",
+    "volumes": "$SHARED/data:/var/lib/data\n/etc/tls:/tls:ro\n",
+    "options": "--read-only\n--label=team=shop\n",
+    "arguments": "--verbose\ntwo words\n",
 }
 
 
 def test_every_text_area_is_tested():
     found = set()
-    for module in (services, callbacks, confirmations, credentials, hosts, people, secrets, settings):
+    modules = (callbacks, confirmations, containers, credentials, hosts, people, recipes, secrets, services, settings)
+    for module in modules:
         for form in vars(module).values():
             if isinstance(form, type) and issubclass(form, django_forms.Form):
                 found |= {
                     name for name, field in form.base_fields.items() if isinstance(field.widget, django_forms.Textarea)
                 }
-    assert found == {*COMMANDS, *ELSEWHERE}
+    assert found == {*COMMANDS, *ELSEWHERE, *RECIPE, *CONTAINER}
 
 
 def test_changes_one_field_only(visit, client):
@@ -132,6 +161,54 @@ def test_multiline_fields_elsewhere(visit, client, tmp_path):
     page.get_by_role("button", name="Test", exact=True).click()
     expect(page.locator("#findings")).to_contain_text(re.compile("PEM|certificate", re.IGNORECASE), timeout=later())
     expect(part.get_by_label("Team projects")).to_have_value("red/* = red\nblue/site = blue\n")
+
+
+def test_lines_of_a_recipe(visit, client):
+    client.post("services/", {"name": "cooked", "build_orig": "image"})
+    page = visit("/services/cooked/recipe/")
+    page.get_by_label("Base image").fill("debian:12")
+    for name, lines in RECIPE.items():
+        page.locator(f"[name={name}]").fill(lines)
+    saved = None
+    for _unchanged in range(2):
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("The recipe was saved.")).to_be_visible()
+        assert saved in (None, client.get("services/cooked")["recipe"])
+        saved = client.get("services/cooked")["recipe"]
+    assert saved["run"] == ["set -e\nmake install", "make clean"] and saved["env"] == {"A": "1", "B": "x=y"}
+    assert saved["files"] == [{"path": "/etc/shop.conf", "text": "a=1\nb=2\n"}]
+    assert saved["entrypoint"] == ["/bin/sh", "-c", 'echo "two  words"'] and saved["cmd"] == ["--port", "8080"]
+    assert saved["pip"] == {"packages": ["flask==3.0", "requests"]} and len(saved["apt"]["sources"]) == 2
+    assert saved["conda"] == {"packages": ["numpy", "scipy=1.11"]}
+
+
+def test_lines_of_a_container(visit, client):
+    client.post("services/", {"name": "contained"})
+    page = visit("/services/contained/settings/")
+    page.get_by_text("Fill in the commands for a container").click()
+    for name, lines in CONTAINER.items():
+        page.locator(f"[name$={name}]").fill(lines)
+    page.get_by_role("button", name="Fill in the commands").click()
+    expect(page.get_by_text("Nothing is saved yet: look at them")).to_be_visible()
+    start = page.locator("[name=start_command]").input_value()
+    for word in ("8080", "127.0.0.1:53:53/udp", "/var/lib/data", "/etc/tls:/tls:ro", "--read-only", "two words"):
+        assert word in start
+    assert "\r" not in start
+    for name, lines in CONTAINER.items():
+        expect(page.locator(f"[name$={name}]")).to_have_value(lines)
+
+
+def test_lines_of_allowed_receivers(visit, client):
+    page = visit("/settings/#callbacks")
+    part = page.locator("#callbacks")
+    part.get_by_label("Enabled").check()
+    part.get_by_label("Allowed private receivers").fill("10.0.0.0/8\n*.internal\nnot a name!\n")
+    page.get_by_role("button", name="Test", exact=True).click()
+    expect(page.locator("#findings")).to_contain_text("contains “name!”", timeout=later())
+    expect(part.get_by_label("Allowed private receivers")).to_have_value("10.0.0.0/8\n*.internal\nnot a name!\n")
+    part.get_by_label("Allowed private receivers").fill("10.0.0.0/8\n*.internal\n")
+    page.get_by_role("button", name="Test", exact=True).click()
+    expect(page.locator("#findings")).to_contain_text("Callback receivers", timeout=later())
 
 
 def test_form_sent_twice_adds_one(visit, client):
