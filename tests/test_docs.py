@@ -231,7 +231,12 @@ def test_python_is_supported():
 def test_pictures_exist_in_both_themes_and_are_small():
     taken = {path.name for path in (ROOT / "docs/screenshots").glob("*.png")}
     assert sum((ROOT / "docs/screenshots" / name).stat().st_size for name in taken) < 2_000_000
+    guide = _shown("docs/images.md")
     for page in ("README.md", "docs/console.md"):
-        shown = set(re.findall(r'screenshots/([\w-]+\.png)"', (ROOT / page).read_text()))
+        shown = _shown(page) | guide
         assert shown == taken, f"{page} lacks {taken - shown}, and {shown - taken} are not there"
     assert all(f"{name.removesuffix('.png').removesuffix('-dark')}-dark.png" in taken for name in taken)
+
+
+def _shown(page: str) -> set[str]:
+    return set(re.findall(r'screenshots/([\w-]+\.png)"', (ROOT / page).read_text()))
