@@ -6,6 +6,7 @@ Needs root, an engine and a registry (`scripts/test-packages`): both are started
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -44,7 +45,9 @@ def _measured(lab: Lab, engine: Dockerd, registry: ImageRegistry) -> Iterator[Fi
     yield Figure("a version from an image, without the registry's own time", own, "s", GOAL_S)
     yield Figure("the registry's own time for it", server, "s")
     bench.install()
-    image, package, run = [], [], []
+    image: list[float] = []
+    package: list[float] = []
+    run: list[float] = []
     for turn in range(TURNS + 1):
         taken = bench.change("pictured", turn), bench.change("packed", turn), bench.run_by_hand(turn)
         if turn:  # the first one loads what later ones find
@@ -83,7 +86,7 @@ class _Bench:
             digest = self.registry.push("team/pictured", name, files, config={"Cmd": RUNS})
             self.images.append(f"{self.registry.host}/team/pictured@{digest}")
             path = f"/v2/team/pictured/manifests/{name}"
-            seconds = _seconds(lambda path=path: self.registry.ask("GET", path, accept=image_registry.MANIFEST))
+            seconds = _seconds(partial(self.registry.ask, "GET", path, accept=image_registry.MANIFEST))
             image = f"{self.registry.host}/team/pictured:{name}"
             began = time.perf_counter()
             made = self._post("/services/pictured/versions/", {"version": name, "image": image})
