@@ -98,6 +98,10 @@ class Connection(psycopg.Connection):
 
     def check(self) -> None:
         """Raise psycopg.Error if the server does not answer. Costs a round trip only after CHECK_AFTER seconds."""
+        if not self.autocommit:
+            # A thread gave it back in the middle of a transaction, which the pool has rolled back. A statement would
+            # begin another one, and the next thread could not leave it.
+            self.autocommit = True
         if self.is_silent and monotonic() - self.last_answer < CHECK_AFTER:
             return
         usual, self.answer_within = self.answer_within, CHECK_TIMEOUT

@@ -147,6 +147,18 @@ def test_checks_recent_connections_without_round_trip(server, monkeypatch):
             one.check()
 
 
+@pytest.mark.found("away")
+def test_a_check_begins_no_transaction(server, monkeypatch):
+    """A thread that ends inside of a transaction gives its connection back without autocommit. The statement that
+    checks it later began another transaction, which no later thread could leave."""
+    monkeypatch.setattr(connection, "CHECK_AFTER", 0.0)
+    with Connection.connect(**options(monkeypatch, server.url("postgres"))) as one:
+        one.autocommit = False
+        one.check()
+        assert one.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        one.autocommit = True  # as Django sets it for each thread
+
+
 @pytest.mark.found("settings")
 def test_finds_the_primary_after_a_failover(monkeypatch, pool):
     class ReadOnly(Postgres):
