@@ -8,7 +8,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from access.problems import Problem
+from access.problems import Problem, invalid_fields
+from microservice.catalog import recipes
 from microservice.catalog.recipes import PYTHON_FROM
 
 from .fields import Environment, Form, JSONText, Words
@@ -63,6 +64,17 @@ def recipe_of(values: Mapping[str, Any]) -> dict[str, Any]:
         else:
             recipe[part] = value
     return recipe
+
+
+def _path_of(pointer: str) -> list[str]:
+    """Return what a refusal's pointer names inside of the recipe."""
+    return pointer.split("/")[2:]
+
+
+def _field_of(pointer: str) -> str:
+    """Return the field that holds the place; "" where none does."""
+    path = _path_of(pointer)
+    return next((name for name, place in PLACES.items() if tuple(path[: len(place)]) == place), "")
 
 
 class Lines(forms.CharField):
@@ -174,13 +186,20 @@ class RecipeForm(Form):
         """Return the recipe of the posted values; the saved one where they are as they were shown."""
         return recipe_of(self.cleaned_data)
 
+    def add_errors_of_rest(self) -> None:
+        """Add what is wrong with the recipe of the fields that could be read, where others could not: one answer names
+        everything."""
+        unread = set(self.errors)
+        if found := [error for error in recipes.errors(self.recipe()) if _field_of(error.pointer) not in unread]:
+            self.add_problem(invalid_fields(found))
+
     def add_problem(self, problem: Problem) -> None:
         """Add a refusal's reasons to the fields that hold the places that they name."""
         unplaced = not problem.errors
         for error in problem.errors:
-            path = str(error.get("pointer", "")).split("/")[2:]
+            path = _path_of(str(error.get("pointer", "")))
             reason = str(error.get("reason", problem.detail))
-            name = next((name for name, place in PLACES.items() if tuple(path[: len(place)]) == place), "")
+            name = _field_of(str(error.get("pointer", "")))
             entry = "/".join(path[len(PLACES[name]) :]) if name else ""
             if name in ("own_files", "env") and entry:
                 reason = f"{entry}: {reason}"

@@ -47,6 +47,8 @@ def recipe(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
                     return redirect_to("recipe", service.name)
             except Problem as problem:
                 form.add_problem(problem)
+        else:
+            form.add_errors_of_rest()
     return _page(request, caller, service, form, text)
 
 

@@ -88,3 +88,13 @@ def test_only_who_may_build_changes_it(client, operator):
 def test_every_field_has_a_group():
     grouped = [name for _, names in RecipeForm.GROUPS for name in names]
     assert sorted(grouped) == sorted(RecipeForm.base_fields)
+
+
+def test_one_answer_names_everything_that_is_wrong(admin):
+    """What cannot be read as a list or a variable hides nothing that is wrong elsewhere."""
+    factories.service("shop", build_orig="image")
+    wrong = {"base": "Not An Image", "own_files": "[", "env": "no sign", "apt_packages": "Curl", "expose": "70000"}
+    page = admin.post(PAGE, {**wrong, "do": "save"})
+    assert page.status_code == 422
+    assert set(page.context["form"].errors) == set(wrong)
+    assert MicroService.objects.get().recipe == {}
