@@ -265,7 +265,10 @@ def _told_at(who: Client, service: str, url: str) -> str:
     if asked.status != 202:
         return asked.said
     told = wait_until(
-        lambda: next((one for one in who.get(path).json["callbacks"] if one["attempts"]), None), 60, f"{url} being told"
+        # An attempt counts from its start, and says only at its end how it went.
+        lambda: next((one for one in who.get(path).json["callbacks"] if one["error"] or one["sent"]), None),
+        60,
+        f"{url} being told",
     )
     return "refused" if "may not reach" in told["error"] or "no name" in told["error"] else str(told)
 

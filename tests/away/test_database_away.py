@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.lab import cable
+from tests.lab.busy import within
 
 from .scene import KINDS, Scene
 from .watchers import get
@@ -37,7 +38,7 @@ def test_recovers_from_database_outage(scene, kind):
     found = scene.back(90)
     # A command is mostly the start of Python, which takes its time on a busy machine.
     found["command"] = max(0.0, found["command"] - 3 * scene.command_takes)
-    assert max(found.values()) <= PROMISED, found
+    assert max(found.values()) <= within(PROMISED), found
     assert scene.pages.statuses() <= {200, 503}
     for _, status, text in scene.pages.seen:
         if status == 503:
