@@ -1,9 +1,6 @@
 """docs/images.md: each recipe is run by a shell as it stands there, against the real processes."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from microservice import catalog
 from microservice.catalog.container_commands import commands
 from microservice.catalog.containers import Container
 from tests import factories
+from tests.docs.recipe_shell import run_recipe
 from tests.lab.web import Web
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,18 +42,7 @@ def shell(environment, tmp_path):
     with Web(environment, tmp_path / "web.log") as web:
 
         def run(script: str, **more: str) -> str:
-            known = {
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "PYTHONPATH": str(ROOT),
-                "DEPLOYCTL_URL": web.url,
-                "DEPLOYCTL_TOKEN": token,
-                **more,
-            }
-            done = subprocess.run(
-                ["sh", "-eu", "-c", script], cwd=tmp_path, env=known, capture_output=True, text=True, timeout=100
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            return done.stdout
+            return run_recipe(script, tmp_path, web.url, token, **more)
 
         yield run
 

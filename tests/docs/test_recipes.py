@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 from datetime import datetime
@@ -27,6 +26,7 @@ from messages.rendering import literal
 from microservice.models import NAME_PATTERN, Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus
 from tests import factories
+from tests.docs.recipe_shell import run_recipe
 from tests.lab import image_registry
 from tests.lab.fleet import CHECK, Fleet
 from tests.lab.image_registry import ImageRegistry
@@ -75,18 +75,7 @@ def shell(web, tmp_path):
     )
 
     def run(script: str, **more: str) -> str:
-        known = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "DEPLOYCTL_URL": web.url,
-            "DEPLOYCTL_TOKEN": token,
-            **more,
-        }
-        done = subprocess.run(
-            ["sh", "-eu", "-c", script], cwd=tmp_path, env=known, capture_output=True, text=True, timeout=100
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return run_recipe(script, tmp_path, web.url, token, **more)
 
     return run
 
