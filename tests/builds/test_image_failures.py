@@ -34,11 +34,16 @@ def working(version, **more):
     thread = threading.Thread(target=_work, daemon=True)
     thread.start()
     try:
-        wait_until(lambda: "begun\n" in Build.objects.filter(version=version).latest("pk").log, 30, "the step")
+        wait_for_step(version)
         yield
     finally:
         thread.join(12)
         assert not thread.is_alive()
+
+
+def wait_for_step(version, seconds: float = 30) -> None:
+    """Wait until the step itself has spoken: before, the engine makes and removes containers of its own."""
+    wait_until(lambda: "begun\n" in Build.objects.filter(version=version).latest("pk").log, seconds, "the step")
 
 
 def _work() -> None:
@@ -138,10 +143,10 @@ def test_without_a_recipe_nothing_is_requested(api):
 
 
 def test_a_killed_worker_leaves_no_step_and_another_builds_it(base, docker_engine, worker):
-    version = pending(service({"base": base, "run": ["echo begun; sleep 4"]}))
+    version = pending(service({"base": base, "run": ["echo begun; sleep 6"]}))
     build_requests.start(ANN, version)
     one = worker(OPERATION_LEASE_SECONDS="10", SWEEP_INTERVAL="1")
-    wait_until(lambda: docker_engine.containers(), 60, "the step")
+    wait_for_step(version, 60)
     os.kill(one.pid, signal.SIGKILL)
     wait_until(lambda: docker_engine.containers() == [], 3, "the end of the step with its worker")
     one.kill()
@@ -152,8 +157,9 @@ def test_a_killed_worker_leaves_no_step_and_another_builds_it(base, docker_engin
 
 def test_a_frozen_worker_leaves_no_step_behind(base, docker_engine, worker):
     """Another worker may begin once its lease has run out, so its connection must be closed before."""
-    build_requests.start(ANN, pending(service({"base": base, "run": ["echo begun; sleep 300"]})))
+    version = pending(service({"base": base, "run": ["echo begun; sleep 300"]}))
+    build_requests.start(ANN, version)
     frozen = worker(OPERATION_LEASE_SECONDS="10")
-    wait_until(docker_engine.containers, 60, "the step")
+    wait_for_step(version, 60)
     os.kill(frozen.pid, signal.SIGSTOP)
     wait_until(lambda: docker_engine.containers() == [], 11, "the end of the step before that of the lease")

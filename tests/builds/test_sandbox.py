@@ -163,14 +163,25 @@ def test_processes_survive_without_a_sandbox(mark):
 @every_means
 @pytest.mark.parametrize("network", [False, True])
 def test_ends_with_a_killed_worker(means, uid, network, mark, own_tun):
+    """The sandbox by itself: the guardian, which would end the build too, is killed first."""
     script = f"setsid env -i sleep {mark} & sleep {mark}"
     words = [*own_tun, *command(means, script, uid, *(["--network"] if network else []))]
     if network and not own_tun:
         pytest.skip("needs root, for a /dev/net/tun of its own that every user may open")
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL) as worker:
         wait_until(lambda: len(running(mark)) == 2, 60, "the build")
+        for pid in guardians(worker.pid):
+            processes.kill(pid)
+        assert len(running(mark)) == 2
         worker.kill()
     wait_until(lambda: gone(mark), 5, "the build being gone")
+
+
+def guardians(worker: int) -> list[int]:
+    """Return the guardian's processes: it hears of the end of its worker from a pipe, and looks at a file of its."""
+    found = [pid for pid in processes.descendants(worker) if "/proc/self/fd/" in processes.command_line(pid)]
+    assert found, "no guardian"
+    return found
 
 
 @pytest.mark.found("builds")
