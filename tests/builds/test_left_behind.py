@@ -104,16 +104,25 @@ def test_build_of_a_frozen_worker_ends_before_the_next_begins(start, mark, sandb
     assert (build.status, build.takeovers) == (BuildStatus.BUILDING, 1)
 
 
+def freeze(pid: int, spared: list[int]) -> list[int]:
+    """Stop a process and those below it; return their ids. Parents first: a stopped one starts no others."""
+    if pid in spared:
+        return []
+    try:
+        os.kill(pid, signal.SIGSTOP)
+    except ProcessLookupError:  # one of the guardian's short sleeps
+        return []
+    return [pid, *(below for child in processes.children(pid) for below in freeze(child, spared))]
+
+
 def test_successor_ends_what_was_left_on_its_machine(start, mark):
     """The first worker and what guards its build are frozen: only the second worker can end it."""
     start(f"sleep {mark}; echo built > app")
     first = start.worker("off")
     wait_until(lambda: running(mark), 60, "the build having begun")
-    frozen = [first.pid, *(pid for pid in processes.descendants(first.pid) if pid not in running(mark))]
     left = running(mark)
     with Watch(mark) as watch:
-        for pid in frozen:
-            os.kill(pid, signal.SIGSTOP)
+        frozen = freeze(first.pid, left)
         try:
             start.worker("off")
             wait_until(lambda: set(running(mark)) - set(left), 60, "the build having begun once more")
