@@ -74,7 +74,7 @@ def test_passwords_are_not_in_arguments_or_environment(repository):
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as server, Watched() as watched:
         one = job(
             repository,
-            "sleep 0.2; cp app app2",
+            "sleep 2; cp app app2",  # a look at all processes takes a busy machine a second
             url=f"{server.url}/repository/.git",
             credential=Credential("ci", Secret(PASSWORD)),
         )
