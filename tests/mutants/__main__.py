@@ -27,7 +27,7 @@ LEFT_OUT = (".git", ".venv", "var", "__pycache__", ".*_cache", ".hypothesis")
 AT_ONCE = 3  # more than the cores of a small machine: many tests wait
 NO_BASELINE = "--no-baseline"
 SLOWEST = 15.0  # seconds that a test may take where nothing else is busy
-GIVEN_UP = 30  # seconds after which a test that hangs because of a mutant counts as failed
+GIVEN_UP = 60  # seconds after which a test that hangs because of a mutant counts as failed
 
 
 class Copy:
