@@ -3,11 +3,13 @@
 import os
 import re
 import signal
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from deployer import engine
 from deployer.engine.journal import Kind, Result
 from tests.lab.network import wait_until
 
@@ -96,6 +98,20 @@ def test_service_survives_killed_readers(any_host, chatty, program):
 def what(pid: int) -> str:
     """Return the name that a busybox was called by."""
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode().rpartition("/")[2]
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash --posix"])
+def test_a_reader_that_begins_is_not_waited_for(tmp_path, shell):
+    """Without descriptor 0, as in the moment in which a shell gives one to a job in the background."""
+    runner = Path(engine.__file__).parent / "runner"
+    script = f"""
+    . {runner}/processes.sh; . {runner}/relay.sh
+    exec 6>{tmp_path}/output
+    sleep 30 <&- &
+    _drained $!; echo "serves: $_serves"; kill $!
+    """
+    done = subprocess.run([*shell.split(), "-c", script], capture_output=True, text=True, timeout=20)
+    assert done.stdout == "serves: yes\n", done.stderr
 
 
 def test_start_without_service_leaves_no_reader(any_host):

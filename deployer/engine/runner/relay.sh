@@ -36,7 +36,7 @@ _relay() {
 # more. Nearly always it ends at once: that costs neither a process nor a look into its state.
 _drained() {
 	_tries=0 _seen=''
-	while [ -e "/proc/$1/fd/0" ]; do
+	while _reads "$1"; do
 		_tries=$((_tries + 1))
 		[ "$_tries" -gt 200 ] || continue
 		[ "$_tries" -lt 300 ] || break
@@ -46,8 +46,14 @@ _drained() {
 		[ "$_state" != S ] || _seen=$_pos
 		sleep 0.01 </dev/null 4>&- 5>&- 6>&- 8>&- 9>&-
 	done
-	if [ -e "/proc/$1/fd/0" ]; then _serves=yes; else wait "$1"; fi
+	if _reads "$1"; then _serves=yes; else wait "$1"; fi
 } 2>/dev/null
+
+# A shell has no descriptor 0 for a moment while it becomes a job in the background, so only an end counts as one: whoever
+# took the beginning for it would wait for as long as the service lives.
+_reads() {
+	[ -e "/proc/$1/fd/0" ] || { _look "$1" && [ "$_state" != Z ]; }
+}
 
 # Call before a run is ended by any program, and before a dead one's processes are. The new reader comes first, so that
 # there is always one; it is in its own session, which is never ended, and each of its two processes restarts the other.
