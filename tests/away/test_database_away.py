@@ -47,11 +47,19 @@ def test_recovers_from_database_outage(scene, kind):
 
 def test_pages_reload_during_database_outage(scene):
     """No bare 500, for people and pipelines alike; and what was posted is not sent again by itself."""
+
+    def refused() -> tuple[list[str], list[str]]:
+        texts = [text for _, status, text in list(scene.pages.seen) if status == 503]
+        pages = [text for text in texts if text.startswith("<!DOCTYPE html>")]
+        return pages, [text for text in texts if text not in pages]
+
     scene.pages.seen.clear()
-    scene.away("killed", 4)
-    texts = [text for _, status, text in scene.pages.seen if status == 503]
-    pages = [text for text in texts if text.startswith("<!DOCTYPE html>")]
-    assert pages and all('<meta http-equiv="refresh" content="3">' in text for text in pages)
-    problems = [text for text in texts if text not in pages]
-    assert problems and all('"code": "unavailable"' in text for text in problems)
+    scene.postgres.kill()
+    try:  # it stays away until both were answered: on a busy machine that may take many seconds
+        scene.until(lambda: all(refused()), within(30), "a page and an answer of the API")
+    finally:
+        scene.postgres.run()
+    pages, problems = refused()
+    assert all('<meta http-equiv="refresh" content="3">' in text for text in pages)
+    assert all('"code": "unavailable"' in text for text in problems)
     scene.until(lambda: get(f"{scene.web.url}/api/v1/hosts/", scene.token)[0] == 200, 20, "its return")
