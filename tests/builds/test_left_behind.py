@@ -57,7 +57,8 @@ def database_held():
             cursor.execute("BEGIN EXCLUSIVE")
         else:
             cursor.execute("BEGIN")
-            cursor.execute("SET LOCAL application_name = 'psql'")  # a sweep ends the product's own silent sessions
+            # Silent sessions of the product are ended, by a sweep and by the server: this one is somebody else's.
+            cursor.execute("SET LOCAL application_name = 'psql'; SET LOCAL idle_in_transaction_session_timeout = 0")
             cursor.execute("LOCK TABLE build IN ACCESS EXCLUSIVE MODE")
         yield
         cursor.execute("ROLLBACK")
