@@ -102,12 +102,13 @@ def what(pid: int) -> str:
 
 @pytest.mark.parametrize("shell", ["dash", "bash --posix"])
 def test_a_reader_that_begins_is_not_waited_for(tmp_path, shell):
-    """Without descriptor 0, as in the moment in which a shell gives one to a job in the background."""
+    """Without descriptor 0 for good, as it is for the moment in which a shell gives one to a job in the background."""
     runner = Path(engine.__file__).parent / "runner"
     script = f"""
     . {runner}/processes.sh; . {runner}/relay.sh
     exec 6>{tmp_path}/output
-    sleep 30 <&- &
+    sleep 10 <&- &
+    while [ -e /proc/$!/fd/0 ]; do :; done; sleep 0.1; while [ -e /proc/$!/fd/0 ]; do :; done
     _drained $!; echo "serves: $_serves"; kill $!
     """
     done = subprocess.run([*shell.split(), "-c", script], capture_output=True, text=True, timeout=20)
