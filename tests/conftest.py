@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.lab import surroundings
@@ -23,6 +25,9 @@ def pytest_configure(config):
 
     logging.raiseExceptions = False  # daemon threads may outlive the stream that pytest gave to the last test
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; nothing here is secret
+    # How long an example takes says how busy the machine is. (A test's own `suppress_health_check` replaces this one.)
+    hypothesis_settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis_settings.load_profile("tests")
 
 
 # Rows lie below these too, but they are about something else: a command line, a page of the documentation, a stream of

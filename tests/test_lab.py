@@ -5,10 +5,13 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from django.db import connection
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.lab import docker, processes, surroundings
 from tests.lab.network import wait_for_port, wait_until
@@ -127,6 +130,12 @@ def test_engine_ends_where_the_test_run_is_killed(short_tmp):
     run_of_tests.kill()
     run_of_tests.wait()
     wait_until(lambda: not processes.alive(pid) and not processes.using(short_tmp / "d"), 20, "the engine's end")
+
+
+@settings(max_examples=4, database=None)
+@given(st.builds(time.sleep, st.just(0.4)))
+def test_examples_may_take_as_long_as_a_busy_machine_needs(_):
+    time.sleep(0.3)
 
 
 def needs_engine() -> None:

@@ -6,7 +6,7 @@ import time
 import urllib.parse
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from access.masking import MAX_PIECE, Mask, Stream
@@ -62,7 +62,7 @@ def test_masks_each_line_of_a_key():
     assert mask.text("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"  # tells nothing
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(
     st.lists(st.sampled_from(["aaaaaa", "ababab", "abcdef", "defabc", "abc", "a", "b", "\n", " "]), max_size=40),
     st.lists(st.integers(1, 9), max_size=60),

@@ -194,7 +194,7 @@ def test_accepts_json_of_any_shape(name):
             body["raw"] = raw
             ask_all(origin)
 
-        @settings(max_examples=60, deadline=None)
+        @settings(max_examples=60)
         @given(anything)
         def shapes(value):
             body["raw"] = json.dumps(value).encode("utf-8", "surrogatepass")

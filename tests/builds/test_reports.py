@@ -205,7 +205,7 @@ def test_signed_bodies_of_any_shape_cause_no_error(build):
     )
     names = ("version_id", "status", "reference", "detail", "url")
 
-    @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, suppress_health_check=list(HealthCheck))
     @given(
         st.fixed_dictionaries({}, optional=dict.fromkeys(names, value)), st.sampled_from(["success", "building", None])
     )

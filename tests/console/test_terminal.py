@@ -75,7 +75,7 @@ def test_hostile_repetition_is_linear(piece):
     assert time.monotonic() - started < within(5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some.one_of(some.binary(max_size=300), some.text(max_size=300)))
 def test_output_has_only_own_markup(output):
     rendered = terminal.render(output)
@@ -85,7 +85,7 @@ def test_output_has_only_own_markup(output):
     assert rendered.html.count("<span") == rendered.html.count("</span>")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some.text(max_size=300))
 def test_plain_text_has_no_hidden_characters(text):
     assert not terminal.HIDDEN.search(terminal.plain(text))

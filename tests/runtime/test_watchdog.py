@@ -6,7 +6,7 @@ import textwrap
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.watchdog import CHECK_INTERVAL, EXIT_STATUS, MAX_STEP, HangDetector, Heartbeat
@@ -50,7 +50,6 @@ def test_frozen_processes_do_not_hang():
         assert [bool(watched.look([pulse], CHECK_INTERVAL)) for _ in range(4)][-1]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.floats(0, 5000), st.booleans()), max_size=60))
 def test_only_work_without_progress_hangs(history):
     watched, pulse, still = HangDetector(), Heartbeat("a", 7), 0.0

@@ -13,20 +13,20 @@ pytestmark = [pytest.mark.found("forms"), pytest.mark.pure]
 
 
 @given(st.lists(binding, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_bindings_round_trip(bindings):
     field = settings_forms.Bindings()
     assert field.clean(field.prepare_value(bindings)) == bindings
 
 
 @given(st.dictionaries(name, any_text, max_size=5))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_variables_round_trip(values):
     assert assignments.parse(assignments.render(values)) == values
 
 
 @given(st.text("\"'\\\n\r\t =anu0"))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_parses_typed_lines(text):
     """And what was read is shown so that it is read the same."""
     try:

@@ -27,8 +27,7 @@ WHO = Caller(name="ada", scopes=frozenset({"admin", "build", "deploy", "publish"
 NO_SHRINKING = [Phase.explicit, Phase.generate]  # a failure names its row; to make it smaller takes minutes here
 ONCE_EACH = settings(
     max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     phases=NO_SHRINKING,
     database=None,
 )

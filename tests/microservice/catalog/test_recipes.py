@@ -189,7 +189,7 @@ WORDS = {"FROM", "LABEL", "ENV", "USER", "COPY", "RUN", "WORKDIR", "EXPOSE", "EN
 
 
 @given(st.dictionaries(st.one_of(st.sampled_from(sorted(FULL)), TEXTS), VALUES, max_size=5))
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=300, database=None)
 def test_nothing_breaks_the_check(recipe):
     recipes.errors(recipes.normalised(recipe))
 
@@ -208,7 +208,7 @@ def test_nothing_breaks_the_check(recipe):
         },
     )
 )
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=300, database=None)
 def test_what_is_right_becomes_instructions_and_nothing_else(recipe):
     recipe = recipes.normalised(recipe)
     if recipes.errors(recipe):
