@@ -19,6 +19,7 @@ from deployer.engine.probe import TOOLS, probe
 from deployer.engine.run import OutcomeKind, carry_out
 from deployer.engine.ssh import Endpoint
 from tests.engine.site import QUICK, Watching
+from tests.lab.busy import within
 from tests.lab.network import wait_until
 from tests.lab.sshd import Sshd
 
@@ -89,8 +90,8 @@ def test_workers_share_copy_port_and_token(network):
 
 
 def looked_at(endpoint, folder):
-    found = probe(endpoint, str(folder), False)
-    assert found.ready, found
+    found = probe(endpoint, str(folder), False, deadline=within(8))
+    assert found.ready, str(found.error)
     return found.serves_packages, found.uses_jump_packages, " ".join(warnings(found))
 
 

@@ -95,7 +95,7 @@ def test_output_mark_is_found_across_reads():
 
 def test_host_check_warns_of_printing_shell(shell):
     site = shell(f"seq 1 30000; {TALK}")
-    found = probe(site.endpoint(), str(site.sshd.root), False)
+    found = probe(site.endpoint(), str(site.sshd.root), False, deadline=within(8))
     assert found.ready, found
     (warning,) = warnings(found)
     assert "prints" in warning and "168930 bytes" in warning and "interactive" in warning
@@ -103,7 +103,7 @@ def test_host_check_warns_of_printing_shell(shell):
 
 
 def test_host_check_accepts_silent_shell(sshd):
-    assert not probe(Site(sshd).endpoint(), str(sshd.root), False).warnings
+    assert not probe(Site(sshd).endpoint(), str(sshd.root), False, deadline=within(8)).warnings
 
 
 @pytest.mark.slow
@@ -180,7 +180,7 @@ def test_error_quotes_host_output(shell, start_up, code, words):
     assert (outcome.kind, outcome.code) == (OutcomeKind.NOT_STARTED, code)
     assert words in said(outcome) and watch.data == b"", "the host's greeting is not the service's output"
     if code is not Code.NOT_RUN:
-        found = probe(site.endpoint(), str(site.sshd.root), False)
+        found = probe(site.endpoint(), str(site.sshd.root), False, deadline=within(8))
         assert found.reachable and not found.ready and words in said(found) and next_step(found)
 
 

@@ -25,7 +25,7 @@ def endpoint_of(host, **other) -> Endpoint:
 
 
 def test_ready_host_is_unchanged(sshd):
-    found = probe(endpoint_of(sshd), str(sshd.root / "not" / "there yet"), False)
+    found = probe(endpoint_of(sshd), str(sshd.root / "not" / "there yet"), False, deadline=within(8))
     assert (found.ready, said(found), found.tools_missing) == (True, "", [])
     assert found.reachable and found.trusted and found.authenticated and found.base_path_writable
     assert (found.user, found.offered_key) == (sshd.username, sshd.host_key)
@@ -36,20 +36,25 @@ def test_ready_host_is_unchanged(sshd):
 
 def test_names_unwritable_base_path(sshd):
     (sshd.root / "file").write_text("in the way")
-    found = probe(endpoint_of(sshd), str(sshd.root / "file" / "below"), False)
+    found = probe(endpoint_of(sshd), str(sshd.root / "file" / "below"), False, deadline=within(8))
     assert (found.ready, found.base_path_writable) == (False, False)
     assert "cannot be created or written" in said(found)
 
 
 def test_base_path_is_quoted(sshd):
     canary = sshd.root / "canary"
-    found = probe(endpoint_of(sshd), f"{sshd.root}/$(touch {canary})'; touch {canary}; '`touch {canary}`", False)
+    found = probe(
+        endpoint_of(sshd),
+        f"{sshd.root}/$(touch {canary})'; touch {canary}; '`touch {canary}`",
+        False,
+        deadline=within(8),
+    )
     assert found.ready
     assert not canary.exists()
 
 
 def test_untrusted_host_shows_its_key(sshd):
-    found = probe(endpoint_of(sshd, host_key=""), str(sshd.root), False)
+    found = probe(endpoint_of(sshd, host_key=""), str(sshd.root), False, deadline=within(8))
     assert (found.reachable, found.trusted, found.authenticated, found.ready) == (True, False, False, False)
     assert found.offered_key == sshd.host_key
     assert "not trusted" in said(found)
@@ -58,18 +63,20 @@ def test_untrusted_host_shows_its_key(sshd):
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
 def test_changed_key_shows_both_fingerprints(sshd, tmp_path, kind):
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", tmp_path / "other"], check=True)
-    found = probe(endpoint_of(sshd, host_key=(tmp_path / "other.pub").read_text()), str(sshd.root), False)
+    found = probe(
+        endpoint_of(sshd, host_key=(tmp_path / "other.pub").read_text()), str(sshd.root), False, deadline=within(8)
+    )
     assert (found.reachable, found.trusted, found.offered_key) == (True, False, sshd.host_key)
     assert "another host key" in said(found)
 
 
 def test_distinguishes_refused_login_from_unreachable(sshd, tmp_path):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
-    found = probe(endpoint_of(sshd, key=(tmp_path / "other").read_text()), str(sshd.root), False)
+    found = probe(endpoint_of(sshd, key=(tmp_path / "other").read_text()), str(sshd.root), False, deadline=within(8))
     assert (found.reachable, found.trusted, found.authenticated) == (True, True, False)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = listener.getsockname()[1]
-    found = probe(endpoint_of(sshd, address="127.0.0.1", port=closed), str(sshd.root), False)
+    found = probe(endpoint_of(sshd, address="127.0.0.1", port=closed), str(sshd.root), False, deadline=within(8))
     assert (found.reachable, "refused" in said(found), bool(next_step(found))) == (False, True, True)
 
 
@@ -125,7 +132,9 @@ def test_host_check_covers_runner_tools():
 
 def test_host_check_tries_run_as_user(sshd):
     """A warning, not a problem: other services may be installed there."""
-    found = probe(endpoint_of(sshd), str(sshd.root), False, users=["no-such-user", "$(touch canary)"])
+    found = probe(
+        endpoint_of(sshd), str(sshd.root), False, users=["no-such-user", "$(touch canary)"], deadline=within(8)
+    )
     assert found.ready
     assert [warning.split(" does not")[0] for warning in warnings(found) if "sudo" in warning] == [
         "sudo -n -u no-such-user",
@@ -136,7 +145,7 @@ def test_host_check_tries_run_as_user(sshd):
 @pytest.mark.skipif(bool(users.why_not()), reason=users.why_not() or "-")
 def test_usable_run_as_user_is_no_warning(sshd):
     with users.made(("runs",)) as (name,):
-        found = probe(endpoint_of(sshd), str(sshd.root), False, users=[name])
+        found = probe(endpoint_of(sshd), str(sshd.root), False, users=[name], deadline=within(8))
         assert not [warning for warning in warnings(found) if "sudo" in warning]
 
 
