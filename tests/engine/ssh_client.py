@@ -3,7 +3,9 @@
 import subprocess
 import time
 
+from deployer.engine.probe import Finding, probe
 from deployer.engine.ssh import Endpoint, Limits
+from tests.lab.busy import within
 
 QUICK = Limits(connect=2, handshake=2, auth=2, keepalive=0.3, silence=1.5)
 
@@ -11,6 +13,11 @@ QUICK = Limits(connect=2, handshake=2, auth=2, keepalive=0.3, silence=1.5)
 def endpoint_of(host, **other) -> Endpoint:
     known = {"address": host.address, "port": host.port, "username": host.username}
     return Endpoint(**known | {"host_key": host.host_key, "key": host.client_key} | other)
+
+
+def check(endpoint: Endpoint, folder, **more) -> Finding:
+    """Check the host for a test of what is found: with the product's 8 seconds, longer on a busy machine."""
+    return probe(endpoint, str(folder), False, deadline=within(8), **more)
 
 
 def collect(channel, given: bytes = b"", seconds: float = 30) -> tuple[bytes, bytes]:

@@ -7,11 +7,10 @@ from deployer.engine.codes import Code
 from deployer.engine.probe import probe
 from deployer.engine.run import OutcomeKind, carry_out
 from messages.texts import TEXTS
-from tests.lab.busy import within
 from tests.lab.sshd import Sshd
 
 from .site import QUICK, Site, Watching
-from .ssh_client import endpoint_of
+from .ssh_client import check, endpoint_of
 from .words import next_step, said
 
 pytestmark = pytest.mark.found("ssh")
@@ -103,4 +102,4 @@ def test_forced_command_may_run_original_command(tmp_path):
         keys.write_text(f'command="echo hello >&2; exec sh -c \\"$SSH_ORIGINAL_COMMAND\\"" {keys.read_text()}')
         site = Site(host)
         site.have("1.0")
-        assert probe(endpoint_of(host), str(host.root), False, deadline=within(8)).ready
+        assert check(endpoint_of(host), host.root).ready

@@ -15,15 +15,15 @@ import pytest
 
 from deployer.engine.jump_cache import client as copies
 from deployer.engine.jump_cache import protocol
-from deployer.engine.probe import TOOLS, probe
+from deployer.engine.probe import TOOLS
 from deployer.engine.run import OutcomeKind, carry_out
 from deployer.engine.ssh import Endpoint
 from tests.engine.site import QUICK, Watching
-from tests.lab.busy import within
 from tests.lab.network import wait_until
 from tests.lab.sshd import Sshd
 
 from .jump_network import HeldRequest, Network, fetch, note
+from .ssh_client import check
 from .words import warnings
 
 SERVER = Path(protocol.__file__).with_name("server.py")
@@ -90,7 +90,7 @@ def test_workers_share_copy_port_and_token(network):
 
 
 def looked_at(endpoint, folder):
-    found = probe(endpoint, str(folder), False, deadline=within(8))
+    found = check(endpoint, folder)
     assert found.ready, str(found.error)
     return found.serves_packages, found.uses_jump_packages, " ".join(warnings(found))
 

@@ -17,6 +17,7 @@ from tests.lab.busy import within
 from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
 
+from .ssh_client import check
 from .words import next_step, said, warnings
 
 pytestmark = [
@@ -95,7 +96,7 @@ def test_output_mark_is_found_across_reads():
 
 def test_host_check_warns_of_printing_shell(shell):
     site = shell(f"seq 1 30000; {TALK}")
-    found = probe(site.endpoint(), str(site.sshd.root), False, deadline=within(8))
+    found = check(site.endpoint(), site.sshd.root)
     assert found.ready, found
     (warning,) = warnings(found)
     assert "prints" in warning and "168930 bytes" in warning and "interactive" in warning
@@ -103,7 +104,7 @@ def test_host_check_warns_of_printing_shell(shell):
 
 
 def test_host_check_accepts_silent_shell(sshd):
-    assert not probe(Site(sshd).endpoint(), str(sshd.root), False, deadline=within(8)).warnings
+    assert not check(Site(sshd).endpoint(), sshd.root).warnings
 
 
 @pytest.mark.slow
@@ -180,7 +181,7 @@ def test_error_quotes_host_output(shell, start_up, code, words):
     assert (outcome.kind, outcome.code) == (OutcomeKind.NOT_STARTED, code)
     assert words in said(outcome) and watch.data == b"", "the host's greeting is not the service's output"
     if code is not Code.NOT_RUN:
-        found = probe(site.endpoint(), str(site.sshd.root), False, deadline=within(8))
+        found = check(site.endpoint(), site.sshd.root)
         assert found.reachable and not found.ready and words in said(found) and next_step(found)
 
 

@@ -11,21 +11,16 @@ import pytest
 from deployer.engine import probe as probing
 from deployer.engine import program
 from deployer.engine.probe import Finding, judge, probe
-from deployer.engine.ssh import Endpoint
 from tests.lab import users
 from tests.lab.busy import within
 from tests.lab.relay import Relay
 
+from .ssh_client import check, endpoint_of
 from .words import next_step, said, warnings
 
 
-def endpoint_of(host, **other) -> Endpoint:
-    known = {"address": host.address, "port": host.port, "username": host.username}
-    return Endpoint(**known | {"host_key": host.host_key, "key": host.client_key} | other)
-
-
 def test_ready_host_is_unchanged(sshd):
-    found = probe(endpoint_of(sshd), str(sshd.root / "not" / "there yet"), False, deadline=within(8))
+    found = check(endpoint_of(sshd), sshd.root / "not" / "there yet")
     assert (found.ready, said(found), found.tools_missing) == (True, "", [])
     assert found.reachable and found.trusted and found.authenticated and found.base_path_writable
     assert (found.user, found.offered_key) == (sshd.username, sshd.host_key)
@@ -36,25 +31,20 @@ def test_ready_host_is_unchanged(sshd):
 
 def test_names_unwritable_base_path(sshd):
     (sshd.root / "file").write_text("in the way")
-    found = probe(endpoint_of(sshd), str(sshd.root / "file" / "below"), False, deadline=within(8))
+    found = check(endpoint_of(sshd), sshd.root / "file" / "below")
     assert (found.ready, found.base_path_writable) == (False, False)
     assert "cannot be created or written" in said(found)
 
 
 def test_base_path_is_quoted(sshd):
     canary = sshd.root / "canary"
-    found = probe(
-        endpoint_of(sshd),
-        f"{sshd.root}/$(touch {canary})'; touch {canary}; '`touch {canary}`",
-        False,
-        deadline=within(8),
-    )
+    found = check(endpoint_of(sshd), f"{sshd.root}/$(touch {canary})'; touch {canary}; '`touch {canary}`")
     assert found.ready
     assert not canary.exists()
 
 
 def test_untrusted_host_shows_its_key(sshd):
-    found = probe(endpoint_of(sshd, host_key=""), str(sshd.root), False, deadline=within(8))
+    found = check(endpoint_of(sshd, host_key=""), sshd.root)
     assert (found.reachable, found.trusted, found.authenticated, found.ready) == (True, False, False, False)
     assert found.offered_key == sshd.host_key
     assert "not trusted" in said(found)
@@ -63,20 +53,18 @@ def test_untrusted_host_shows_its_key(sshd):
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
 def test_changed_key_shows_both_fingerprints(sshd, tmp_path, kind):
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", tmp_path / "other"], check=True)
-    found = probe(
-        endpoint_of(sshd, host_key=(tmp_path / "other.pub").read_text()), str(sshd.root), False, deadline=within(8)
-    )
+    found = check(endpoint_of(sshd, host_key=(tmp_path / "other.pub").read_text()), sshd.root)
     assert (found.reachable, found.trusted, found.offered_key) == (True, False, sshd.host_key)
     assert "another host key" in said(found)
 
 
 def test_distinguishes_refused_login_from_unreachable(sshd, tmp_path):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
-    found = probe(endpoint_of(sshd, key=(tmp_path / "other").read_text()), str(sshd.root), False, deadline=within(8))
+    found = check(endpoint_of(sshd, key=(tmp_path / "other").read_text()), sshd.root)
     assert (found.reachable, found.trusted, found.authenticated) == (True, True, False)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = listener.getsockname()[1]
-    found = probe(endpoint_of(sshd, address="127.0.0.1", port=closed), str(sshd.root), False, deadline=within(8))
+    found = check(endpoint_of(sshd, address="127.0.0.1", port=closed), sshd.root)
     assert (found.reachable, "refused" in said(found), bool(next_step(found))) == (False, True, True)
 
 
@@ -132,9 +120,7 @@ def test_host_check_covers_runner_tools():
 
 def test_host_check_tries_run_as_user(sshd):
     """A warning, not a problem: other services may be installed there."""
-    found = probe(
-        endpoint_of(sshd), str(sshd.root), False, users=["no-such-user", "$(touch canary)"], deadline=within(8)
-    )
+    found = check(endpoint_of(sshd), sshd.root, users=["no-such-user", "$(touch canary)"])
     assert found.ready
     assert [warning.split(" does not")[0] for warning in warnings(found) if "sudo" in warning] == [
         "sudo -n -u no-such-user",
@@ -145,7 +131,7 @@ def test_host_check_tries_run_as_user(sshd):
 @pytest.mark.skipif(bool(users.why_not()), reason=users.why_not() or "-")
 def test_usable_run_as_user_is_no_warning(sshd):
     with users.made(("runs",)) as (name,):
-        found = probe(endpoint_of(sshd), str(sshd.root), False, users=[name], deadline=within(8))
+        found = check(endpoint_of(sshd), sshd.root, users=[name])
         assert not [warning for warning in warnings(found) if "sudo" in warning]
 
 

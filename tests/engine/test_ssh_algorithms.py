@@ -12,17 +12,15 @@ import pytest
 
 from deployer.engine.decisions import OutcomeKind
 from deployer.engine.errors import AuthRefused, KeyChanged, NoCommonAlgorithm, TooOld
-from deployer.engine.probe import probe
 from deployer.engine.ssh import Endpoint, algorithms, connect, fetch_host_key
 from deployer.engine.ssh.packets import MAX_PACKET, BoundedDecompressor
 from messages.rendering import english, hint
-from tests.lab.busy import within
 from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
 
 from .paramiko_server import Odd
 from .site import Site
-from .ssh_client import collect, endpoint_of, let_in, make_key
+from .ssh_client import check, collect, endpoint_of, let_in, make_key
 from .words import next_step, said, warnings
 
 pytestmark = pytest.mark.found("ssh")
@@ -146,16 +144,16 @@ def test_detects_changed_key_on_legacy_host(tmp_path, keys):
 
 def test_host_check_recommends_legacy_algorithms(tmp_path, keys):
     with Sshd(tmp_path / "host", extra=only("mac", "hmac-sha1", keys)) as host:
-        found = probe(endpoint_of(host), str(host.root), False, deadline=within(8))
+        found = check(endpoint_of(host), host.root)
         assert (found.ready, found.reachable, found.legacy_needed, found.offered_key) == (False, True, True, "")
         assert "hmac-sha1" in said(found) and "legacy_algorithms" in next_step(found)
-        unpinned = probe(endpoint_of(host, host_key=""), str(host.root), False, deadline=within(8))
+        unpinned = check(endpoint_of(host, host_key=""), host.root)
         assert "hmac-sha1" in said(unpinned) and unpinned.legacy_needed
-        allowed = probe(endpoint_of(host, legacy=True), str(host.root), False, deadline=within(8))
+        allowed = check(endpoint_of(host, legacy=True), host.root)
         assert (allowed.ready, allowed.legacy_needed) == (True, True)
         assert any("hmac-sha1" in each for each in warnings(allowed))
     with Sshd(tmp_path / "modern") as host:
-        found = probe(endpoint_of(host, legacy=True), str(host.root), False, deadline=within(8))
+        found = check(endpoint_of(host, legacy=True), host.root)
         assert (found.ready, found.legacy_needed) == (True, False)
         assert any("turn legacy_algorithms off" in each for each in warnings(found))
 
