@@ -68,7 +68,7 @@ class Watch:
     """Count the builds that run at one time, by the first `sleep` of each, from beside."""
 
     def __init__(self, mark: str):
-        self.most, self._mark, self._stopped = 0, mark, threading.Event()
+        self._counts, self._mark, self._stopped = {0}, mark, threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Watch":
@@ -80,9 +80,19 @@ class Watch:
         self._thread.join()
         connections.close_all()
 
+    @property
+    def most(self) -> int:
+        return max(self._counts)
+
+    def look(self) -> list[int]:
+        """What a test waits for must have counted: it ends the watch once it has seen it."""
+        found = running(self._mark)
+        self._counts.add(len(found))
+        return found
+
     def _run(self) -> None:
         while not self._stopped.wait(0.02):
-            self.most = max(self.most, len(running(self._mark)))
+            self.look()
 
 
 @pytest.mark.parametrize("sandbox", ["auto", "off"])
@@ -94,9 +104,9 @@ def test_build_of_a_frozen_worker_ends_before_the_next_begins(start, mark, sandb
     with Watch(mark) as watch:
         os.kill(first.pid, signal.SIGSTOP)
         try:
-            wait_until(lambda: not running(mark), LEASE + 1, "its build having ended without it")
+            wait_until(lambda: not watch.look(), LEASE + 1, "its build having ended without it")
             start.worker(sandbox)
-            wait_until(lambda: running(mark), 60, "the build having begun once more")
+            wait_until(watch.look, 60, "the build having begun once more")
         finally:
             os.kill(first.pid, signal.SIGCONT)
         first.wait_for("its lease ran out")
@@ -127,7 +137,7 @@ def test_successor_ends_what_was_left_on_its_machine(start, mark):
         frozen = freeze(first.pid, left)
         try:
             start.worker("off")
-            wait_until(lambda: set(running(mark)) - set(left), 60, "the build having begun once more")
+            wait_until(lambda: set(watch.look()) - set(left), 60, "the build having begun once more")
         finally:
             for pid in frozen:
                 with contextlib.suppress(ProcessLookupError):

@@ -27,6 +27,7 @@ LEFT_OUT = (".git", ".venv", "var", "__pycache__", ".*_cache", ".hypothesis")
 AT_ONCE = 3  # more than the cores of a small machine: many tests wait
 NO_BASELINE = "--no-baseline"
 SLOWEST = 15.0  # seconds that a test may take where nothing else is busy
+TRIES = 3  # what is about a race may miss it once: a mutant survives where its test passes each time
 GIVEN_UP = 60  # seconds after which a test that hangs because of a mutant counts as failed
 
 
@@ -136,11 +137,11 @@ def judge(copy: Copy, mutant: Mutant) -> Verdict:
         if problem := copy.change(mutant.changes):
             verdict = Verdict(mutant, False, 0.0, problem)
         else:
-            done = copy.test(mutant.test)
+            done, weak = noticed(copy, mutant.test)
             # Only 1 means that tests ran and some failed: a mutant that cannot even be imported shows nothing.
             words = re.findall(r"^(?:FAILED|ERROR) \S.*? - (.*)", done.stdout, re.MULTILINE)
             killed = done.returncode == 1
-            output = (words or [""])[0] if killed else done.stdout[-2000:] + done.stderr[-500:]
+            output = weak + (words or [""])[0] if killed else done.stdout[-2000:] + done.stderr[-500:]
             verdict = Verdict(mutant, killed, time.monotonic() - began, output)
     finally:
         copy.restore()
@@ -148,6 +149,14 @@ def judge(copy: Copy, mutant: Mutant) -> Verdict:
     words = verdict.words[:90] if verdict.killed else ""
     print(f"{outcome:<9}{verdict.seconds:5.1f} s  {mutant.name:<48}{words}", flush=True)
     return verdict
+
+
+def noticed(copy: Copy, test: str) -> tuple[subprocess.CompletedProcess, str]:
+    """Run the test until it fails, `TRIES` times at most. Return the last run, and a word where not the first."""
+    for tried in range(1, TRIES):
+        if (done := copy.test(test)).returncode:
+            return done, f"(at run {tried} of {TRIES}) " if tried > 1 else ""
+    return copy.test(test), f"(at run {TRIES} of {TRIES}) "
 
 
 def side_by_side(copies: list[Copy], work: list, act) -> list:
