@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 QUICK = 0.25  # seconds between two fetches of one tab
+PAUSE = 3.0  # seconds until what a busy server refused is asked again
 STREAM = re.compile(r'data-events="([^"]+)"')
 LAST = re.compile(r'data-last="(\d+)"')
 
@@ -22,6 +23,8 @@ class Tab:
     page: str
     texts: list[tuple[float, str]] = field(default_factory=list)
     over: str = ""
+    trouble: str = ""  # what had to be asked again last
+    repeats: int = 0  # how often something had to be
 
     def __post_init__(self) -> None:
         self._end, self._ready, self._changed = threading.Event(), threading.Event(), threading.Event()
@@ -33,7 +36,7 @@ class Tab:
 
     def wait_until_open(self, seconds: float = 120) -> None:
         if not self._ready.wait(seconds) or self.over:
-            raise RuntimeError(f"{self.page} is not watched: {self.over or 'no answer'}")
+            raise RuntimeError(f"{self.page} is not watched: {self.over or self.trouble or 'no answer'}")
 
     def close(self) -> None:
         self._end.set()
@@ -42,6 +45,18 @@ class Tab:
     def ask(self, path: str, **headers: str) -> http.client.HTTPResponse:
         """Send a request on a connection of its own."""
         return self._kept(path, self._connection(), headers)
+
+    def _patiently(self, path: str, **headers: str) -> http.client.HTTPResponse:
+        while (answer := self.ask(path, **headers)).status >= 500:
+            answer.close()
+            if self._pause(f"{path} was answered with {answer.status}"):
+                break
+        return answer
+
+    def _pause(self, trouble: str) -> bool:
+        """Wait before something is asked again. Return whether the tab was closed meanwhile."""
+        self.trouble, self.repeats = trouble, self.repeats + 1
+        return self._end.wait(PAUSE)
 
     def _connection(self) -> http.client.HTTPConnection:
         parts = urlsplit(self.url)
@@ -53,23 +68,29 @@ class Tab:
 
     def _watch(self) -> None:
         try:
-            whole = self.ask(self.page).read().decode()
+            whole = self._patiently(self.page).read().decode()
             self._seen = int(LAST.findall(whole)[0])
-            stream = self.ask(f"{STREAM.findall(whole)[0]}?last_event_id={self._seen}", Accept="text/event-stream")
-            if stream.status != 200:
-                raise OSError(f"the stream was answered with {stream.status}")
-            self._ready.set()
-            for line in stream:
-                if line.startswith(b"id: "):
-                    self._seen = int(line[4:])
-                    self._changed.set()
-                if self._end.is_set():
-                    break
-            stream.close()
-            self.over = self.over or "the stream ended"
+            address = STREAM.findall(whole)[0]
+            while not self._end.is_set():
+                self._follow(f"{address}?last_event_id={self._seen}")
+                self._changed.set()
+                self._pause("the stream ended")  # a busy server gives its slot to others; a browser connects again
         except (OSError, http.client.HTTPException, IndexError) as error:
             self.over = f"{type(error).__name__}: {error}"
         self._ready.set()
+
+    def _follow(self, address: str) -> None:
+        stream = self._patiently(address, Accept="text/event-stream")
+        if stream.status != 200:
+            raise OSError(f"the stream was answered with {stream.status}")
+        self._ready.set()
+        for line in stream:
+            if line.startswith(b"id: "):
+                self._seen = int(line[4:])
+                self._changed.set()
+            if self._end.is_set():
+                break
+        stream.close()
 
     def _show(self) -> None:
         connection = self._connection()
@@ -78,6 +99,10 @@ class Tab:
             query = urlencode({"rows": 20, "seen": self._seen})
             answer = self._kept(f"{self.page}?{query}", connection, {"HX-Request": "true", "Accept-Encoding": "gzip"})
             body = answer.read()
+            if answer.status >= 500:
+                self._changed.set()
+                self._pause(f"the fragment was answered with {answer.status}")
+                continue
             if answer.status != 200:
                 self.over = f"the fragment was answered with {answer.status}"
                 break
