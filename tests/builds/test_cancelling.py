@@ -132,8 +132,9 @@ def test_cancels_once_its_server_is_back(server, configured, origin):
     build = watched(build)
     assert build.watched_until and build.detail_code == "build_cancelled.runs_on" and "403" in build.detail
     server.broken = None
-    build = watched(build)
-    assert build.watched_until is None and build.detail == "Cancelled by ann: too old"
+    wait_until(lambda: watched(build).watched_until is None, 20, "the build having ended at its server")
+    build.refresh_from_db()
+    assert build.detail == "Cancelled by ann: too old"
 
 
 @SERVERS
