@@ -88,16 +88,19 @@ def test_service_output_is_shown_during_run(any_host, chatty):
 @pytest.mark.parametrize("program", ["cat", "sh"])
 def test_service_survives_killed_readers(any_host, chatty, program):
     any_host.carry_out("install", None, "v1", start=chatty.start)
-    wait_until(lambda: len(readers(any_host)) == 2, 10, "two readers")
-    victim = next(pid for pid in readers(any_host) if (what(pid) == "cat") == (program == "cat"))
+    kinds = lambda: {pid: "cat" if what(pid) == "cat" else "sh" for pid in readers(any_host)}
+    found = wait_until(lambda: sorted((known := kinds()).values()) == ["cat", "sh"] and known, 10, "both readers")
+    victim = next(pid for pid, kind in found.items() if kind == program)
     os.kill(victim, signal.SIGKILL)
     chatty.goes_on()
     assert readers(any_host) and victim not in readers(any_host)
 
 
 def what(pid: int) -> str:
-    """Return the name that a busybox was called by."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode().rpartition("/")[2]
+    """Return the name that a busybox was called by; of a process that has just begun, its shell's."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode().rpartition("/")[2]
+    return ""
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash --posix"])
