@@ -143,3 +143,31 @@ def test_examples_may_take_as_long_as_a_busy_machine_needs(_):
 def needs_engine() -> None:
     if reason := docker.why_not():
         pytest.skip(reason)
+
+
+@pytest.mark.parametrize(("again", "status"), [("pass", 0), ("fail", 1)])
+def test_what_failed_beside_others_runs_once_more_alone(tmp_path, again, status):
+    """It fails the run if it fails alone too; if not, the run names it."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_some.py").write_text(
+        f"""
+from pathlib import Path
+
+def test_well():
+    with Path({str(tmp_path)!r}, "well").open("a") as file:
+        file.write("x")
+
+def test_at_first():
+    seen = Path({str(tmp_path)!r}, "seen")
+    begun = seen.exists()
+    seen.touch()
+    assert begun and {again!r} == "pass"
+"""
+    )
+    options = ["-c", str(tmp_path / "pytest.ini"), "-p", "xdist.plugin", "--disable-plugin-autoload", "-q", "-n", "2"]
+    done = subprocess.run(
+        [ROOT / "scripts" / "pytest", *options, str(tmp_path)], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert ("passed alone:\ntest_some.py::test_at_first" in done.stdout) == (again == "pass")
+    assert "1 failed, 1 passed" in done.stdout and (tmp_path / "well").read_text() == "x"
