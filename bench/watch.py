@@ -74,7 +74,7 @@ def _change(api: Browser, words: str, tabs: list[Tab]) -> float:
     began = time.monotonic()
     while time.monotonic() < began + EVERY or not all(any(words in text for _, text in tab.texts) for tab in tabs):
         if time.monotonic() > began + 30:
-            raise TimeoutError(f"{words} was not shown in every tab: { ({tab.over for tab in tabs}) }")
+            raise TimeoutError(f"{words} was not shown in every tab: { ({tab.over or tab.trouble for tab in tabs}) }")
         time.sleep(0.02)
     return max(next(when for when, text in tab.texts if words in text) for tab in tabs) - began
 

@@ -145,6 +145,13 @@ def needs_engine() -> None:
         pytest.skip(reason)
 
 
+def pytest_twice(folder: Path, *more: str) -> subprocess.CompletedProcess:
+    """Run scripts/pytest on the tests in a folder, with nothing of this project's."""
+    options = ["-c", str(folder / "pytest.ini"), "-p", "xdist.plugin", "--disable-plugin-autoload", "-q", "-n", "2"]
+    command = [ROOT / "scripts" / "pytest", *options, *more, str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+
 @pytest.mark.parametrize(("again", "status"), [("pass", 0), ("fail", 1)])
 def test_what_failed_beside_others_runs_once_more_alone(tmp_path, again, status):
     """It fails the run if it fails alone too; if not, the run names it."""
@@ -164,10 +171,17 @@ def test_at_first():
     assert begun and {again!r} == "pass"
 """
     )
-    options = ["-c", str(tmp_path / "pytest.ini"), "-p", "xdist.plugin", "--disable-plugin-autoload", "-q", "-n", "2"]
-    done = subprocess.run(
-        [ROOT / "scripts" / "pytest", *options, str(tmp_path)], capture_output=True, text=True, timeout=100
-    )
+    done = pytest_twice(tmp_path)
     assert done.returncode == status, done.stdout + done.stderr
     assert ("passed alone:\ntest_some.py::test_at_first" in done.stdout) == (again == "pass")
     assert "1 failed, 1 passed" in done.stdout and (tmp_path / "well").read_text() == "x"
+
+
+@pytest.mark.parametrize("reason", ["too many", "not known which"])
+def test_nothing_runs_again_where_many_failed_or_it_is_not_known_which(tmp_path, reason):
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    count = 11 if reason == "too many" else 1
+    (tmp_path / "test_some.py").write_text("".join(f"def test_{at}():\n    assert False\n" for at in range(count)))
+    done = pytest_twice(tmp_path, *(["-p", "no:cacheprovider"] if reason == "not known which" else []))
+    assert done.returncode == 1 and f"{count} failed" in done.stdout
+    assert "Once more" not in done.stdout

@@ -113,6 +113,7 @@ def test_stops_showing_after_loss_of_rights(web):
     Membership.objects.filter(user=people["left the team"]).delete()
     gone = {name: tab for name, tab in tabs.items() if name != "stays"}
     wait_until(lambda: all(tab.over for tab in gone.values()), seconds=20, what="streams end, and none begins again")
+    assert all(tab.repeats for tab in gone.values()), "their streams were ended: nothing else is asked again"
     assert {name: tab.over[-3:] for name, tab in gone.items()} == {
         "signed out": "401",
         "shut out": "401",
