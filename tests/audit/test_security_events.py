@@ -204,7 +204,7 @@ def test_access_log_has_the_client_address(environment, tmp_path):
     settings = {"ACCESS_LOG": "-", "TRUSTED_PROXIES": "127.0.0.1", "DEBUG": "1"}
     with Web({**environment, **settings}, tmp_path / "log") as web:
         sent = {"X-Forwarded-For": "198.51.100.9, 192.0.2.77", "X-Request-ID": "request-of-a-test"}
-        urllib.request.urlopen(urllib.request.Request(f"{web.url}/healthz", headers=sent), timeout=10).close()
+        urllib.request.urlopen(urllib.request.Request(f"{web.url}/healthz", headers=sent), timeout=60).close()
         web.wait_for("request-of-a-test", 10)
     line = next(line for line in (tmp_path / "log").read_text().splitlines() if "GET /healthz" in line)
     assert line.startswith("192.0.2.77 ") and "127.0.0.1" not in line

@@ -102,7 +102,7 @@ def test_token_command(installation):
     [token] = done.stdout.split()
     client = Client(installation.url, token)
     assert client.get("services/")["data"] == []
-    OPENER.open(f"{installation.url}/healthz", timeout=5).close()
+    OPENER.open(f"{installation.url}/healthz", timeout=60).close()
 
 
 def test_makes_field_key_without_settings(tmp_path):

@@ -73,7 +73,7 @@ class Demo:
     def answers(self, instance: dict) -> str:
         """Return the service's answer at the instance's own address and port."""
         ip = instance["host"].rpartition(":")[2]
-        with OPENER.open(f"http://{ip}:{instance['port']}/", timeout=5) as answer:
+        with OPENER.open(f"http://{ip}:{instance['port']}/", timeout=60) as answer:
             return answer.read().decode().strip()
 
     def move(self, action: str, to: str) -> dict:
