@@ -11,7 +11,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.lab import surroundings
+from tests.lab import prepared_database, surroundings
 from tests.lab.broker import Broker
 from tests.lab.postgres import Postgres
 from tests.lab.sshd import Sshd
@@ -147,6 +147,31 @@ def django_db_modify_db_settings(request):
         request.getfixturevalue("postgres")
     else:
         connections["default"].settings_dict["TEST"]["NAME"] = str(surroundings.DATA_DIR / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment, django_db_blocker, django_db_modify_db_settings):
+    """Set up the database as pytest-django does, on SQLite from a file to which all migrations were applied already."""
+    from django.db import connections
+    from django.test.utils import setup_databases, teardown_databases
+
+    with django_db_blocker.unblock():
+        if surroundings.ON_POSTGRESQL:
+            made = setup_databases(0, False)
+        else:
+            settings = connections["default"].settings_dict["TEST"]
+            prepared = prepared_database.Prepared()
+            with prepared.of_this_state() as file:
+                if not file.exists():
+                    made = setup_databases(0, False)
+                    prepared.keep(Path(settings["NAME"]), file)
+                else:
+                    shutil.copyfile(file, settings["NAME"])
+                    settings["MIGRATE"] = False
+                    made = setup_databases(0, False, keepdb=True)
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, 0)
 
 
 @pytest.fixture

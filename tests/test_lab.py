@@ -1,7 +1,10 @@
 """The lab itself: its servers do what the tests rely on."""
 
+import contextlib
+import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.lab import docker, processes, surroundings
 from tests.lab.network import wait_for_port, wait_until
+from tests.lab.prepared_database import KEPT, Prepared
 from tests.lab.worker import ROOT
 
 
@@ -185,3 +189,27 @@ def test_nothing_runs_again_where_many_failed_or_it_is_not_known_which(tmp_path,
     done = pytest_twice(tmp_path, *(["-p", "no:cacheprovider"] if reason == "not known which" else []))
     assert done.returncode == 1 and f"{count} failed" in done.stdout
     assert "Once more" not in done.stdout
+
+
+def test_prepared_database_is_of_one_state_of_the_migrations(tmp_path):
+    """Each state of the migrations has a file of its own, with what the first process made; the newest are kept."""
+    root, folder = tmp_path / "project", tmp_path / "kept"
+    migration = root / "access" / "migrations" / "0001_initial.py"
+    migration.parent.mkdir(parents=True)
+    (root / "requirements.txt").write_text("Django==5.2.19\n")
+    made = tmp_path / "made.sqlite3"
+    with contextlib.closing(sqlite3.connect(made)) as database:
+        database.execute("CREATE TABLE rows_of_it (name)")
+    files = []
+    for number in range(KEPT + 2):
+        migration.write_text(f"operations = [{number}]")
+        with Prepared(folder, root).of_this_state() as file:
+            assert not file.exists()
+            Prepared(folder, root).keep(made, file)
+            os.utime(file, (number, number))
+            files.append(file)
+        with Prepared(folder, root).of_this_state() as again:
+            assert again == file
+    assert len(set(files)) == KEPT + 2 and [each.exists() for each in files] == [False] * 2 + [True] * KEPT
+    with contextlib.closing(sqlite3.connect(files[-1])) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("rows_of_it",)]

@@ -1,11 +1,12 @@
 """The file system of a base image: a static busybox (scripts/static-busybox) and nothing else."""
 
 import io
-import os
 import subprocess
 import tarfile
 from functools import lru_cache
 from pathlib import Path
+
+from . import caches
 
 CHANGES = ("ENV PATH=/bin:/usr/bin", 'CMD ["sh"]')
 FILES = {
@@ -16,7 +17,7 @@ FILES = {
 
 def busybox() -> Path:
     """Return the path of a static busybox."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deployer-tests" / "busybox"
+    cache = caches.folder() / "busybox"
     if not cache.exists():
         raise RuntimeError(f"there is no {cache}: scripts/test-packages fetches it")
     return cache
