@@ -1,5 +1,6 @@
 """What went wrong with an operation, and why a step failed: messages as rows keep them, and back."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from deployer.engine.codes import PREFIX, sentence
@@ -7,25 +8,31 @@ from messages import Message, json_params
 from messages.rendering import english, literal
 from messages.texts import TEXTS
 
+from .causes import cause_of
 from .models import Operation, Step
 
-ERROR_FIELDS = ("error", "error_code", "error_params")
+ERROR_FIELDS = ("error", "error_code", "error_params", "cause")
 
 
-def error_fields(message: Message | None, code: str = "") -> dict[str, Any]:
-    """Return the columns of an operation for this message. `code`: what is kept where there is none."""
+def error_fields(message: Message | None, code: str = "", step: str = "", names: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the columns of an operation for this message. `code`: what is kept where there is none.
+
+    `step` and `names`, those of the host: what its cause depends on, and what does not count for it.
+    """
     if message is None:
-        return {"error": "", "error_code": code, "error_params": None}
+        return {"error": "", "error_code": code, "error_params": None, "cause": ""}
+    code = message.code.removeprefix(PREFIX)
     return {
         "error": english(sentence(message)),
-        "error_code": message.code.removeprefix(PREFIX),
+        "error_code": code,
         "error_params": json_params(message.params),
+        "cause": cause_of(message, code, step, names),
     }
 
 
-def set_error(row: Operation, message: Message | None, code: str = "") -> None:
-    """Set the columns of ERROR_FIELDS on the row, without saving it."""
-    for name, value in error_fields(message, code).items():
+def set_error(row: Operation, message: Message | None, code: str = "", names: Iterable[str] = ()) -> None:
+    """Set the columns of ERROR_FIELDS on the row, whose `error_step` is set, without saving it."""
+    for name, value in error_fields(message, code, row.error_step, names).items():
         setattr(row, name, value)
 
 

@@ -70,6 +70,7 @@ _FIELDS = (
     "error_step",
     "error_code",
     "error_params",
+    "cause",
     "finished",
     "owner",
     "lease",
@@ -97,13 +98,17 @@ def _as_row(result: OperationResult, now: datetime) -> Operation:
     row = result.operation
     row.status, row.undo_status = result.status, result.undo_status
     row.error_step, row.owner = result.error_step, ""
-    set_error(row, result.error, result.error_code)
+    set_error(row, result.error, result.error_code, _names(row))
     row.lease = now if result.status == OperationStatus.RUNNING else None  # has run out already
     if result.status == OperationStatus.UNKNOWN:
         _schedule_retry(row, result.error, now)
     elif result.status in OPERATION_ENDED:
         row.finished, row.due, row.unknown_since = now, None, None
     return row
+
+
+def _names(row: Operation) -> tuple[str, ...]:
+    return row.host.hostname, row.host.ip, row.host.base_path
 
 
 def _schedule_retry(row: Operation, error: Message | None, now: datetime) -> None:
@@ -117,7 +122,7 @@ def _schedule_retry(row: Operation, error: Message | None, now: datetime) -> Non
         row.status, row.finished, row.due = OperationStatus.FAILED, now, None
         if error is not None:
             params = {**error.params, "given_up_after": settings.UNREACHABLE_TIMEOUT}
-            set_error(row, Message(error.code, params), "")
+            set_error(row, Message(error.code, params), names=_names(row))
     else:
         row.due = now + timedelta(seconds=min(MAX_RETRY_PAUSE, MIN_RETRY_PAUSE * 2 ** min(row.poll_count - 1, 10)))
 

@@ -90,6 +90,9 @@ class Operation(models.Model):
     # What went wrong in one word, and so who said it: deployer.engine.codes.Code. See operation_errors.py.
     error_code = models.CharField(max_length=32, blank=True, default="", db_default="")
     error_params = models.JSONField(null=True, blank=True, help_text="Of the code's text; null in older rows")
+    cause = models.CharField(
+        max_length=16, blank=True, default="", db_default="", help_text="The same for all that failed alike: causes.py"
+    )
     # Who may write, and until when (on the database's clock). A takeover raises the fence; a lower one is refused.
     owner = models.CharField(max_length=64, blank=True)
     fence = models.BigIntegerField(default=0)
