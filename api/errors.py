@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 def from_exception(request: HttpRequest, error: BaseException) -> HttpResponse:
     """Return the answer to a request that ended in `error`. An unexpected error is logged, and answered without
     details."""
-    problem = _problem(error)
+    problem = _problem(error, getattr(request, "parsed_body", None))
     if problem is None:
         request_id = request_id_of(request)
         log.error("request %s: %s %s failed", request_id, request.method, request.path, exc_info=error)
@@ -87,12 +87,12 @@ class ProblemsOnlyMiddleware:
         return response
 
 
-def _problem(error: BaseException) -> Problem | None:
+def _problem(error: BaseException, body: Any) -> Problem | None:
     match error:
         case Problem():
             return error
         case RequestError():
-            return _request_problem(error.errors)
+            return _request_problem(error.errors, body)
         case ModelError() if hasattr(error, "error_dict"):
             return problem_from_fields(error)
         case HttpError():
@@ -125,24 +125,42 @@ def _by_status(number: int, detail: str = "") -> Problem:
     return problem
 
 
-def _request_problem(entries: Iterable[dict[str, Any]]) -> Problem:
-    """Return ninja's errors about a request as 422."""
-    errors = [_request_error(entry) for entry in entries] or [FieldError("", "not_valid")]
+def _request_problem(entries: Iterable[dict[str, Any]], body: Any) -> Problem:
+    """Return ninja's errors about a request with this body as 422."""
+    errors = _most_exact([_request_error(entry, body) for entry in entries]) or [FieldError("", "not_valid")]
     if any(error.pointer == "/file_path" for error in errors):  # older clients may still send it
         return Problem(422, Message("invalid.file_path"), errors=errors)
     return invalid_fields(errors)
 
 
-def _request_error(entry: dict[str, Any]) -> FieldError:
+def _request_error(entry: dict[str, Any], body: Any) -> FieldError:
     """Return one of ninja's errors with a pointer: into the body, or /query/name, /path/name."""
     source, *place = entry["loc"]
     # Where the body is one argument, its place begins with the argument's name.
-    place = place[1:] if source == "body" else [source, *place]
+    place = _within(body, place[1:], entry["type"]) if source == "body" else [source, *place]
     pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
     error = entry.get("ctx", {}).get("error")
     if isinstance(error, InvalidValue):  # raised by a validator of our own
         return FieldError(pointer, error.reason)
     return _field_error(pointer, str(entry["msg"]).removeprefix("Value error, "), str(entry.get("type", "")))
+
+
+def _most_exact(errors: list[FieldError]) -> list[FieldError]:
+    """Leave out that a list is not a text, where something is said of one of its items."""
+    inner = {error.pointer.rpartition("/")[0] for error in errors}
+    return [error for error in errors if not error.pointer or error.pointer not in inner]
+
+
+def _within(body: Any, place: Iterable[str | int], kind: str) -> list[str | int]:
+    """Return the part of pydantic's place that is one in the body: it also names the types that it tried on a value."""
+    found: list[str | int] = []
+    for part in place:
+        if (isinstance(body, dict) and part in body) or (isinstance(body, list) and isinstance(part, int)):
+            body = body[part]  # type: ignore[index]
+        elif not (isinstance(body, dict) and kind == "missing"):
+            continue
+        found.append(part)
+    return found
 
 
 def _field_error(pointer: str, reason: str, kind: str = "") -> FieldError:

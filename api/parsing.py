@@ -31,6 +31,7 @@ class StrictParser(Parser):
                 raise invalid(pointer, "nul")
             if any("\ud800" <= letter <= "\udfff" for letter in text):
                 raise invalid(pointer, "surrogate")
+        request.parsed_body = data  # type: ignore[attr-defined]  # for the pointers of a refusal: errors.py
         return data
 
     def parse_querydict(

@@ -35,13 +35,18 @@ class InstanceStatus(models.IntegerChoices):
 
 
 class Action(models.TextChoices):
-    """What a deployment, or one of its operations, does. An operation is never RETRY: it repeats its own action."""
+    """What a deployment, or one of its operations, does.
+
+    An operation is never RETRY, because it repeats its own action, nor DEPLOY: it is the upgrade or the revert that
+    takes its instance to the deployment's version.
+    """
 
     INSTALL = "install", "install"
     UPGRADE = "upgrade", "upgrade"
     REVERT = "revert", "revert"
     DELETE = "delete", "delete"
     RETRY = "retry", "retry"
+    DEPLOY = "deploy", "deploy"
 
 
 class DeploymentStatus(models.TextChoices):

@@ -22,6 +22,7 @@ from ..lookup import find_instance
 from ..schemas import base
 from ..schemas import deployments as shapes
 from ..schemas.deployment_requests import (
+    DeployRequest,
     ForgetRequest,
     InstallRequest,
     InstanceSelection,
@@ -155,6 +156,26 @@ def upgrade_or_revert(
     if body.dry_run:
         return Status(200, actions.preview(caller(request), change))
     return accepted(actions.change_version(caller(request), change), response)
+
+
+@router.post("/services/{service}/deploy", response={202: shapes.DeploymentOut, 200: dict}, summary="Deploy a version")
+@needs("deploy")
+def deploy(
+    request: HttpRequest, service: str, body: DeployRequest, response: HttpResponse
+) -> Status[shapes.DeploymentOut] | Status[dict[str, Any]]:
+    """Take the instances on `host` ("all", ids or names), or `instances` (ids), to one version: each that runs an older
+    one is upgraded, each that runs a newer one reverted, in one deployment.
+
+    Where all of them run it already, the answer is 200 with `already_there`. `dry_run` answers 200 with the plan.
+    """
+    row = catalog.find_service(caller(request), service, "deploy")
+    change = body.as_change(row)
+    if body.dry_run:
+        return Status(200, actions.preview(caller(request), change))
+    deployment = actions.deploy(caller(request), change)
+    if deployment is None:
+        return Status(200, {"already_there": True, "service": row.name, "version": body.version, "code": 0})
+    return accepted(deployment, response)
 
 
 @router.post(

@@ -9,7 +9,8 @@ from access.problems import invalid
 from microservice.deployments.installs import Installation
 from microservice.deployments.selection import ALL, parse_hosts, parse_instances
 from microservice.deployments.version_change import OnLocked, VersionChange, parse_action, parse_strategy
-from microservice.models import MicroServiceVersion
+from microservice.models import MicroService, MicroServiceVersion
+from microservice.status import Action
 
 from .base import Body
 
@@ -73,10 +74,9 @@ class RevertRequest(Body):
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
 
-class VersionChangeRequest(Body):
-    """A request to upgrade or revert."""
+class ChangeRequest(Body):
+    """What every request to change what runs may say: where, how, and what was shown before."""
 
-    dest_version: StrictInt = Field(description="The id of the target version")
     host: Ids | None = Field(
         None,
         description=(
@@ -99,26 +99,49 @@ class VersionChangeRequest(Body):
     plan_token: StrictStr | None = Field(
         None, max_length=MAX_PLAN_TOKEN, description="From a dry run: refuse if anything has changed since"
     )
+    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
+
+    def common(self) -> dict[str, Any]:
+        """Return these fields as a VersionChange has them. Raise Problem 422 for one that cannot be read."""
+        return {
+            "host": None if self.host is None else parse_hosts(self.host),
+            "instances": None if self.instances is None else parse_instances(self.instances),
+            "on_locked": self.on_locked,
+            "strategy": parse_strategy(self.strategy),
+            "force": self.force,
+            "allow_bad": self.allow_bad,
+            "plan_token": self.plan_token,
+        }
+
+
+class VersionChangeRequest(ChangeRequest):
+    """A request to upgrade or revert."""
+
+    dest_version: StrictInt = Field(description="The id of the target version")
     mark_bad: StrictBool = Field(False, description="A revert only: mark the version that the instances leave as bad")
     reason: StrictStr = Field("", max_length=256, description="Reason the version is bad")
-    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
     def as_change(self, version: MicroServiceVersion, action: str) -> VersionChange:
         """Return the value that this describes. Raise Problem 422 for a field that cannot be read."""
         return VersionChange(
+            service=version.microservice,
             version=version,
             action=parse_action(action),
             dest_version=self.dest_version,
-            host=None if self.host is None else parse_hosts(self.host),
-            instances=None if self.instances is None else parse_instances(self.instances),
-            on_locked=self.on_locked,
-            strategy=parse_strategy(self.strategy),
-            force=self.force,
-            allow_bad=self.allow_bad,
             mark_bad=self.mark_bad,
             reason=self.reason,
-            plan_token=self.plan_token,
+            **self.common(),
         )
+
+
+class DeployRequest(ChangeRequest):
+    """A request to take instances to one version, whichever they run."""
+
+    version: StrictInt | StrictStr = Field(description="Name or id of the version; a text is a name first")
+
+    def as_change(self, service: MicroService) -> VersionChange:
+        """Return the value that this describes. Raise Problem 422 for a field that cannot be read."""
+        return VersionChange(service=service, action=Action.DEPLOY, dest_version=self.version, **self.common())
 
 
 class InstallRequest(Body):

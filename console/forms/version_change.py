@@ -152,6 +152,7 @@ class VersionChangeForm(StrategyForm):
         data = self.cleaned_data
         reverts = action == Action.REVERT  # only there the dialog offers to mark the version
         return VersionChange(
+            service=version.microservice,
             version=version,
             action=action,
             dest_version=data["dest_version"],

@@ -59,6 +59,7 @@ _TARGETS: dict[str, Text] = {
     "instance_state": Text(_("{host} is {status:term}: {next_step}"), _STATE),
     "wait_for_operation": Text(_("wait for its operation to end.")),
     "retry_or_delete": Text(_("it can only be retried or deleted.")),
+    "already_there": Text(_("{host} runs {version} already.")),
     "in_maintenance": Text(_("{host} is in maintenance."), _MAINTENANCE),
     "host_of_another_team.target": Text(_("{host} belongs to other teams than the service."), _TEAM),
     "concurrent_update.target": Text(_("{host} was changed by another request at the same time."), _RACE),

@@ -15,7 +15,7 @@ from .. import catalog
 from ..models import Deployment, MicroService, Operation
 from ..status import MAY_DELETE, STATUS_DURING, Action, OperationStatus
 from . import enqueue
-from .changes import change_version
+from .changes import change_version, deploy
 from .control import break_lock, cancel, pause, resume
 from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, list_destinations, marked_bad
@@ -34,6 +34,7 @@ __all__ = [
     "cancel",
     "change_version",
     "delete",
+    "deploy",
     "forget",
     "install",
     "list_destinations",

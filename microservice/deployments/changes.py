@@ -1,4 +1,4 @@
-"""Upgrades and reverts: what a VersionChange is looked up to, and what it starts."""
+"""Upgrades, reverts and deploys: what a VersionChange is looked up to, and what it starts."""
 
 from django.db import transaction
 
@@ -18,33 +18,48 @@ from .version_change import OnLocked, VersionChange
 
 def change_version(caller: Caller, change: VersionChange) -> Deployment:
     """Upgrade or revert the instances that a change selects."""
-    version = change.version
-    check_right(caller, version.microservice)
+    deployment = _request(caller, change)
+    assert deployment is not None, "only a deploy may find its targets there"
+    return deployment
+
+
+def deploy(caller: Caller, change: VersionChange) -> Deployment | None:
+    """Take every selected instance to one version, each by its own action; None where all of them run it already."""
+    return _request(caller, change)
+
+
+def _request(caller: Caller, change: VersionChange) -> Deployment | None:
+    check_right(caller, change.service)
     selection, deployment = look_up(caller, change)
     with transaction.atomic():
         save_request(caller, deployment)
         targets = lock_or_refuse(selection, deployment)
+        if not targets:
+            transaction.set_rollback(True)
+            return None
         if change.plan_token is not None:
             locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
             plan_token.check(change.plan_token, deployment, locked.select_related(*plan_token.NEEDED))
-        if change.mark_bad:
-            catalog.mark_bad(caller, version, change.reason)
-        return queue(caller, deployment, targets, enqueue.from_request(deployment))
+        if change.mark_bad and change.version:
+            catalog.mark_bad(caller, change.version, change.reason)
+        deploys = change.action == Action.DEPLOY
+        source = enqueue.toward_version(deployment) if deploys else enqueue.from_request(deployment)
+        return queue(caller, deployment, targets, source)
 
 
 def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Deployment]:
     """Return the targets of a change and its deployment, not saved. Raise the Problems known before any lock."""
     if change.mark_bad and change.action != Action.REVERT:
         raise invalid("/mark_bad", "revert_only")
-    service = change.version.microservice
+    service, destination = change.service, find_destination(caller, change)
     deployment = Deployment(
         microservice=service,
         action=change.action,
         from_version=change.version,
-        dest_version=find_destination(caller, change),
+        dest_version=destination,
         strategy=change.strategy.to_json(),
     )
-    where = find_targets(change.host, change.instances, change.version)
+    where = find_targets(change.host, change.instances, service, change.version)
     skip = change.on_locked == OnLocked.SKIP or (change.on_locked is None and not where.is_named)
     selection = TargetSelection(
         service,
@@ -56,6 +71,7 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         change.force,
         skip,
         closed=placement.on_closed_host(service),
-        new_status=STATUS_DURING[change.action],
+        destination=destination if change.action == Action.DEPLOY else None,
+        new_status=STATUS_DURING.get(change.action),
     )
     return selection, deployment

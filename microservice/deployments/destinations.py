@@ -9,8 +9,9 @@ from access.callers import Caller
 from access.problems import invalid, refused
 from messages import Message
 from messages.rendering import render
+from runtime.ids import parse_id
 
-from ..models import MicroServiceVersion
+from ..models import MicroService, MicroServiceVersion
 from ..packages.archives import BadArchive
 from ..packages.store import ensure_rewritten
 from ..status import Action, BuildStatus
@@ -36,13 +37,15 @@ def list_destinations(version: MicroServiceVersion, action: Action) -> list[dict
 
 
 def refusal_reason(
-    version: MicroServiceVersion, destination: MicroServiceVersion, action: Action, allow_bad: bool = False
+    version: MicroServiceVersion | None, destination: MicroServiceVersion, action: Action, allow_bad: bool = False
 ) -> Message | None:
-    """Return why `action` may not go from `version` to `destination`; None where it may. Pure."""
+    """Return why `action` may not go from `version` (None: from any) to `destination`; None where it may. Pure."""
     if destination.status != BuildStatus.SUCCESS:
         return Message("build_not_successful", {"status": BuildStatus(destination.status).label})
     if destination.bad and not allow_bad:
         return Message("marked_bad", {"reason": _bad_reason(destination)})
+    if version is None:
+        return None
     if destination.pk == version.pk:
         return Message("currently_running")
     if (destination.pk > version.pk) != (action == Action.UPGRADE):
@@ -77,18 +80,30 @@ def check_bad(caller: Caller, bad: Iterable[MicroServiceVersion], allow_bad: boo
 
 def find_destination(caller: Caller, change: VersionChange) -> MicroServiceVersion:
     """Return the version that a change goes to. Raise Problem 422, or 403 (`check_bad`)."""
-    version, number = change.version, change.dest_version
-    # A version of another service is not told from one that does not exist.
-    rows = MicroServiceVersion.objects.filter(pk=number, microservice=version.microservice_id)
-    destination = rows.first() if 0 < number < 1 << 63 else None
+    pointer = "/version" if change.action == Action.DEPLOY else "/dest_version"
+    destination = _version(change.service, change.dest_version)
     if destination is None:
-        raise invalid("/dest_version", "not_of_service", service=version.microservice.name)
-    reason = refusal_reason(version, destination, change.action, allow_bad=True)
+        raise invalid(pointer, "not_of_service", service=change.service.name)
+    reason = refusal_reason(change.version, destination, change.action, allow_bad=True)
     if reason:
         params = {"version": destination.version, "reason": reason}
-        raise invalid("/dest_version", Message("destination_not_allowed", params))
-    check_bad(caller, [destination] if destination.bad else [], change.allow_bad, "/dest_version")
-    return require_package(destination, "/dest_version")
+        raise invalid(pointer, Message("destination_not_allowed", params))
+    check_bad(caller, [destination] if destination.bad else [], change.allow_bad, pointer)
+    return require_package(destination, pointer)
+
+
+def _version(service: MicroService, named: int | str) -> MicroServiceVersion | None:
+    """Return a version of the service by its id (a number) or its name; a name of digits alone may be an id as well.
+
+    A version of another service is not told from one that does not exist.
+    """
+    rows = MicroServiceVersion.objects.filter(microservice=service)
+    if isinstance(named, str):
+        by_name = rows.filter(version=named).first()
+        if by_name or not (number := parse_id(named)):
+            return by_name
+        named = number
+    return rows.filter(pk=named).first() if 0 < named < 1 << 63 else None
 
 
 def require_package(version: MicroServiceVersion, pointer: str) -> MicroServiceVersion:

@@ -44,6 +44,16 @@ def from_request(deployment: Deployment, adopt: bool = False) -> OperationSource
     )
 
 
+def toward_version(deployment: Deployment) -> OperationSource:
+    """Take every instance from what it runs to the deployment's version: by an upgrade, or a revert to an older one."""
+    return OperationSource(
+        action=f"CASE WHEN i.version_id < %s THEN '{Action.UPGRADE.value}' ELSE '{Action.REVERT.value}' END",
+        from_version="i.version_id",
+        dest_version="CAST(%s AS bigint)",
+        params=[deployment.dest_version_id, deployment.dest_version_id, False],
+    )
+
+
 def from_previous(origin: Deployment | None) -> OperationSource:
     """Repeat for every instance its operation in `origin`; without one, its last operation."""
     return OperationSource(

@@ -9,6 +9,7 @@ from access.problems import invalid
 
 from .. import atoms
 from ..models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
+from ..status import Action
 from . import plan_token
 from .changes import look_up
 from .create import check_right
@@ -23,7 +24,7 @@ def preview(caller: Caller, change: VersionChange) -> dict[str, Any]:
     Each target has its steps, their commands, and which of them cannot be undone. Raise the same Problems as the
     request itself would.
     """
-    check_right(caller, change.version.microservice)
+    check_right(caller, change.service)
     selection, deployment = look_up(caller, change)
     rows = list(selection.lockable().select_related(*plan_token.NEEDED).order_by("pk"))
     skipped = list(skipped_targets(selection, Q(pk__in=selection.lockable().values("pk"))))
@@ -55,13 +56,16 @@ def plan_for(deployment: Deployment, rows: list[MicroServiceInstance], adopt: bo
 
 
 def _target(deployment: Deployment, row: MicroServiceInstance, adopt: bool) -> dict[str, Any]:
-    before, after = deployment.from_version, deployment.dest_version
-    operation = Operation(instance=row, action=deployment.action, from_version=before, dest_version=after, adopt=adopt)
+    before, after, action = deployment.from_version, deployment.dest_version, deployment.action
+    if action == Action.DEPLOY and row.version and after:
+        before, action = row.version, Action.UPGRADE if row.version.pk < after.pk else Action.REVERT
+    operation = Operation(instance=row, action=action, from_version=before, dest_version=after, adopt=adopt)
     steps = atoms.atom_of(deployment.spec, operation).describe()
     return {
         "instance_id": row.pk,
         "host_id": row.host_id,
         "host": str(row.host),
+        "action": str(action),
         "from_version": before.version if before else None,
         "dest_version": after.version if after else None,
         "steps": steps,

@@ -49,9 +49,12 @@ def parse_instances(value: object, pointer: str = "/instances") -> tuple[int, ..
 
 
 def find_targets(
-    host: HostNames | Literal["all"] | None, instances: tuple[int, ...] | None, version: MicroServiceVersion
+    host: HostNames | Literal["all"] | None,
+    instances: tuple[int, ...] | None,
+    service: MicroService,
+    version: MicroServiceVersion | None,
 ) -> SelectedTargets:
-    """Look up the targets of an upgrade or a revert from `version`; exactly one of the two names them. One query.
+    """Look up the targets of a change of what runs `version` (None: any); exactly one of the two names them. One query.
 
     Raise Problem 422: `invalid` for both or neither; `wrong_target`, naming each, for a host without an instance of
     the service, for an id that is not one of its instances, and for an instance that does not run `version`.
@@ -61,10 +64,10 @@ def find_targets(
             [FieldError("/host", "exclusive_fields"), FieldError("/instances", "exclusive_fields")], "invalid"
         )
     if instances is not None:
-        return SelectedTargets("/instances", instances=find_instances(version.microservice, instances, version))
+        return SelectedTargets("/instances", instances=find_instances(service, instances, version))
     if host is None:
         raise invalid("/host", "host_required")
-    return SelectedTargets("/host", hosts=None if host == ALL else _hosts_running(host, version))
+    return SelectedTargets("/host", hosts=None if host == ALL else _hosts_of(service, host, version))
 
 
 def find_instances(
@@ -104,9 +107,10 @@ def find_hosts(hosts: Sequence[int | str], scope: Q) -> list[Asset]:
     return rows
 
 
-def _hosts_running(hosts: Sequence[int | str], version: MicroServiceVersion) -> tuple[int, ...]:
+def _hosts_of(
+    service: MicroService, hosts: Sequence[int | str], version: MicroServiceVersion | None
+) -> tuple[int, ...]:
     """Look hosts up among the service's own instances, so that no answer reveals whether a host exists elsewhere."""
-    service = version.microservice
     rows = service.instances.filter(_any_of(hosts, "host", "host__hostname"))
     known: dict[int | str, tuple[int, int, str, int | None]] = {}
     for row in rows.values_list("pk", "host_id", "host__hostname", "version_id"):
@@ -117,7 +121,7 @@ def _hosts_running(hosts: Sequence[int | str], version: MicroServiceVersion) -> 
             errors.append(FieldError("/host", "wrong_target.host_without_instance", host=host, service=service.name))
             continue
         number, host_id, name, runs = known[host]
-        if runs != version.pk:
+        if version and runs != version.pk:
             ids = {"host_id": host_id, "instance_id": number}
             reason = {"host": name, "id": host_id, "version": version.version}
             errors.append(FieldError("/host", "wrong_target.host_runs_other_version", ids, **reason))

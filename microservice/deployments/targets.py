@@ -34,6 +34,7 @@ class TargetSelection:
     scope: Q = _ANY  # limits the selection beyond the fields above
     condition: Q = _ANY  # must still hold when an instance is locked
     closed: Q | None = None  # instances on hosts that are closed to the service (placement.py); None: also those
+    destination: MicroServiceVersion | None = None  # of a deploy: what runs it is there already
     new_status: InstanceStatus | None = None  # the status of all from then on; None: not the same for each (enqueue.py)
 
     @property
@@ -47,6 +48,8 @@ class TargetSelection:
             return rows.filter(pk__in=self.ids)
         if self.hosts is not None:
             return rows.filter(host__in=self.hosts)
+        if self.destination:
+            return rows.exclude(version=self.destination)
         return rows.filter(version=self.version) if self.version else rows
 
     def lockable(self) -> QuerySet[MicroServiceInstance]:
@@ -54,6 +57,8 @@ class TargetSelection:
         rows = self.selected().filter(self.condition, locked=False, status__in=self.allowed_statuses)
         if self.version:
             rows = rows.filter(version=self.version)
+        if self.destination:
+            rows = rows.filter(version__isnull=False).exclude(version=self.destination)
         if self.closed is not None:
             rows = rows.exclude(self.closed)
         return rows if self.force else rows.filter(is_maintain=False)
@@ -136,6 +141,8 @@ def skipped_targets(selection: TargetSelection, locked: Q) -> Iterable[SkippedTa
 def skip_reason(row: MicroServiceInstance, selection: TargetSelection) -> Message:
     """Return why an instance cannot be locked. Pure; the row comes from `with_closed`, with its lock loaded."""
     host = str(row.host)
+    if selection.destination and row.version_id == selection.destination.pk:
+        return Message("already_there", {"host": host, "version": selection.destination.version})
     if row.on_closed_host:  # type: ignore[attr-defined]
         return Message("host_of_another_team.target", {"host": host})
     if row.locked:
@@ -167,16 +174,22 @@ def lock_holder(row: MicroServiceInstance) -> Message:
 def refuse_unavailable(selection: TargetSelection, targets: int, skipped: Sequence[SkippedTarget]) -> None:
     """Raise Problem 409 where a named target was skipped, or where no target is left. For requests and previews.
 
-    A target that a request names is never skipped silently; a locked one is, if the request asks for that.
+    A target that a request names is never skipped silently; a locked one is, if the request asks for that. One that is
+    where a deploy is to take it is no reason to refuse anything, and neither are all of them.
     """
+    accepted = {"already_there"} | ({"instance_locked"} if selection.skip_locked else set())
     if selection.is_named:
-        refused_rows = [
-            target for target in skipped if not (selection.skip_locked and target.reason.code == "instance_locked")
-        ]
+        refused_rows = [target for target in skipped if target.reason.code not in accepted]
         if refused_rows:
             raise refused_targets(as_errors(refused_rows, selection.pointer))
-    if not targets:
+    if not targets and not _all_are_there(selection, skipped):
         raise nothing_to_do(as_errors(skipped, selection.pointer))
+
+
+def _all_are_there(selection: TargetSelection, skipped: Sequence[SkippedTarget]) -> bool:
+    if selection.destination is None or any(target.reason.code != "already_there" for target in skipped):
+        return False
+    return bool(skipped) or selection.service.instances.filter(selection.scope, version=selection.destination).exists()
 
 
 def as_errors(skipped: Iterable[SkippedTarget], pointer: str) -> list[FieldError]:

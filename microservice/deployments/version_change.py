@@ -1,4 +1,4 @@
-"""An upgrade or a revert as a value: made once, where the request comes in, and taken by request and preview alike."""
+"""An upgrade, a revert or a deploy as a value, made where the request comes in; taken by request and preview alike."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Literal
 
 from access.problems import invalid
 
-from ..models import MicroServiceVersion
+from ..models import MicroService, MicroServiceVersion
 from ..status import Action
 from .rollout import ALL_AT_ONCE, InvalidStrategy, Strategy
 from .selection import HostNames
@@ -23,18 +23,19 @@ class OnLocked(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionChange:
-    """A request to take what runs `version` to `dest_version`. Its fields are parsed; nothing is looked up yet."""
+    """A request to take instances to `dest_version`. Its fields are parsed; nothing is looked up yet."""
 
-    version: MicroServiceVersion
-    action: Action  # UPGRADE or REVERT
-    dest_version: int  # the id of a version
+    service: MicroService
+    action: Action  # UPGRADE or REVERT of what runs `version`; DEPLOY of what runs any other: each by its own action
+    dest_version: int | str  # the id of a version; for DEPLOY also its name
+    version: MicroServiceVersion | None = None  # what the instances run; None for DEPLOY
     host: HostNames | Literal["all"] | None = None  # either host or instances says where
     instances: tuple[int, ...] | None = None
     on_locked: OnLocked | None = None  # None: refuse targets that are named, skip those of "all"
     strategy: Strategy = ALL_AT_ONCE
     force: bool = False
     allow_bad: bool = False
-    mark_bad: bool = False  # a revert: the version that it leaves
+    mark_bad: bool = False  # a revert: `version`, which it leaves
     reason: str = ""  # why that version is bad
     plan_token: str | None = None  # of the plan that was shown
 

@@ -62,6 +62,7 @@ def _upgrade_instances(version: MicroServiceVersion) -> None:
                 actions.change_version(
                     caller,
                     VersionChange(
+                        service=service,
                         version=known[old],
                         action=Action.UPGRADE,
                         dest_version=version.pk,

@@ -135,6 +135,26 @@ def test_rejects_other_content_types(api, kind):
     problem(api().post("/services/", b'{"name": "x"}', content_type=kind), 415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"host": 2.5}, "/host"),
+        ({"host": True}, "/host"),
+        ({"host": {"name": "web1"}}, "/host"),
+        ({"host": [1, 2.5]}, "/host/1"),
+        ({"host": [1, ["web1"]]}, "/host/1"),
+        ({"dest_version": "1"}, "/dest_version"),
+        ({"strategy": []}, "/strategy"),
+        ({"int": 1}, "/int"),
+    ],
+)
+def test_points_at_the_field_and_not_at_a_type_that_was_tried(api, shop, body, pointer):
+    """Of a value that may be of several types, pydantic names each that it tried: /host/str, /host/int, …"""
+    path = f"/services/shop/versions/{shop.versions[1].pk}/upgrade"
+    found = problem(api().post(path, {"dest_version": 1, "host": "all"} | body), 422, "invalid")
+    assert {error["pointer"] for error in found["errors"]} == {pointer}
+
+
 def test_accepts_a_charset(api):
     assert api().post("/services/", {"name": "x"}, content_type="application/json; charset=utf-8").status_code == 201
 

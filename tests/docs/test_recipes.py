@@ -214,6 +214,16 @@ def test_upgrade_wait_and_retry(shell, sshds, worker):
     fleet.agrees(2)
 
 
+def test_deploy_a_version(shell, sshds, worker):
+    fleet = Fleet(sshds(2), versions=2)
+    worker()
+    fleet.install(0)
+    output = shell(recipe("Deploy a version"))
+    fleet.ended(Deployment.objects.get(pk=json.loads(output)["id"]))
+    fleet.agrees(1)
+    assert json.loads(shell(recipe("Deploy a version")))["already_there"]
+
+
 @pytest.mark.found("hosts")
 def test_upgrade_some_hosts(shell, sshds, worker):
     fleet = Fleet(sshds(2), versions=3)

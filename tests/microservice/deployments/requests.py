@@ -34,6 +34,7 @@ def version_change(
     if "on_locked" in fields:
         fields["on_locked"] = OnLocked(fields["on_locked"])
     return VersionChange(
+        service=version.microservice,
         version=version,
         action=parse_action(action),
         dest_version=getattr(dest_version, "pk", dest_version),
