@@ -14,6 +14,7 @@ from access.problems import invalid
 from asset import tenancy
 from microservice import catalog, event_stream
 from microservice.deployments import actions
+from microservice.deployments.failures import failures_of
 from microservice.models import Deployment, Operation
 from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus
 from runtime.db_connections import release_connection
@@ -79,15 +80,27 @@ def get_deployment(
 )
 @needs("read")
 def list_operations(
-    request: HttpRequest, id: base.PathId, query: paging.Page, status: str = ""
+    request: HttpRequest, id: base.PathId, query: paging.Page, status: str = "", cause: str = ""
 ) -> shapes.OperationList:
     """List the operations of a deployment, one for each instance, with their steps."""
     who = caller(request)
     rows = Operation.objects.filter(tenancy.visible(who, "host"), deployment=lookup.find_deployment(who, id))
     if status:
         rows = rows.filter(status=_word(status, OperationStatus.values, "/query/status"))
+    if cause:
+        rows = rows.filter(cause=cause)
     rows = rows.select_related("host", "from_version", "dest_version").prefetch_related("steps")
     return paging.page(query, rows, "id").answer(shapes.OperationList, shapes.operation)
+
+
+@router.get("/deployments/{id}/causes/", response=shapes.CauseList, summary="List why a deployment failed")
+@needs("read")
+def list_causes(request: HttpRequest, id: base.PathId) -> shapes.CauseList:
+    """List the causes of a deployment's failures, the most frequent first: hosts that failed alike have one in common,
+    whatever their names, addresses and numbers."""
+    who = caller(request)
+    found = failures_of(who, lookup.find_deployment(who, id))
+    return shapes.CauseList.model_construct(data=[shapes.cause(one) for one in found.shown], more=found.more, code=0)
 
 
 @router.post("/deployments/{id}/cancel", response=shapes.DeploymentOut, summary="Cancel a deployment")
@@ -116,9 +129,11 @@ def resume(request: HttpRequest, id: base.PathId) -> shapes.DeploymentOut:
 def retry(
     request: HttpRequest, id: base.PathId, response: HttpResponse, body: RetryRequest | None = None
 ) -> Status[shapes.DeploymentOut]:
-    """Repeat the operations that are undone, failed, not_started or unknown, each toward its own version."""
+    """Repeat the operations that are undone, failed, not_started or unknown, each toward its own version; or those of
+    one `cause` only."""
     deployment = lookup.find_deployment(caller(request), id, "deploy")
-    return accepted(actions.retry(caller(request), deployment, allow_bad=bool(body and body.allow_bad)), response)
+    options = body.model_dump() if body else {}
+    return accepted(actions.retry(caller(request), deployment, **options), response)
 
 
 @router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut}, summary="Revert a deployment")

@@ -63,6 +63,7 @@ class RetryInstancesRequest(InstanceSelection):
 class RetryRequest(Body):
     """Options of a deployment's retry."""
 
+    cause: StrictStr = Field("", max_length=16, description="Only what failed for this cause: GET …/causes/ lists them")
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
 

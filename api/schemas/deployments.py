@@ -8,6 +8,7 @@ from ninja import Field, Schema
 
 from messages import json_params
 from messages.rendering import render
+from microservice.deployments.failures import Failure
 from microservice.deployments.targets import describe_skipped, lock_holder
 from microservice.models import Deployment, MicroServiceInstance, Operation, Step
 from microservice.status import InstanceStatus, OperationStatus
@@ -151,6 +152,7 @@ class OperationOut(Schema):
     error_step: str
     error_code: str = Field(description="What went wrong, and who says so, in one word; empty where nothing did")
     error_params: dict[str, Any] | None = Field(description="What the error's text names; null in older operations")
+    cause: str = Field(description="The same for all operations that failed alike")
     output_size: int
     started: datetime | None
     finished: datetime | None
@@ -159,6 +161,28 @@ class OperationOut(Schema):
 
 class OperationList(ListPage):
     data: list[OperationOut]
+
+
+class FailedHost(Schema):
+    operation_id: int
+    host: str = Field(description="Its name")
+
+
+class CauseOut(Schema):
+    cause: str = Field(description="Names it in requests: POST /deployments/{id}/retry; empty in older operations")
+    step: str
+    error: str = Field(description="Of the first of these operations, in English")
+    error_code: str
+    operation_id: int = Field(description="The first of these operations")
+    count: int
+    counts: OperationCounts = Field(description="These operations by status")
+    hosts: list[FailedHost] = Field(description="The first hosts; the list of operations has all")
+
+
+class CauseList(Schema):
+    data: list[CauseOut]
+    more: int = Field(description="How many further causes there are")
+    code: int = 0
 
 
 def instance(row: MicroServiceInstance) -> InstanceOut:
@@ -218,9 +242,26 @@ def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
         reason_code=row.reason.code if row.reason else "",
         reason_params=json_params(row.reason.params) if row.reason else {},
         skipped=describe_skipped(row.skipped),
-        counts=OperationCounts.model_construct(
-            None, **{word.value: counts.get(word.value, 0) for word in OperationStatus}
-        ),
+        counts=_counts(counts),
+    )
+
+
+def cause(one: Failure) -> CauseOut:
+    return CauseOut.model_construct(
+        cause=one.cause,
+        step=one.step,
+        error=one.first.error,
+        error_code=one.first.error_code,
+        operation_id=one.first_id,
+        count=one.count,
+        counts=_counts(one.by_status),
+        hosts=[FailedHost.model_construct(operation_id=number, host=name) for number, name in one.hosts],
+    )
+
+
+def _counts(by_status: Mapping[str, int]) -> OperationCounts:
+    return OperationCounts.model_construct(
+        None, **{word.value: by_status.get(word.value, 0) for word in OperationStatus}
     )
 
 
@@ -239,6 +280,7 @@ def operation(row: Operation) -> OperationOut:
         "error_step",
         "error_code",
         "error_params",
+        "cause",
         "output_size",
         "started",
         "finished",

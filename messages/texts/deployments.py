@@ -29,6 +29,7 @@ _REFUSALS: dict[str, Text] = {
     "nothing_to_do.several": Text(_("There is nothing to do: {reason} Other skipped targets: {more}.")),
     "plan_changed.expired": Text(_("The plan is more than a day old."), _("Request a new plan.")),
     "instance_locked.meanwhile": Text(_("{host} was just locked by {holder}."), _("Reload, and try again.")),
+    "unknown_cause": Text(_("is not a cause for which an operation of deployment {deployment} failed")),
     "not_locked": Text(_("{host} is not locked.")),
     "deployment_open": Text(
         _("Deployment {deployment} is {status:term}."), _("Wait until it has ended, or cancel it.")

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from access.callers import SYSTEM, Caller
-from access.problems import Problem
+from access.problems import Problem, invalid
 from audit.history import record, record_rows, row_of
 from callbacks import outbox
 from callbacks.models import EventType
@@ -57,14 +57,21 @@ def retry_instances(
         return queue(caller, deployment, targets, enqueue.from_previous(None))
 
 
-def retry(caller: Caller, origin: Deployment, *, allow_bad: bool = False) -> Deployment:
-    """Repeat exactly what is undone, failed, not_started or unknown in a deployment; never more."""
+def retry(caller: Caller, origin: Deployment, *, cause: str = "", allow_bad: bool = False) -> Deployment:
+    """Repeat exactly what is undone, failed, not_started or unknown in a deployment; never more.
+
+    `cause`: only of that what failed for this cause (causes.py). Raise Problem 422 where nothing did.
+    """
     check_right(caller, origin.microservice)
-    unknown = Operation.objects.filter(deployment=origin, status=OperationStatus.UNKNOWN)
+    failed = Operation.objects.filter(deployment=origin, status__in=RETRYABLE)
+    if cause:
+        failed = failed.filter(cause=cause)
+        if not failed.exists():
+            raise invalid("/cause", "unknown_cause", deployment=origin.pk)
+    unknown = failed.filter(status=OperationStatus.UNKNOWN)
     if unknown.exists():  # they still hold their instances: a retry contacts their hosts now
         return _contact_now(caller, origin, unknown)
     require_finished(origin)
-    failed = Operation.objects.filter(deployment=origin, status__in=RETRYABLE)
     check_bad(caller, marked_bad(failed.values("dest_version")), allow_bad, "/path/id")
     deployment = Deployment(
         microservice=origin.microservice,
@@ -77,13 +84,15 @@ def retry(caller: Caller, origin: Deployment, *, allow_bad: bool = False) -> Dep
     with transaction.atomic():
         refuse_deleted(failed.values_list("dest_version", flat=True), "/path/id")
         save_request(caller, deployment)
-        targets = lock_or_refuse(_failed_targets(origin), deployment)
+        targets = lock_or_refuse(failed_targets(origin, cause), deployment)
         return queue(caller, deployment, targets, enqueue.from_previous(origin))
 
 
-def _failed_targets(origin: Deployment) -> TargetSelection:
+def failed_targets(origin: Deployment, cause: str = "") -> TargetSelection:
     """Select the instances whose operation in `origin` failed, if they still run what they ran then."""
     own = Operation.objects.filter(deployment=origin, instance_id=OuterRef("pk"), status__in=RETRYABLE)
+    if cause:
+        own = own.filter(cause=cause)
     same_version = Q(from_version=OuterRef("version")) | Q(from_version__isnull=True) & Exists(
         MicroServiceInstance.objects.filter(pk=OuterRef("instance_id"), version__isnull=True)
     )

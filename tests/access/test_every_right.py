@@ -106,6 +106,7 @@ def body(line: Line, things: Things, thing: str) -> object:
         "POST /services/<service>/instances/delete": {"instances": [of["instance"]]},
         "POST /services/<service>/instances/retry": {"instances": [of["instance"]]},
         "POST /services/<service>/versions/<id>/<action>": {"dest_version": of["newer"], "host": "all"},
+        "POST /services/<service>/deploy": {"version": of["newer"], "host": "all"},
         "POST /services/<service>/versions/<id>/install": {"host": [shared["host"]]},
         "POST /teams": {"name": "green"},
         "PATCH /teams/<id>": {},
