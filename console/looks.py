@@ -65,9 +65,6 @@ LOOKS: dict[str, tuple[type, dict]] = {
             StepStatus.RUNNING: _GOING,
             StepStatus.DONE: _GOOD,
             StepStatus.FAILED: _WRONG,
-            StepStatus.UNDOING: _UNDOING,
-            StepStatus.UNDONE: _UNDONE,
-            StepStatus.UNDO_FAILED: _BROKEN,
         },
     ),
     "undo": (

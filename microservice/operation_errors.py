@@ -54,6 +54,15 @@ def error_of(row: Operation) -> Message | None:
 
 def reason_of(row: Step) -> Message | None:
     """Return why the step failed, or the remark that was made about it."""
-    if row.reason is not None:
-        return Message.from_json(row.reason)
-    return literal(row.detail) if row.detail else None
+    return _said(row.reason, row.detail)
+
+
+def undo_reason_of(row: Step) -> Message | None:
+    """Return the same of the step's undo."""
+    return _said(row.undo_reason, row.undo_detail)
+
+
+def _said(message: dict[str, Any] | None, sentence: str) -> Message | None:
+    if message is not None:
+        return Message.from_json(message)
+    return literal(sentence) if sentence else None

@@ -76,7 +76,7 @@ class OperationStatus(models.TextChoices):
 
 
 class UndoStatus(models.TextChoices):
-    """The state of the undo of an operation that did not succeed."""
+    """The state of the undo of an operation that did not succeed, and of each of its steps."""
 
     NONE = "none", "none"
     UNDOING = "undoing", "undoing"
@@ -85,15 +85,12 @@ class UndoStatus(models.TextChoices):
 
 
 class StepStatus(models.TextChoices):
-    """The state of one step of an operation."""
+    """What came of one step of an operation. Its undo, which may follow, is told apart: UndoStatus."""
 
     PENDING = "pending", "pending"
     RUNNING = "running", "running"
     DONE = "done", "done"
     FAILED = "failed", "failed"
-    UNDOING = "undoing", "undoing"
-    UNDONE = "undone", "undone"
-    UNDO_FAILED = "undo_failed", "undo failed"
 
 
 MAY_CHANGE_VERSION = frozenset({InstanceStatus.RUNNING, InstanceStatus.UPGRADE_FAILED, InstanceStatus.REVERT_FAILED})

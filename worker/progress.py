@@ -15,7 +15,7 @@ from deployer.engine.journal import JournalEvent, Kind
 from messages import Message
 from messages.rendering import english
 from microservice.models import Operation, Output, Step
-from microservice.status import StepStatus
+from microservice.status import StepStatus, UndoStatus
 from runtime import bulk_insert
 
 MAX_BUFFERED = 1 << 20  # bytes of output one operation may have in memory; a host's own file holds the rest meanwhile
@@ -25,10 +25,15 @@ STATUS_AFTER = {
     Kind.STARTED: StepStatus.RUNNING,
     Kind.DONE: StepStatus.DONE,
     Kind.FAILED: StepStatus.FAILED,
-    Kind.UNDOING: StepStatus.UNDOING,
-    Kind.UNDONE: StepStatus.UNDONE,
-    Kind.UNDO_FAILED: StepStatus.UNDO_FAILED,
 }
+UNDO_STATUS_AFTER = {
+    Kind.UNDOING: UndoStatus.UNDOING,
+    Kind.UNDONE: UndoStatus.UNDONE,
+    Kind.UNDO_FAILED: UndoStatus.FAILED,
+}
+
+
+_OF_STEPS = STATUS_AFTER.keys() | UNDO_STATUS_AFTER.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +51,21 @@ class StepState:
     started: datetime | None = None
     finished: datetime | None = None
     output_start: int | None = None
+    undo_status: UndoStatus = UndoStatus.NONE
+    undo_state: str = ""
+    undo_detail: str = ""
+    undo_reason: Message | None = None
+    undo_exit_status: int | None = None
+    undo_started: datetime | None = None
+    undo_finished: datetime | None = None
     undo_start: int | None = None
 
     def after(self, event: JournalEvent) -> "StepState":
         """Return the step after this event. Pure."""
-        status = STATUS_AFTER[event.kind]
         at = datetime.fromtimestamp(event.at, UTC)
-        begins = status in (StepStatus.RUNNING, StepStatus.UNDOING)
+        if event.kind in UNDO_STATUS_AFTER:
+            return self._after_undo(event, UNDO_STATUS_AFTER[event.kind], at)
+        status = STATUS_AFTER[event.kind]
         return replace(
             self,
             status=status,
@@ -62,26 +75,28 @@ class StepState:
             reason=event.reason or (None if event.detail else self.reason),
             exit_status=self.exit_status if event.exit_status is None else event.exit_status,
             started=at if status == StepStatus.RUNNING else self.started,
-            finished=None if begins else at,
+            finished=None if status == StepStatus.RUNNING else at,
             output_start=event.printed if status == StepStatus.RUNNING else self.output_start,
-            undo_start=event.printed if status == StepStatus.UNDOING else self.undo_start,
+        )
+
+    def _after_undo(self, event: JournalEvent, status: UndoStatus, at: datetime) -> "StepState":
+        """Return the step after this event of its undo. What it came to itself stays: it is why there is an undo."""
+        begins = status == UndoStatus.UNDOING
+        return replace(
+            self,
+            undo_status=status,
+            undo_state=event.new_state or self.undo_state,
+            undo_detail=_english(event.why) or self.undo_detail,
+            undo_reason=event.reason or (None if event.detail else self.undo_reason),
+            undo_exit_status=self.undo_exit_status if event.exit_status is None else event.exit_status,
+            undo_started=at if begins else self.undo_started,
+            undo_finished=None if begins else at,
+            undo_start=event.printed if begins else self.undo_start,
         )
 
     def row(self) -> tuple:
         """Return the columns of _STEP."""
-        return (
-            self.name,
-            str(self.status),
-            self.old_state,
-            self.new_state,
-            self.detail,
-            self.reason.as_json() if self.reason else None,
-            self.exit_status,
-            self.started,
-            self.finished,
-            self.output_start,
-            self.undo_start,
-        )
+        return tuple(_column(getattr(self, name)) for name in _STEP)
 
     def as_event(self) -> dict:
         return {
@@ -90,7 +105,15 @@ class StepState:
             "status": str(self.status),
             "exit_status": self.exit_status,
             "detail": self.detail,
+            "undo_status": str(self.undo_status),
+            "undo_exit_status": self.undo_exit_status,
         }
+
+
+def _column(value: Any) -> Any:
+    if isinstance(value, Message):
+        return value.as_json()
+    return str(value) if isinstance(value, StepStatus | UndoStatus) else value
 
 
 @dataclass(slots=True)
@@ -148,7 +171,7 @@ class Progress:
         with self._change:
             for event in map(self._masked, seen) if self.mask else seen:
                 # The rows of an operation are those of its plan, whatever a host names.
-                if event.kind in STATUS_AFTER and event.position in self._steps:
+                if event.kind in _OF_STEPS and event.position in self._steps:
                     self._steps[event.position] = self._steps[event.position].after(event)
                     self._changed.add(event.position)
 
@@ -234,6 +257,13 @@ _STEP = (
     "started",
     "finished",
     "output_start",
+    "undo_status",
+    "undo_state",
+    "undo_detail",
+    "undo_reason",
+    "undo_exit_status",
+    "undo_started",
+    "undo_finished",
     "undo_start",
 )
 _STEP_AGAIN = bulk_insert.update_on_conflict(("operation_id", "position"), _STEP)

@@ -131,6 +131,13 @@ class StepOut(Schema):
     exit_status: int | None
     started: datetime | None
     finished: datetime | None
+    undo_status: str = Field(description="none, undoing, undone or failed; the fields above stay as the step left them")
+    undo_state: str = Field(description="After the undo")
+    undo_detail: str
+    undo_reason: dict[str, Any] | None
+    undo_exit_status: int | None
+    undo_started: datetime | None
+    undo_finished: datetime | None
 
 
 class OperationOut(Schema):

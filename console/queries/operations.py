@@ -82,7 +82,7 @@ def side_by_side(of: Operation, others: list[Operation]) -> Attempts:
 def cells(rows: list[Operation]) -> QuerySet[Step]:
     """Return what the cells show of steps; their states and reasons, which may be long, are on the operation's page."""
     steps = Step.objects.filter(operation__in=[row.pk for row in rows]).order_by("position", "pk")
-    return steps.only("operation_id", "position", "name", "status", "started", "finished")
+    return steps.only("operation_id", "position", "name", "status", "started", "finished", "exit_status", "undo_status")
 
 
 def output(of: Operation, start: int, limit: int) -> tuple[bytes, int]:

@@ -15,6 +15,7 @@ from microservice.status import (
     DeploymentStatus,
     OperationStatus,
     StepStatus,
+    UndoStatus,
 )
 
 from .deployments import Row
@@ -106,13 +107,12 @@ def host_timeline(deployment: Deployment, rows: Sequence[Row], now: datetime) ->
 
 def _undo_from(row: Row) -> datetime | None:
     """Return when the undo began: at the end of the failed step, or at the start of the last step that is undone."""
-    if row.operation.status not in OPERATION_FAILED_STATUSES and not any(
-        step and step.status in (StepStatus.UNDOING, StepStatus.UNDONE) for step in row.cells
-    ):
+    steps = [step for step in row.cells if step]
+    undone = any(step.undo_status != UndoStatus.NONE for step in steps)
+    if row.operation.status not in OPERATION_FAILED_STATUSES and not undone:
         return None
-    failed = [step.finished for step in row.cells if step and step.status == StepStatus.FAILED and step.finished]
-    started = [step.started for step in row.cells if step and step.started]
-    return max(failed, default=max(started, default=None))
+    failed = [step.finished for step in steps if step.status == StepStatus.FAILED and step.finished]
+    return max(failed, default=max((step.started for step in steps if step.started), default=None))
 
 
 def _end(deployment: Deployment, now: datetime) -> datetime:

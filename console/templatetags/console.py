@@ -22,16 +22,13 @@ from integrations import registry
 from integrations.images.pages import ImagePages
 from messages import rendering
 from microservice.models import Step
-from microservice.operation_errors import error_of, reason_of
+from microservice.operation_errors import error_of, reason_of, undo_reason_of
 from microservice.output import terminal
 from microservice.packages import images
-from microservice.status import StepStatus
 
 from .. import language
 from ..durations import age, lasted
 from ..looks import LOOKS
-
-_UNDO = (StepStatus.UNDOING, StepStatus.UNDONE, StepStatus.UNDO_FAILED)
 
 MAX_BATCH_SIZES = 12  # shown in a plan
 register = template.Library()
@@ -39,6 +36,7 @@ register.filter("term", rendering.term)
 register.filter("message", lambda message: rendering.render(message) if message else "")
 register.filter("operation_error", lambda row: rendering.render(error) if (error := error_of(row)) else "")
 register.filter("step_reason", lambda row: rendering.render(reason) if (reason := reason_of(row)) else "")
+register.filter("undo_reason", lambda row: rendering.render(reason) if (reason := undo_reason_of(row)) else "")
 register.filter("short_digest", images.short_digest)
 register.filter("terms", lambda words: [rendering.term(one) for one in words])
 WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API
@@ -154,8 +152,13 @@ def took(started: datetime | None, finished: datetime | None) -> str:
 
 @register.filter
 def own_time(step: Step) -> str:
-    """Format a step's duration; "" for an undone step, of which only the end of the undo is known."""
-    return "" if step.status in _UNDO else took(step.started, step.finished)
+    """Format a step's duration, without that of its undo."""
+    return took(step.started, step.finished)
+
+
+@register.filter
+def undo_time(step: Step) -> str:
+    return took(step.undo_started, step.undo_finished)
 
 
 @register.filter

@@ -7,7 +7,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext, ngettext
 
-from microservice.status import StepStatus
+from microservice.models import Step
+from microservice.status import StepStatus, UndoStatus
 
 from ..durations import lasted
 from ..queries.deployments import Row
@@ -21,16 +22,29 @@ TONES = {QUEUED: "wait", RUNNING: "run", UNDOING: "undo"}
 
 @register.simple_tag
 def cells(row: Row | ComparedStep) -> SafeString:
-    """Render a row's cells: each step's status as glyph, word and colour, and its duration."""
+    """Render a row's cells: what came of each step as glyph, word and colour, its duration, and its undo below."""
     empty = _empty(row.waits, get_language())
     parts = []
     for step in row.cells:
         if step is None or (step.status == StepStatus.PENDING and not row.waits):
             parts.append(empty)
         else:
-            shown, time = status(step.status, "step"), own_time(step)
-            parts.append(f'<td class="cell">{shown}<span class="took">{time}</span></td>')
+            parts.append(f'<td class="cell">{_result(step)}{_undo(step)}</td>')
     return mark_safe("".join(parts))  # noqa: S308  statuses and numbers, nothing from a host
+
+
+def _result(step: Step) -> str:
+    facts = [own_time(step)]
+    if step.status == StepStatus.FAILED and step.exit_status is not None:
+        facts.append(gettext("exit %(status)s") % {"status": step.exit_status})
+    words = " · ".join(fact for fact in facts if fact)
+    return f'{status(step.status, "step")}<span class="took">{words}</span>'
+
+
+def _undo(step: Step) -> str:
+    if step.undo_status == UndoStatus.NONE:
+        return ""
+    return f'<span class="undo">{status(step.undo_status, "undo")}</span>'
 
 
 @lru_cache(maxsize=32)

@@ -63,6 +63,12 @@ def has_undo(operation: Operation) -> bool:
 
 
 @register.filter
+def is_undoing(step: Step) -> bool:
+    """Return whether its undo began, whatever came of it."""
+    return step.undo_status != UndoStatus.NONE
+
+
+@register.filter
 def is_pending(step: Step) -> bool:
     return step.status == StepStatus.PENDING
 

@@ -130,7 +130,7 @@ class Operation(models.Model):
 
 
 class Step(models.Model):
-    """One step of an operation as it happened on the host."""
+    """One step of an operation as it happened on the host, and its undo, which leaves the rest as it was."""
 
     operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="steps", db_index=False)
     position = models.PositiveIntegerField()
@@ -144,6 +144,15 @@ class Step(models.Model):
     started = models.DateTimeField(null=True, blank=True)
     finished = models.DateTimeField(null=True, blank=True)
     output_start = models.BigIntegerField(null=True, help_text="Bytes of output before it began")
+    undo_status = models.CharField(
+        max_length=8, choices=UndoStatus.choices, default=UndoStatus.NONE, db_default=UndoStatus.NONE
+    )
+    undo_state = models.TextField(blank=True, default="", db_default="", help_text="After the undo")
+    undo_detail = models.TextField(blank=True, default="", db_default="", help_text="Of the undo, as detail")
+    undo_reason = models.JSONField(null=True, blank=True)
+    undo_exit_status = models.IntegerField(null=True, blank=True)
+    undo_started = models.DateTimeField(null=True, blank=True)
+    undo_finished = models.DateTimeField(null=True, blank=True)
     undo_start = models.BigIntegerField(null=True, help_text="Bytes of output before its undo began")
 
     class Meta:

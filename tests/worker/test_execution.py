@@ -110,7 +110,9 @@ def test_failed_undo_names_remaining_steps(make_fleet, worker):
     operation = fleet.go("upgrade", 0, 1).operations.get()
     assert (operation.status, operation.undo_status) == ("failed", "failed")
     assert "pre" in operation.error
-    assert Step.objects.get(operation=operation, name="pre").status == "undo_failed"
+    pre = Step.objects.get(operation=operation, name="pre")
+    assert (pre.status, pre.exit_status) == ("done", 0), "what its undo came to is told apart"
+    assert (pre.undo_status, pre.undo_exit_status) == ("failed", 3) and "cannot" in str(pre.undo_reason)
     fleet.agrees(0)  # all other undos were still done
 
 

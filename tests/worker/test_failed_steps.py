@@ -101,9 +101,13 @@ def test_failed_change_ends_on_old_version(fleet, action, step):
     undone = [name for name in ("post", "warm", "migrate", "pre") if name in reached]
     told = [line.split()[0] for line in fleet.trace()[began:] if "_undo" in line]
     assert told == [f"{name}_undo" for name in undone], "undone in reverse order, each once"
-    steps = dict(Step.objects.filter(operation=operation).values_list("name", "status"))
-    assert steps[step] == "failed" or step in ("stop", "start")
-    assert {steps[name] for name in reached if name != "check"} <= {"undone", "done"}
+    steps = {row.name: row for row in Step.objects.filter(operation=operation)}
+    failed = steps.pop(step)
+    assert (failed.status, failed.exit_status) == ("failed", 7), "its own undo does not hide that"
+    assert all(steps[name].status == "done" for name in reached)
+    assert {name for name, row in steps.items() if row.undo_status == "undone"} >= set(undone)
+    assert {row.undo_status for row in steps.values()} <= {"none", "undone"}
+    assert all(row.undo_started and row.undo_finished for row in steps.values() if row.undo_status == "undone")
     retried = run(fleet, actions.retry(SYSTEM, operation.deployment))
     assert retried.status == "undone" and retried.bytes_sent == 0, "a second try sends no package"
 

@@ -3,13 +3,14 @@
 import re
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from asset.models import Asset, Credential
 from microservice.models import Deployment, Operation, Step
-from microservice.status import DeploymentStatus, OperationStatus, StepStatus
+from microservice.status import DeploymentStatus, OperationStatus, StepStatus, UndoStatus
 from tests import factories
 
 from ..markup import markup
@@ -17,9 +18,9 @@ from ..markup import markup
 pytestmark = pytest.mark.django_db
 
 
-def with_steps(deployment: Deployment, *names: str, status: StepStatus = StepStatus.DONE) -> None:
+def with_steps(deployment: Deployment, *names: str, **more: Any) -> None:
     Step.objects.bulk_create(
-        Step(operation=operation, position=position, name=name, status=status)
+        Step(operation=operation, position=position, name=name, **{"status": StepStatus.DONE, **more})
         for operation in deployment.operations.all()
         for position, name in enumerate(names)
     )
@@ -29,7 +30,8 @@ def failed(count: int = 2) -> Deployment:
     deployment = factories.running(count, "shop")
     deployment.operations.update(status=OperationStatus.UNDONE, error="the check did not pass", error_step="check")
     Deployment.objects.update(status=DeploymentStatus.FAILED)
-    with_steps(deployment, "stop", "start", "check", status=StepStatus.UNDONE)
+    with_steps(deployment, "stop", "start", "check", undo_status=UndoStatus.UNDONE)
+    Step.objects.filter(name="check").update(status=StepStatus.FAILED, exit_status=7)
     deployment.refresh_from_db()
     return deployment
 
@@ -132,11 +134,22 @@ def test_shows_duration_of_each_step(admin):
     deployment, now = failed(1), timezone.now()
     for step, milliseconds in zip(Step.objects.order_by("position"), (0, 20_000, 1_500), strict=True):
         step.started, step.finished = now, now + timedelta(milliseconds=milliseconds)
-        step.status = StepStatus.UNDONE if milliseconds == 20_000 else StepStatus.DONE
+        step.undo_started, step.undo_finished = now + timedelta(seconds=30), now + timedelta(seconds=33)
         step.save()
     page = markup(admin.get(f"/deployments/{deployment.pk}/"))
-    assert "under 10 ms" in page and "1.5 s" in page
-    assert "20.0 s" not in page, "what ends with the undo is not the time that the step took"
+    assert all(time in page for time in ("under 10 ms", "20.0 s", "1.5 s"))
+    assert "33.0 s" not in page, "the undo is not part of the time that the step took"
+
+
+def test_failed_step_stays_red_and_its_undo_stands_beside_it(admin):
+    deployment = failed(1)
+    for address in (f"/deployments/{deployment.pk}/", f"/operations/{deployment.operations.get().pk}/"):
+        page = markup(admin.get(address))
+        cells = [cell for cell in re.findall(r"<td[^>]*>(.*?)</td>", page, re.DOTALL) if 'class="undo"' in cell]
+        assert len(cells) == 3, address
+        assert [("tone-bad" in cell.partition('class="undo"')[0]) for cell in cells] == [False, False, True]
+        assert all("undone" in cell.partition('class="undo"')[2] for cell in cells)
+    assert "exit 7" in markup(admin.get(f"/deployments/{deployment.pk}/"))
 
 
 def test_retries_failed_hosts(admin):
