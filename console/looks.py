@@ -1,7 +1,7 @@
 """How each status looks: its tone and its glyph, the same on every page."""
 
 from callbacks.models import DeliveryState
-from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus, StepStatus, UndoStatus
+from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, Outcome, StepStatus, UndoStatus
 
 # For each kind of status: member → (tone, glyph). Tones are classes in console.css, glyphs symbols in glyphs.svg.
 _WAITING, _GOING, _GOOD, _WRONG = ("idle", "wait"), ("run", "run"), ("ok", "ok"), ("bad", "bad")
@@ -44,18 +44,19 @@ LOOKS: dict[str, tuple[type, dict]] = {
             DeploymentStatus.CANCELLED: ("idle", "stop"),
         },
     ),
-    "operation": (
-        OperationStatus,
+    "outcome": (
+        Outcome,
         {
-            OperationStatus.PENDING: _WAITING,
-            OperationStatus.QUEUED: _WAITING,
-            OperationStatus.RUNNING: _GOING,
-            OperationStatus.UNKNOWN: ("warn", "ask"),
-            OperationStatus.SUCCEEDED: _GOOD,
-            OperationStatus.UNDONE: _UNDONE,
-            OperationStatus.FAILED: _BROKEN,
-            OperationStatus.CANCELLED: ("idle", "stop"),
-            OperationStatus.NOT_STARTED: _LEFT_OUT,
+            Outcome.PENDING: _WAITING,
+            Outcome.QUEUED: _WAITING,
+            Outcome.RUNNING: _GOING,
+            Outcome.NOT_REACHED: ("warn", "ask"),
+            Outcome.SUCCEEDED: _GOOD,
+            Outcome.ROLLED_BACK: _WRONG,
+            Outcome.NOTHING_RAN: _WRONG,
+            Outcome.BROKEN: _BROKEN,
+            Outcome.CANCELLED: ("idle", "stop"),
+            Outcome.NOT_STARTED: _LEFT_OUT,
         },
     ),
     "step": (

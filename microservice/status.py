@@ -75,6 +75,21 @@ class OperationStatus(models.TextChoices):
     NOT_STARTED = "not_started", "not started"  # the deployment ended before its turn, or it may not start there
 
 
+class Outcome(models.TextChoices):
+    """What a person is told of an operation's status and its undo: whether the host is as it was, or nothing ran."""
+
+    PENDING = "pending", "pending"
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    NOT_REACHED = "not_reached", "not reached"
+    SUCCEEDED = "succeeded", "succeeded"
+    ROLLED_BACK = "rolled_back", "failed, rolled back"
+    NOTHING_RAN = "nothing_ran", "failed, nothing ran"
+    BROKEN = "broken", "failed, not rolled back"
+    CANCELLED = "cancelled", "cancelled"
+    NOT_STARTED = "not_started", "not started"
+
+
 class UndoStatus(models.TextChoices):
     """The state of the undo of an operation that did not succeed, and of each of its steps."""
 
@@ -120,6 +135,8 @@ OPERATION_ENDED = frozenset(
     }
 )
 OPERATION_OPEN = frozenset(OperationStatus) - OPERATION_ENDED
+# Ended, and something was tried: what never started is not done.
+OPERATION_DONE = OPERATION_ENDED - {OperationStatus.NOT_STARTED}
 OPERATION_FAILED_STATUSES = frozenset({OperationStatus.UNDONE, OperationStatus.FAILED})
 # What `retry` on a deployment takes: exactly these, never more.
 RETRYABLE = frozenset(
@@ -221,6 +238,16 @@ DEPLOYMENT_TRANSITIONS: dict[DeploymentStatus, dict[DeploymentStatus, str]] = {
         DeploymentStatus.FAILED: "an undo failed while it was cancelled",
     },
 }
+
+
+def outcome_of(status: str, undo_status: str) -> Outcome:
+    """Return what the two columns of an operation say together. Pure."""
+    if status == OperationStatus.UNDONE:
+        return Outcome.NOTHING_RAN if undo_status == UndoStatus.NONE else Outcome.ROLLED_BACK
+    return _OUTCOMES.get(status) or Outcome(status)
+
+
+_OUTCOMES = {OperationStatus.FAILED: Outcome.BROKEN, OperationStatus.UNKNOWN: Outcome.NOT_REACHED}
 
 
 def may_become(table: Mapping[Any, Mapping[Any, str]], old: str | int, new: str | int) -> bool:

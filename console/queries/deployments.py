@@ -1,26 +1,32 @@
 """Deployments: lists, progress, the matrix of hosts and steps, the first error."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, F, Min, Q
+from django.db.models import Case, Count, Min, Q, Value, When
 
 from access.callers import Caller
 from access.problems import not_found
 from asset import tenancy
 from microservice import atoms
 from microservice.catalog.visibility import visible
+from microservice.deployments.failures import failed_operations
 from microservice.models import Deployment, MicroServiceInstance, Operation, Step
 from microservice.status import (
     DEPLOYMENT_OPEN,
+    MAY_RETRY,
+    OPERATION_DONE,
     OPERATION_FAILED_STATUSES,
     RETRYABLE,
     Action,
     DeploymentStatus,
     OperationStatus,
+    Outcome,
+    UndoStatus,
+    outcome_of,
 )
-from runtime.ids import parse_id
+from runtime.ids import parse_id, parse_number
 
 from .fleet import progress_of
 from .operations import cells, has_ended
@@ -30,9 +36,43 @@ STATUS_FILTERS = ("open", *DeploymentStatus.values)
 ROWS = 40  # of the matrix on one page; more load on scrolling
 MAX_COLUMN_HOSTS = 400  # whose steps make the columns
 MAX_ROWS = 1000  # of a matrix that was scrolled, in one response
+MAX_FOLLOWERS = 10
 MAX_NAMES = 1000  # hosts named in a confirmation
 
 
+# What a person has to look at first; see `_RANK`.
+ORDER = (
+    Outcome.BROKEN,
+    Outcome.ROLLED_BACK,
+    Outcome.NOTHING_RAN,
+    Outcome.NOT_REACHED,
+    Outcome.RUNNING,
+    Outcome.QUEUED,
+    Outcome.PENDING,
+    Outcome.CANCELLED,
+    Outcome.NOT_STARTED,
+    Outcome.SUCCEEDED,
+)
+_RANKS = {
+    OperationStatus.FAILED: 0,
+    OperationStatus.UNDONE: 1,
+    OperationStatus.UNKNOWN: 2,
+    OperationStatus.RUNNING: 3,
+    OperationStatus.QUEUED: 4,
+    OperationStatus.PENDING: 5,
+    OperationStatus.CANCELLED: 6,
+    OperationStatus.NOT_STARTED: 7,
+    OperationStatus.SUCCEEDED: 8,
+}
+_RANK = Case(*(When(status=status, then=Value(rank)) for status, rank in _RANKS.items()), default=Value(9))
+_STATUS_FILTERS: dict[str, Q] = {
+    **{status: Q(status=status) for status in OperationStatus.values},
+    "wrong": Q(status__in=OPERATION_FAILED_STATUSES | {OperationStatus.UNKNOWN}),
+    Outcome.ROLLED_BACK: Q(status=OperationStatus.UNDONE) & ~Q(undo_status=UndoStatus.NONE),
+    Outcome.NOTHING_RAN: Q(status=OperationStatus.UNDONE, undo_status=UndoStatus.NONE),
+    Outcome.BROKEN: Q(status=OperationStatus.FAILED),
+    Outcome.NOT_REACHED: Q(status=OperationStatus.UNKNOWN),
+}
 _SHOWN = (
     "deployment_id",
     "action",
@@ -40,6 +80,7 @@ _SHOWN = (
     "from_version_id",
     "dest_version_id",
     "status",
+    "undo_status",
     "attempt",
     "started",
     "finished",
@@ -112,27 +153,52 @@ def deployment(caller: Caller, number: int) -> Deployment:
     return row
 
 
-def counts(of: Deployment) -> dict[str, int]:
-    """Return the number of operations in each status, in the order of OperationStatus; without zeros."""
-    by_status = dict(of.operations.values_list("status").annotate(n=Count("pk")).order_by())
-    return {status: by_status[status] for status in OperationStatus.values if status in by_status}
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many operations there are, without zeros: by status, and by outcome, what failed first."""
+
+    by_status: dict[str, int]
+    by_outcome: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_status.values())
+
+    @property
+    def done(self) -> int:
+        return sum(n for status, n in self.by_status.items() if status in OPERATION_DONE)
+
+    @property
+    def retryable(self) -> int:
+        return sum(n for status, n in self.by_status.items() if status in RETRYABLE)
 
 
-def retryable(by_status: dict[str, int]) -> int:
-    return sum(n for status, n in by_status.items() if status in RETRYABLE)
+def counts(of: Deployment) -> Counts:
+    """Return the number of operations by status and outcome. One query."""
+    by_status: Counter[str] = Counter()
+    by_outcome: Counter[str] = Counter()
+    for status, undo, number in of.operations.values_list("status", "undo_status").annotate(Count("pk")).order_by():
+        by_status[status] += number
+        by_outcome[outcome_of(status, undo)] += number
+    return Counts(dict(by_status), {str(one): by_outcome[one] for one in ORDER if by_outcome[one]})
 
 
-def matrix(caller: Caller, of: Deployment, status: str = "", after: str = "", size: int = ROWS) -> Matrix:
-    """Return a page of hosts × steps, in rollout order, without hosts of other teams. Three queries."""
-    rows = of.operations.filter(tenancy.visible(caller, "host")).select_related("host").only(*_SHOWN).order_by("pk")
-    if status in OperationStatus.values:
-        rows = rows.filter(status=status)
-    elif status == "wrong":
-        rows = rows.filter(status__in=OPERATION_FAILED_STATUSES | {OperationStatus.UNKNOWN})
-    if last_id := parse_id(after):
-        rows = rows.filter(pk__gt=last_id)
+def matrix(
+    caller: Caller, of: Deployment, status: str = "", after: str = "", size: int = ROWS, cause: str = ""
+) -> Matrix:
+    """Return a page of hosts × steps, without hosts of other teams: what failed, then what waits, then what is well,
+    each in rollout order. Three queries. `status`: an outcome, a status of operations, or "wrong"."""
+    rows = of.operations.filter(tenancy.visible(caller, "host")).select_related("host").only(*_SHOWN)
+    rows = rows.annotate(rank=_RANK).order_by("rank", "pk")
+    if condition := _STATUS_FILTERS.get(status):
+        rows = rows.filter(condition)
+    if cause:
+        rows = rows.filter(cause=cause)
+    rank, _, last_id = after.partition("-")
+    if (last_rank := parse_number(rank)) is not None and (last := parse_id(last_id)):
+        rows = rows.filter(Q(rank__gt=last_rank) | Q(rank=last_rank, pk__gt=last))
     operations = list(rows[: size + 1])
-    more = str(operations[size - 1].pk) if len(operations) > size else ""
+    more = f"{operations[size - 1].rank}-{operations[size - 1].pk}" if len(operations) > size else ""
     operations = operations[:size]
     steps: dict[int, dict[str, Step]] = defaultdict(dict)
     for step in cells(operations):
@@ -168,6 +234,20 @@ def _planned(of: Deployment, rows: list[Operation]) -> list[str]:
     return []
 
 
+def followers(caller: Caller, of: Deployment) -> list[Deployment]:
+    """Return the newest deployments that retry or revert this one, with their progress. Two queries."""
+    rows = Deployment.objects.filter(visible(caller, "microservice"), origin=of)
+    found = list(rows.select_related("from_version", "dest_version").order_by("-pk")[:MAX_FOLLOWERS])
+    progress_of(found)
+    return found
+
+
+def still_wrong(caller: Caller, of: Deployment) -> int:
+    """Return how many of the instances that failed in a deployment have not been well since. One query."""
+    rows = failed_operations(caller, of)
+    return rows.filter(instance__status__in=MAY_RETRY).count()
+
+
 @dataclass(slots=True)
 class Changed:
     """The hosts that a revert would revert: their names, and how many more there are."""
@@ -181,13 +261,3 @@ def changed(caller: Caller, of: Deployment, count: int) -> Changed:
     succeeded = of.operations.filter(tenancy.visible(caller, "host"), status=OperationStatus.SUCCEEDED)
     names = list(succeeded.order_by("host__hostname").values_list("host__hostname", flat=True)[:MAX_NAMES])
     return Changed(names, max(0, count - len(names)))
-
-
-def first_error(caller: Caller, of: Deployment) -> Operation | None:
-    """Return the operation that failed first or is being undone."""
-    wrong = Q(status__in=OPERATION_FAILED_STATUSES) | ~Q(error="")
-    rows = of.operations.filter(wrong, tenancy.visible(caller, "host")).select_related("host")
-    first = rows.order_by(F("finished").asc(nulls_last=True), "pk").first()
-    if first:
-        first.deployment = of  # loaded already, with the targets that it skipped
-    return first

@@ -8,7 +8,7 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 from access.callers import Caller
 from microservice.catalog.visibility import visible
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
-from microservice.status import DEPLOYMENT_OPEN, MAY_RETRY, OPERATION_ENDED, BuildStatus
+from microservice.status import DEPLOYMENT_OPEN, MAY_RETRY, OPERATION_DONE, BuildStatus
 
 from .paging import PAGE, Page, by_key
 
@@ -84,13 +84,13 @@ def _with_progress(deployments: QuerySet[Deployment]) -> list[Deployment]:
     """Return the deployments with their numbers of operations: `total` and `ended`."""
     return list(
         deployments.annotate(
-            total=Count("operations"), ended=Count("operations", filter=Q(operations__status__in=OPERATION_ENDED))
+            total=Count("operations"), done=Count("operations", filter=Q(operations__status__in=OPERATION_DONE))
         )
     )
 
 
 def progress_of(deployments: list[Deployment]) -> None:
-    """Set `total`, `ended` and `by_status` on each deployment of a page. One query."""
+    """Set `total`, `done` and `by_status` on each deployment of a page. One query."""
     counts: dict[int, dict[str, int]] = defaultdict(dict)
     for row in (
         Operation.objects.filter(deployment__in=[row.pk for row in deployments])
@@ -101,8 +101,8 @@ def progress_of(deployments: list[Deployment]) -> None:
         counts[row["deployment_id"]][row["status"]] = row["n"]
     for deployment in deployments:
         by_status = counts[deployment.pk]
-        ended = sum(n for status, n in by_status.items() if status in OPERATION_ENDED)
-        vars(deployment).update(total=sum(by_status.values()), ended=ended, by_status=by_status)
+        done = sum(n for status, n in by_status.items() if status in OPERATION_DONE)
+        vars(deployment).update(total=sum(by_status.values()), done=done, by_status=by_status)
 
 
 def _add_versions(by_service: dict[int, ServiceRow]) -> None:

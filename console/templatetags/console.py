@@ -21,10 +21,11 @@ from audit.models import History
 from integrations import registry
 from integrations.images.pages import ImagePages
 from messages import rendering
-from microservice.models import Step
+from microservice.models import Operation, Step
 from microservice.operation_errors import error_of, reason_of, undo_reason_of
 from microservice.output import terminal
 from microservice.packages import images
+from microservice.status import Outcome, outcome_of
 
 from .. import language
 from ..durations import age, lasted
@@ -71,6 +72,11 @@ def _status(value: Any, kind: str, _language: str | None) -> SafeString:
         glyph(picture, spin=picture == "run"),
         rendering.term(member.name.lower()),
     )
+
+
+@register.filter
+def outcome(operation: Operation) -> Outcome:
+    return outcome_of(operation.status, operation.undo_status)
 
 
 @register.simple_tag

@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 
 from messages.rendering import term
 from microservice.models import Deployment
-from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus
+from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus, UndoStatus, outcome_of
 
 from ..templatetags.console import tone
 
@@ -34,18 +34,20 @@ class Control:
         return {"retry": "r", "revert": "x"}.get(self.what, "")
 
 
-def controls(deployment: Deployment, retryable: int, may_deploy: bool) -> list[Control]:
-    """Return the buttons of a deployment's page in order."""
+def controls(deployment: Deployment, left: int, failed: bool, may_deploy: bool) -> list[Control]:
+    """Return the buttons of a deployment's page in order. `left`: how many operations a retry would repeat now;
+    `failed`: whether there ever were any."""
     status = DeploymentStatus(deployment.status)
     ended = status in DEPLOYMENT_ENDED
     over = _("it has ended") if ended else ""
     going = "" if ended else _("it is still running")
-    retry = ngettext("Retry %(n)s host", "Retry %(n)s hosts", retryable) % {"n": retryable} if retryable else _("Retry")
+    retry = ngettext("Retry %(n)s host", "Retry %(n)s hosts", left) % {"n": left} if left else _("Retry")
+    nothing = _("what failed was retried or changed since") if failed else _("nothing failed")
     buttons = [
         Control(
             "retry",
             retry,
-            going or ("" if retryable else _("nothing failed")),
+            going or ("" if left else nothing),
             look="main",
         ),
         Control(
@@ -108,6 +110,6 @@ def segments(by_status: dict[str, int]) -> list[dict[str, Any]]:
     for status in order:
         width = 10000 * by_status.get(status, 0) // total if total else 0
         if width:
-            bars.append({"tone": tone(status, "operation"), "x": at, "width": width})
+            bars.append({"tone": tone(outcome_of(status, UndoStatus.UNDONE), "outcome"), "x": at, "width": width})
             at += width
     return bars

@@ -1,5 +1,6 @@
 """Deployments and operations: lists, the live pages, and the buttons on them."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,16 +13,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from access.callers import Caller
-from access.problems import Problem, not_found
+from access.problems import Problem, not_found, refused
 from asset import tenancy
 from asset.models import Asset
 from asset.ssh_command import hops, ssh_line
 from messages.rendering import render as render_message
-from microservice.deployments import actions
+from microservice.deployments import actions, retries
+from microservice.deployments.failures import failed_operations, failures_of
 from microservice.deployments.targets import describe_skipped
 from microservice.models import Deployment, Operation
 from microservice.output import encodings, logs, terminal
-from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, DeploymentStatus, OperationStatus
+from microservice.status import DEPLOYMENT_ENDED, DeploymentStatus, OperationStatus
 from runtime.ids import parse_id, parse_number
 
 from ..forms.confirmations import RevertDeploymentForm
@@ -31,6 +33,7 @@ from ..queries import deployments, operations, progress
 from ..queries.advice import advice
 from .controls import controls, segments
 from .decorators import flash_problem, page, page_size, query, redirect_to, render_list, wants_next_rows
+from .maintenance import maintain
 
 MAX_SKIPPED = 200  # skipped targets that the page lists
 CHUNK_SIZE = 65536  # bytes of output in one response
@@ -65,9 +68,9 @@ def deployment_detail(request: HttpRequest, caller: Caller, number: int) -> Http
 
 def _matrix(request: HttpRequest, caller: Caller, deployment: Deployment) -> dict[str, Any]:
     """Return a page of the matrix's rows, or as many rows as the page that is refreshed shows by now."""
-    params = query(request, "status", "after", "open")
+    params = query(request, "status", "after", "open", "cause")
     size = page_size(request, deployments.ROWS, deployments.MAX_ROWS)
-    matrix = deployments.matrix(caller, deployment, params["status"], params["after"], size)
+    matrix = deployments.matrix(caller, deployment, params["status"], params["after"], size, params["cause"])
     opened = {number for word in params["open"].split(",")[:MAX_OPEN_ROWS] if (number := parse_id(word))}
     for row in matrix.rows:
         row.open = row.operation.pk in opened
@@ -77,29 +80,42 @@ def _matrix(request: HttpRequest, caller: Caller, deployment: Deployment) -> dic
 
 
 def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) -> dict[str, Any]:
-    by_status = deployments.counts(deployment)
-    failed = deployments.first_error(caller, deployment)
-    line, output_tail = operations.error_lines(failed) if failed else (0, "")
+    counts = deployments.counts(deployment)
     context = _matrix(request, caller, deployment)
     may_deploy = caller.may("deploy", deployment.microservice_id)
+    left = retries.left(deployment) if counts.retryable else Counter()
     return {
         **context,
-        **_times(deployment, by_status, context["matrix"]),
+        **_times(deployment, counts.by_status, context["matrix"]),
+        **_failures(caller, deployment, left),
         "deployment": deployment,
         "reason": render_message(deployment.reason) if deployment.reason else "",
         "skipped": describe_skipped(deployment.skipped[:MAX_SKIPPED]),
-        "counts": by_status,
-        "total": sum(by_status.values()),
-        "ended": sum(n for status, n in by_status.items() if status in OPERATION_ENDED),
-        "segments": segments(by_status),
-        "first_error": failed,
-        "error_line": line,
-        "error_lines": terminal.render(output_tail).html,
+        "counts": counts,
+        "segments": segments(counts.by_status),
+        "followers": deployments.followers(caller, deployment),
         "revert_form": RevertDeploymentForm(version=deployment.dest_version.version if deployment.dest_version else ""),
-        "controls": controls(deployment, deployments.retryable(by_status), may_deploy),
-        "changed": deployments.changed(caller, deployment, by_status.get(OperationStatus.SUCCEEDED, 0)),
+        "controls": controls(deployment, left.total(), bool(counts.retryable), may_deploy),
+        "changed": deployments.changed(caller, deployment, counts.by_status.get(OperationStatus.SUCCEEDED, 0)),
+        "may_deploy": may_deploy,
         "has_ended": deployment.status in DEPLOYMENT_ENDED,
         "paused": deployment.status == DeploymentStatus.PAUSED,
+    }
+
+
+def _failures(caller: Caller, deployment: Deployment, left: Counter[str]) -> dict[str, Any]:
+    """Return the causes, each with what to do about it, and the end of the output of the first one."""
+    failures = failures_of(caller, deployment)
+    line, output_tail = operations.error_lines(failures.shown[0].first) if failures.shown else (0, "")
+    return {
+        "failures": failures,
+        "causes": [
+            {"failure": one, "advice": advice(one.first), "left": left[one.cause] if one.cause else 0}
+            for one in failures.shown
+        ],
+        "error_line": line,
+        "error_lines": terminal.render(output_tail).html,
+        "still_wrong": deployments.still_wrong(caller, deployment) if failures.shown else 0,
     }
 
 
@@ -120,22 +136,37 @@ def _times(deployment: Deployment, by_status: dict[str, int], matrix: deployment
 def control(request: HttpRequest, caller: Caller, number: int, what: str) -> HttpResponse:
     """Run a button of the deployment page. A retry and a revert redirect to the deployments that they start."""
     deployment = deployments.deployment(caller, number)
+    cause = request.POST.get("cause", "")
     commands: dict[str, Callable[[Caller, Deployment], Deployment]] = {
         "cancel": actions.cancel,
         "pause": actions.pause,
         "resume": actions.resume,
-        "retry": actions.retry,
+        "retry": partial(actions.retry, cause=cause),
         "revert": partial(_revert, request),
     }
-    if what not in commands:
+    if what not in {*commands, "maintenance"}:
         raise not_found("action")
     try:
+        if what == "maintenance":
+            _start_maintenance(request, caller, deployment, cause)
+            return redirect_to("deployment", deployment.pk)
         key = request.POST.get("key", "")
         run = partial(commands[what], caller, deployment)
-        return redirect_to("deployment", once(caller, key, f"{what} {deployment.pk}", run))
+        requested = " ".join([what, str(deployment.pk), *([cause] if what == "retry" and cause else [])])
+        return redirect_to("deployment", once(caller, key, requested, run))
     except Problem as problem:
         flash_problem(request, problem)
         return redirect_to("deployment", deployment.pk)
+
+
+def _start_maintenance(request: HttpRequest, caller: Caller, deployment: Deployment, cause: str) -> None:
+    """Put the instances that failed for a cause into maintenance, if they are as many as the page showed."""
+    rows = failed_operations(caller, deployment).filter(cause=cause) if cause else Operation.objects.none()
+    count = rows.count()
+    if count != parse_number(request.POST.get("shown", "")):
+        raise refused("concurrent_update.cause", count=count)
+    numbers = list(rows.filter(instance__isnull=False).values_list("instance", flat=True))
+    maintain(request, caller, deployment.microservice, numbers, begun=True)
 
 
 def _revert(request: HttpRequest, caller: Caller, deployment: Deployment) -> Deployment:

@@ -41,6 +41,7 @@ from .decorators import (
     render_list,
     require_scope,
 )
+from .maintenance import maintain
 
 INSTANCE_ACTIONS = ("retry", "delete", "forget", "maintain", "end_maintenance")
 
@@ -242,8 +243,7 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
             return redirect_to("instances", service.name)
         if action not in ("maintain", "end_maintenance"):
             raise invalid("/what", "not_one_of", choices=INSTANCE_ACTIONS)
-        instances.set_maintenance(caller, service, selected, action == "maintain")
-        flash(request, _maintenance_text(len(selected), action == "maintain"))
+        maintain(request, caller, service, selected, begun=action == "maintain")
     except Problem as problem:
         flash_problem(request, problem)
     return redirect_to("instances", service.name)
@@ -287,13 +287,3 @@ def unlock(request: HttpRequest, caller: Caller, name: str, number: int) -> Http
     except Problem as problem:
         flash_problem(request, problem)
     return redirect_to("instances", service.name)
-
-
-def _maintenance_text(n: int, begun: bool) -> str:
-    if begun:
-        text = ngettext("%(n)s instance is now in maintenance.", "%(n)s instances are now in maintenance.", n)
-    else:
-        text = ngettext(
-            "%(n)s instance is no longer in maintenance.", "%(n)s instances are no longer in maintenance.", n
-        )
-    return text % {"n": n}

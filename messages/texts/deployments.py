@@ -29,6 +29,9 @@ _REFUSALS: dict[str, Text] = {
     "nothing_to_do.several": Text(_("There is nothing to do: {reason} Other skipped targets: {more}.")),
     "plan_changed.expired": Text(_("The plan is more than a day old."), _("Request a new plan.")),
     "instance_locked.meanwhile": Text(_("{host} was just locked by {holder}."), _("Reload, and try again.")),
+    "concurrent_update.cause": Text(
+        _("Meanwhile, hosts that failed for this reason: {count}."), _("Look at them, and try again.")
+    ),
     "unknown_cause": Text(_("is not a cause for which an operation of deployment {deployment} failed")),
     "not_locked": Text(_("{host} is not locked.")),
     "deployment_open": Text(

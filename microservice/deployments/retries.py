@@ -1,11 +1,12 @@
 """Retries: repeat exactly what failed, on request, or by the sweep where it was a delete."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Count, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -86,6 +87,13 @@ def retry(caller: Caller, origin: Deployment, *, cause: str = "", allow_bad: boo
         save_request(caller, deployment)
         targets = lock_or_refuse(failed_targets(origin, cause), deployment)
         return queue(caller, deployment, targets, enqueue.from_previous(origin))
+
+
+def left(origin: Deployment) -> Counter[str]:
+    """Return how many operations a retry would repeat now, by their cause: not what was repeated or changed since."""
+    now = Q(status=OperationStatus.UNKNOWN) | Q(instance__in=failed_targets(origin).lockable().values("pk"))
+    own = Operation.objects.filter(now, deployment=origin, status__in=RETRYABLE)
+    return Counter(dict(own.order_by().values_list("cause").annotate(Count("pk"))))
 
 
 def failed_targets(origin: Deployment, cause: str = "") -> TargetSelection:
