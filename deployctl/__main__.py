@@ -1,6 +1,8 @@
-"""`python -m deployctl`."""
+"""`python -m deployctl`, and the start of deployctl.pyz."""
 
-from .commands import main
+import sys
+
+from deployctl.commands import main
 
 if __name__ == "__main__":
-    main(prog_name="deployctl")  # one name for completion, however it was started
+    sys.exit(main())

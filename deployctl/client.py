@@ -1,5 +1,7 @@
 """HTTP client of the API, on the standard library. Requests are retried; an idempotency key makes a POST safe."""
 
+from __future__ import annotations
+
 import email.utils
 import http.client
 import json
@@ -12,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
+from .cli import say
 from .exits import Ended, Exit, OutOfTime
 from .patience import MAX_TRIES, Patience
 
@@ -22,7 +23,7 @@ FINAL = USAGE_STATUSES | {409}  # a retry gets the same answer
 TEMPORARY = frozenset({429, 502, 503, 504})  # always retried
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """The server's answer: the JSON (None without any), the raw bytes and the headers."""
 
@@ -30,6 +31,10 @@ class Answer:
     data: Any
     raw: bytes
     headers: dict[str, str]
+
+
+# Of direction, and of no width: they change how a line reads.
+_MARKS = "\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 
 
 class _Retry(Exception):
@@ -117,7 +122,7 @@ class Client:
                 self._wait(tried, retry)
                 continue
             if tried and self.patience.waits:
-                click.echo(f"{self._base} answers again.", err=True)
+                say(f"{self._base} answers again.", err=True)
             return answer
 
     def _try(
@@ -135,7 +140,7 @@ class Client:
             answer = self._once(method, address, body, headers, timeout)
         except urllib.error.URLError as error:
             # Without a connection nothing was sent; a request that broke off later may have arrived.
-            self.patience.reached |= isinstance(error.reason, ConnectionResetError | BrokenPipeError)
+            self.patience.reached |= isinstance(error.reason, (ConnectionResetError, BrokenPipeError))
             raise _Retry(f"{self._base} does not answer: {error.reason or error}") from None
         except (http.client.HTTPException, OSError) as error:
             self.patience.reached = True
@@ -164,7 +169,7 @@ class Client:
                 raise OutOfTime(f"{retry}.")
             raise retry.refusal or Ended(f"{retry}.", Exit.FAILED)
         if self.patience.waits and tried == 1:
-            click.echo(f"{retry}. Retrying.", err=True)
+            say(f"{retry}. Retrying.", err=True)
         time.sleep(pause)
 
     def _once(
@@ -220,9 +225,14 @@ def _refusal(answer: Answer) -> Ended:
     status = (
         Exit.CONFLICT if answer.status == 409 else Exit.USAGE_ERROR if answer.status in USAGE_STATUSES else Exit.FAILED
     )
-    return Ended(printable("\n".join(lines)), status)
+    return Ended(printable("\n".join(lines)), status, problem)
 
 
 def printable(text: str) -> str:
-    """Return the text without control characters, which could move a terminal's cursor or change its title."""
-    return "".join(letter for letter in text if letter in "\n\t" or (letter >= " " and not "\x7f" <= letter <= "\x9f"))
+    """Return the text without control characters, which could move a terminal's cursor or change its title, and without
+    marks that reorder or hide what stands around them."""
+    return "".join(letter for letter in text if letter in "\n\t" or not _is_control(letter))
+
+
+def _is_control(letter: str) -> bool:
+    return letter < " " or "\x7f" <= letter <= "\x9f" or letter in _MARKS

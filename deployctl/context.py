@@ -1,25 +1,34 @@
 """What every command uses: the client, output, and names resolved to ids."""
 
-import functools
+from __future__ import annotations
+
+import argparse
 import json
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-import click
-
 from . import waiting
+from .cli import argument, say, seconds
 from .client import Client, printable
 from .exits import Ended, Exit
 from .patience import Patience
+
+# Of a command that may wait.
+WAIT = argument("--wait", action=argparse.BooleanOptionalAction, default=True, help="Wait for the result.")
+TIMEOUT = argument(
+    "--timeout",
+    type=seconds,
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait no longer, whatever happens to the server meanwhile. 0: no limit.",
+)
 
 
 class Context:
     """The global options. The client is created on first use, so that --help needs no token."""
 
-    def __init__(self, url: str, token: str, as_json: bool):
-        self.url, self.token, self.as_json = url, token, as_json
-        self.patience = Patience()
+    def __init__(self, url: str, token: str, as_json: bool, patience: Patience):
+        self.url, self.token, self.as_json, self.patience = url, token, as_json, patience
         self._client: Client | None = None
 
     @property
@@ -32,12 +41,12 @@ class Context:
 
     def show(self, data: Any, text: str) -> None:
         """Print `data` with --json, else `text`."""
-        click.echo(json.dumps(data, ensure_ascii=False) if self.as_json else printable(text))
+        say(json.dumps(data, ensure_ascii=False) if self.as_json else printable(text))
 
     def version(self, service: str, which: str) -> dict:
         """Return a version by its name or its id; digits are tried as a name first."""
         rows = [row for row in self.client.all(f"/services/{quoted(service)}/versions/") if row["version"] == which]
-        if not rows and which.isascii() and which.isdigit():
+        if not rows and is_id(which):
             return self.client.get(f"/services/{quoted(service)}/versions/{which}")
         if not rows:
             raise Ended(f"{service} has no version {which}.", Exit.USAGE_ERROR)
@@ -45,7 +54,7 @@ class Context:
 
     def host(self, which: str) -> int:
         """Return the id of a host, given by id or name."""
-        if which.isascii() and which.isdigit():
+        if is_id(which):
             return int(which)
         rows = [row for row in self.client.all("/hosts/", hostname=which) if row["hostname"] == which]
         if not rows:
@@ -70,24 +79,5 @@ def quoted(name: str) -> str:
     return quote(name, safe="")
 
 
-def may_wait(default: bool = True) -> Callable:
-    """Add --wait and --timeout to a command."""
-
-    def with_options(command: Callable) -> Callable:
-        @functools.wraps(command)
-        def run(*args: Any, wait: bool, timeout: float, **more: Any) -> Any:
-            if wait:
-                click.get_current_context().obj.patience = Patience(waits=True, timeout=timeout)
-            return command(*args, **more)
-
-        with_timeout = click.option(
-            "--timeout",
-            type=click.FloatRange(0),
-            default=0,
-            help="Maximum seconds to wait, whatever happens to the server meanwhile; 0: no limit.",
-        )(run)
-        return click.option("--wait/--no-wait", default=default, show_default=True, help="Wait for the result.")(
-            with_timeout
-        )
-
-    return with_options
+def is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit()

@@ -1,24 +1,22 @@
 """Commands for images."""
 
+from __future__ import annotations
+
+import argparse
 from typing import Any
 
-import click
-
+from .cli import argument, command
 from .context import Context
 
 
-@click.group()
-def images() -> None:
-    """Look into images."""
-
-
-@images.command("check")
-@click.argument("image")
-@click.option("--tools", is_flag=True, help="Also say which tools are in it; the engine must have it.")
-@click.pass_obj
-def check(context: Context, image: str, tools: bool) -> None:
+@command(
+    "images check",
+    argument("image"),
+    argument("--tools", action="store_true", help="Also say which tools are in it; the engine must have it."),
+)
+def check(context: Context, arguments: argparse.Namespace) -> None:
     """Show what IMAGE means now: its digest, size and platforms."""
-    found = context.client.post("/images/check", {"image": image, "tools": tools})
+    found = context.client.post("/images/check", {"image": arguments.image, "tools": arguments.tools})
     context.show(found, "\n".join(_lines(found)))
 
 

@@ -9,8 +9,10 @@ last letter or digit are removed; it has at most 100 characters, and is "ref" if
 characters of the hash.
 """
 
+from __future__ import annotations
+
 import re
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 MAX_LENGTH = 128
 MAX_BRANCH = 100
@@ -22,4 +24,4 @@ def version_name(ref: str, commit: str, moment: datetime) -> str:
     if not re.fullmatch(r"[0-9a-f]{7,64}", commit):
         raise ValueError("must be the hash of a commit: 7 to 64 of 0-9 and a-f")
     branch = re.sub(r"[^A-Za-z0-9._+-]+", "-", ref).strip("._+-")[:MAX_BRANCH] or "ref"
-    return f"{moment.astimezone(UTC):%Y%m%d%H%M%S}-{branch}-{commit[:COMMIT_LENGTH]}"
+    return f"{moment.astimezone(timezone.utc):%Y%m%d%H%M%S}-{branch}-{commit[:COMMIT_LENGTH]}"

@@ -1,20 +1,24 @@
 """The command that prints and follows the output of a deployment."""
 
+from __future__ import annotations
+
+import argparse
 import time
 
-import click
-
 from . import waiting
+from .cli import argument, command, say, whole
 from .client import printable
 from .context import Context
 
 
-@click.command()
-@click.argument("deployment", type=click.IntRange(1))
-@click.option("-f", "--follow", is_flag=True, help="Follow until the deployment has ended.")
-@click.pass_obj
-def logs(context: Context, deployment: int, follow: bool) -> None:
+@command(
+    "logs",
+    argument("deployment", type=whole(1)),
+    argument("-f", "--follow", action="store_true", help="Follow until the deployment has ended."),
+)
+def logs(context: Context, arguments: argparse.Namespace) -> None:
     """Print the output of DEPLOYMENT's commands on its hosts."""
+    deployment, follow = arguments.deployment, arguments.follow
     read: dict[int, int] = {}
     context.patience.waits = follow
     begun: dict[int, bytes] = {}  # incomplete lines
@@ -41,7 +45,7 @@ def _print_new(context: Context, row: dict, read: dict[int, int], begun: dict[in
         charset = answer.headers.get("Content-Type", "").partition("charset=")[2] or "utf-8"
         for line in lines:
             frames = [frame for frame in _text(line, charset).split("\r") if frame.strip()]
-            click.echo(f"{printable(row['host'])} | {printable(frames[-1] if frames else '')}")
+            say(f"{printable(row['host'])} | {printable(frames[-1] if frames else '')}")
         if not answer.raw:
             return
 

@@ -1,5 +1,7 @@
 """How long a command retries a server that does not answer, or answers with a temporary error."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass, field
 
@@ -9,7 +11,7 @@ MAX_PAUSE = 10.0  # seconds between two tries, without a Retry-After
 MAX_RETRY_AFTER = 300.0  # seconds of a Retry-After that are respected
 
 
-@dataclass(slots=True)
+@dataclass
 class Patience:
     """`waits`: for a deployment's end, whatever happens to the web process meanwhile. `timeout`: seconds from
     now; 0: no limit."""

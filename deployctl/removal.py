@@ -1,40 +1,36 @@
 """Commands that remove or edit hosts, instances, versions and services."""
 
+from __future__ import annotations
+
+import argparse
 import json
-from pathlib import Path
-from typing import Any
 
-import click
-
-from .context import Context, quoted
+from .cli import argument, command, existing_file, whole
+from .context import Context, is_id, quoted
 from .exits import Ended, Exit
 
-reason = click.option("--reason", required=True, help="Kept in the history.")
+SERVICE, VERSION, HOST = argument("service"), argument("version"), argument("host", help="A name or an id.")
+REASON = argument("--reason", required=True, help="Kept in the history.")
 
 
-@click.command("forget")
-@click.argument("service")
-@click.argument("hosts", nargs=-1, required=True)
-@reason
-@click.pass_obj
-def forget(context: Context, service: str, hosts: tuple[str, ...], reason: str) -> None:
+@command("forget", SERVICE, argument("hosts", nargs="+", metavar="HOST"), REASON)
+def forget(context: Context, arguments: argparse.Namespace) -> None:
     """Forget the instances of SERVICE on HOSTS (names or ids), without contacting the hosts, which are gone.
 
     Running operations on them end, and so do retried deletes. Deployments and history are kept.
     """
-    ids = [_instance(context, service, host)["id"] for host in hosts]
+    service = arguments.service
+    ids = [_instance(context, service, host)["id"] for host in arguments.hosts]
     path = f"/services/{quoted(service)}/instances/forget"
-    answer = context.client.post(path, {"instances": ids, "reason": reason})
+    answer = context.client.post(path, {"instances": ids, "reason": arguments.reason})
     lines = (f"{row['host']}: {service} {row['version'] or '-'} forgotten" for row in answer["data"])
     context.show(answer, "\n".join(lines))
 
 
-@click.command("list")
-@click.option("--archived", is_flag=True, help="List archived hosts instead.")
-@click.pass_obj
-def list_hosts(context: Context, archived: bool) -> None:
+@command("hosts list", argument("--archived", action="store_true", help="List archived hosts instead."))
+def list_hosts(context: Context, arguments: argparse.Namespace) -> None:
     """List hosts by name: id, name, address, result of the last check, labels."""
-    rows = context.client.all("/hosts/", archived="true" if archived else "")
+    rows = context.client.all("/hosts/", archived="true" if arguments.archived else "")
     words = {True: "reachable", False: "unreachable", None: "never checked"}
     context.show(
         rows,
@@ -47,23 +43,33 @@ def list_hosts(context: Context, archived: bool) -> None:
     )
 
 
-@click.command("archive")
-@click.argument("host")
-@reason
-@click.option("--forget", is_flag=True, help="First forget the instances on it.")
-@click.pass_obj
-def archive(context: Context, host: str, reason: str, forget: bool) -> None:
+@command("hosts check", HOST)
+def check_host(context: Context, arguments: argparse.Namespace) -> None:
+    """Check HOST (a name or an id): connect to it and print the result."""
+    result = context.client.post(f"/hosts/{context.host(arguments.host)}/check")
+    context.show(result, "\n".join(f"{name}: {value}" for name, value in result.items() if value not in (None, "", [])))
+    if not result.get("reachable") or result.get("error"):
+        raise SystemExit(int(Exit.FAILED))
+
+
+@command(
+    "hosts archive",
+    HOST,
+    REASON,
+    argument("--forget", action="store_true", help="First forget the instances on it."),
+)
+def archive(context: Context, arguments: argparse.Namespace) -> None:
     """Archive HOST (a name or an id): remove it from all lists. Deployments and history still name it."""
-    done = context.client.post(f"/hosts/{context.host(host)}/archive", {"reason": reason, "forget": forget})
+    body = {"reason": arguments.reason, "forget": arguments.forget}
+    done = context.client.post(f"/hosts/{context.host(arguments.host)}/archive", body)
     context.show(done, f"{done['hostname']} archived")
 
 
-@click.command("unarchive")
-@click.argument("host")
-@click.pass_obj
-def unarchive(context: Context, host: str) -> None:
+@command("hosts unarchive", HOST)
+def unarchive(context: Context, arguments: argparse.Namespace) -> None:
     """Unarchive HOST (a name or an id)."""
-    if not (host.isascii() and host.isdigit()):
+    host = arguments.host
+    if not is_id(host):
         rows = context.client.all("/hosts/", hostname=host, archived="true")
         ids = [str(row["id"]) for row in rows if row["hostname"] == host]
         if not ids:
@@ -75,32 +81,37 @@ def unarchive(context: Context, host: str) -> None:
     context.show(done, f"{done['hostname']} unarchived")
 
 
-@click.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Validate only; create nothing.")
-@click.pass_obj
-def import_hosts(context: Context, file: Path, dry_run: bool) -> None:
+@command(
+    "hosts import",
+    argument("file", type=existing_file),
+    argument("--dry-run", action="store_true", help="Validate only; create nothing."),
+)
+def import_hosts(context: Context, arguments: argparse.Namespace) -> None:
     """Import the hosts of FILE (.csv or .json): all of them, or none, with every error. Idempotent."""
+    file = arguments.file
     kind = "application/json" if file.suffix.lower() == ".json" else "text/csv"
-    query = {"dry_run": "true"} if dry_run else None
+    query = {"dry_run": "true"} if arguments.dry_run else None
     answer = context.client.ask("POST", "/hosts/import", file.read_bytes(), {"Content-Type": kind}, query=query).data
-    verb = "would be added" if dry_run else "added"
+    verb = "would be added" if arguments.dry_run else "added"
     context.show(answer, f"{answer['count']} {verb}, {answer['unchanged']} unchanged")
 
 
-@click.command("set")
-@click.argument("service")
-@click.argument("host")
-@click.option("--port", type=click.IntRange(0, 65535))
-@click.option("--tag")
-@click.option("--weight", type=click.IntRange(0, 1_000_000))
-@click.pass_obj
-def set_instance(context: Context, service: str, host: str, **fields: Any) -> None:
+@command(
+    "instances set",
+    SERVICE,
+    HOST,
+    argument("--port", type=whole(0, 65535)),
+    argument("--tag"),
+    argument("--weight", type=whole(0, 1_000_000)),
+)
+def set_instance(context: Context, arguments: argparse.Namespace) -> None:
     """Set the port, tag or weight of SERVICE on HOST, from its next operation on."""
+    fields = {name: getattr(arguments, name) for name in ("port", "tag", "weight")}
     changes = {name: value for name, value in fields.items() if value is not None}
     if not changes:
         raise Ended("Nothing to change: use --port, --tag or --weight.", Exit.USAGE_ERROR)
-    path = f"/services/{quoted(service)}/instances/{_instance(context, service, host)['id']}"
+    instance = _instance(context, arguments.service, arguments.host)
+    path = f"/services/{quoted(arguments.service)}/instances/{instance['id']}"
     body = json.dumps(changes).encode()
     done = context.client.ask("PATCH", path, body, {"Content-Type": "application/json"}).data
     context.show(
@@ -110,25 +121,29 @@ def set_instance(context: Context, service: str, host: str, **fields: Any) -> No
     )
 
 
-@click.command("delete")
-@click.argument("service")
-@click.argument("version")
-@click.option("--reason", default="", help="Kept in the history.")
-@click.pass_obj
-def delete_version(context: Context, service: str, version: str, reason: str) -> None:
+@command("versions delete", SERVICE, VERSION, argument("--reason", default="", help="Kept in the history."))
+def delete_version(context: Context, arguments: argparse.Namespace) -> None:
     """Delete VERSION of SERVICE and its package, if no instance runs it or may be reverted to it."""
+    service, version = arguments.service, arguments.version
     number = context.version(service, version)["id"]
-    context.client.ask("DELETE", f"/services/{quoted(service)}/versions/{number}", query={"reason": reason})
+    query = {"reason": arguments.reason}
+    context.client.ask("DELETE", f"/services/{quoted(service)}/versions/{number}", query=query)
     context.show({"deleted": number}, f"{service} {version} deleted")
 
 
-@click.command("delete")
-@click.argument("service")
-@click.option("--yes", is_flag=True, help="Confirm: versions, packages and past deployments are deleted permanently.")
-@click.pass_obj
-def delete_service(context: Context, service: str, yes: bool) -> None:
+@command(
+    "services delete",
+    SERVICE,
+    argument(
+        "--yes",
+        action="store_true",
+        help="Confirm: versions, packages and past deployments are deleted permanently.",
+    ),
+)
+def delete_service(context: Context, arguments: argparse.Namespace) -> None:
     """Delete SERVICE, which must not have instances, with all its versions."""
-    if not yes:
+    service = arguments.service
+    if not arguments.yes:
         raise Ended(
             "Confirm with --yes: versions, packages and past deployments are deleted permanently.", Exit.USAGE_ERROR
         )

@@ -1,10 +1,11 @@
 """Follow deployments to their end."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterable
 
-import click
-
+from .cli import say
 from .client import Client, printable
 from .exits import Ended, Exit, OutOfTime
 
@@ -34,7 +35,7 @@ def until_ended(client: Client, deployments: Iterable[dict], quiet: bool) -> lis
             deployment = _poll(client, deployment, left)
             if line(deployment) != shown and not quiet:
                 shown = line(deployment)
-                click.echo(shown, err=True)
+                say(shown, err=True)
         ended.append(deployment)
     return ended
 

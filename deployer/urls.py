@@ -5,7 +5,7 @@ import sys
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
-from api import errors
+from api import command_line, errors
 from api.v1 import api
 from console.views import unavailable
 from console.views.missing import missing
@@ -24,6 +24,7 @@ def handler500(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("api/v1/", api.urls),
     path("api/<path:rest>", errors.no_such_path),
+    path(command_line.NAME, command_line.download),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", health.metrics),
