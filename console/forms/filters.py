@@ -104,6 +104,17 @@ class BuildFilters(Filters):
     since = _choice(_("From"), _("Any time"), (), builds.PERIODS)
 
 
+class PipelineFilters(Filters):
+    """What the job of a pipeline is for."""
+
+    label_class = "small"
+
+    def __init__(self, values: Mapping[str, str], services: Iterable[str], systems: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.fields["service"] = _choice(_("Service"), _("Choose a service"), (), [(name, name) for name in services])
+        self.fields["system"] = forms.ChoiceField(label=_("CI system"), choices=list(systems.items()))
+
+
 class PersonFilters(Filters):
     q = _search(_("Name or e-mail"), _("Find a user"))
 

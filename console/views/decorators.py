@@ -44,6 +44,7 @@ NAV_SECTIONS = {
     "install": "fleet",
     "log": "deployments",
     "people": "settings",
+    "pipelines": "settings",
     "recipes": "fleet",
     "secrets": "fleet",
     "services": "fleet",

@@ -1,4 +1,4 @@
-"""docs/api.md, docs/images.md and docs/ci: a shell runs each recipe as it stands there, against real processes."""
+"""docs/api.md and docs/images.md: a shell runs each recipe as it stands there, against real processes."""
 
 import json
 import os
@@ -48,12 +48,6 @@ def recipes(title: str, page: str = "api.md") -> list[str]:
     return re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)
 
 
-def snippet(name: str) -> str:
-    """Return the three lines of shell in a pipeline's file, without the file's own syntax around them."""
-    lines = [line.strip().removeprefix("- ") for line in (ROOT / "docs" / "ci" / name).read_text().splitlines()]
-    return "\n".join(line for line in lines if re.match(r'version="|tar |python ', line))
-
-
 @pytest.fixture
 def web(environment, tmp_path, settings):
     with Web(environment, tmp_path / "web.log") as server:
@@ -87,7 +81,7 @@ def test_publish_from_gitlab_ci_twice(shell, tmp_path):
     for number in range(2):
         os.utime(tmp_path / "build" / "app", (number, number))
         shell(
-            recipe("Publish from GitLab CI"),
+            recipe("Publish by one request"),
             CI_COMMIT_REF_NAME="@功能/#42",
             CI_COMMIT_SHA="1a2b3c4d5e6f",
             CI_COMMIT_TIMESTAMP=WHEN,
@@ -111,30 +105,6 @@ def test_publish_an_image_with_deployctl_and_with_curl(shell, tmp_path):
             shell(script, **known)
     version = MicroServiceVersion.objects.get()
     assert (version.image, version.ref) == (f"{registry.host}/shop@{digest}", "@功能/#42")
-
-
-@pytest.mark.parametrize(
-    ("name", "variables"),
-    [
-        (
-            "gitlab-ci.yml",
-            {
-                "CI_COMMIT_REF_NAME": "fix(cart)/#4",
-                "CI_COMMIT_SHA": "1a2b3c4d5e6f",
-                "CI_COMMIT_TIMESTAMP": "2026-07-14T10:09:10+02:00",
-            },
-        ),
-        ("github-actions.yml", {"GITHUB_REF_NAME": "fix(cart)/#4", "GITHUB_SHA": "1a2b3c4d5e6f"}),
-        ("Jenkinsfile", {"BRANCH_NAME": "fix(cart)/#4", "GIT_COMMIT": "1a2b3c4d5e6f"}),
-    ],
-)
-def test_pipelines_publish(shell, name, variables):
-    factories.service("shop")
-    assert len(snippet(name).splitlines()) == 3
-    shell(snippet(name), **variables)
-    version = MicroServiceVersion.objects.get()
-    assert version.version == "20260714080910-fix-cart-4-1a2b3c4d"
-    assert (version.ref, version.status) == ("fix(cart)/#4", BuildStatus.SUCCESS)
 
 
 NAMES = [
@@ -214,14 +184,30 @@ def test_upgrade_wait_and_retry(shell, sshds, worker):
     fleet.agrees(2)
 
 
+def test_get_deployctl(shell, tmp_path):
+    assert shell(recipe("Get deployctl")).startswith("deployctl ")
+
+
+def test_publish_and_deploy_from_a_pipeline(shell, sshds, worker):
+    fleet = Fleet(sshds(1), versions=1)
+    worker()
+    fleet.install(0)
+    fleet.service.start_command = fleet.service.stop_command = fleet.service.check_command = "true"
+    fleet.service.save()
+    shell(recipe("Get deployctl"))
+    shell(recipe("Publish and deploy from a pipeline"), BRANCH="@功能/#42", COMMIT="1a2b3c4d5e6f", TIME=WHEN)
+    assert Deployment.objects.latest("pk").dest_version.version == "20260714080910-42-1a2b3c4d"
+
+
 def test_deploy_a_version(shell, sshds, worker):
     fleet = Fleet(sshds(2), versions=2)
     worker()
     fleet.install(0)
-    output = shell(recipe("Deploy a version"))
-    fleet.ended(Deployment.objects.get(pk=json.loads(output)["id"]))
+    by_command, by_request = recipes("Deploy a version")
+    output = shell(by_command)
+    assert "h0" in output and "upgrade 1.0 → 2.0" in output and "batches: 1, 1" in output
     fleet.agrees(1)
-    assert json.loads(shell(recipe("Deploy a version")))["already_there"]
+    assert json.loads(shell(by_request))["already_there"]
 
 
 @pytest.mark.found("hosts")

@@ -1,0 +1,32 @@
+"""The jobs of pipelines that publish and deploy, as docs/ci has them, for one installation and service."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+
+FOLDER = Path(settings.BASE_DIR) / "docs" / "ci"
+FILES = {"gitlab": "gitlab-ci.yml", "github": "github-actions.yml", "jenkins": "Jenkinsfile"}
+NAMES = {"gitlab": "GitLab CI", "github": "GitHub Actions", "jenkins": "Jenkins"}
+PATHS = {"gitlab": ".gitlab-ci.yml", "github": ".github/workflows/deploy.yml", "jenkins": "Jenkinsfile"}
+URL, SERVICE = "https://deployer.example.com", " shop "  # what stands in the files for what is filled in
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    system: str
+    name: str
+    path: str  # where the file is to stand in a repository
+    text: str
+
+
+def pipeline(system: str, url: str, service: str) -> Pipeline:
+    """Return the job for a system of FILES. `service`: its name, of which every character is harmless in a shell."""
+    text = _file(FILES[system]).replace(URL, url.rstrip("/")).replace(SERVICE, f" {service} ")
+    return Pipeline(system, NAMES[system], PATHS[system], text)
+
+
+@lru_cache(maxsize=len(FILES))
+def _file(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")

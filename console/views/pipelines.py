@@ -1,0 +1,31 @@
+"""The page of what a pipeline needs: one job to copy, with this installation's address and a service filled in."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from access.callers import Caller
+
+from ..forms.filters import PipelineFilters
+from ..queries import services
+from ..queries.pipelines import FILES, NAMES, pipeline
+from .decorators import page, query
+
+
+@page()
+def pipelines(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """Show a job for a CI system. Without PUBLIC_URL, the address is the one that the browser asked."""
+    params = query(request, "service", "system")
+    names = services.names(caller)
+    system = params["system"] if params["system"] in FILES else next(iter(FILES))
+    service = params["service"] if params["service"] in names else ""
+    url = settings.PUBLIC_URL or request.build_absolute_uri("/")
+    context = {
+        "tab": "pipelines",
+        "filters": PipelineFilters({"service": service, "system": system}, names, NAMES),
+        "unknown": params["service"] if params["service"] != service else "",
+        "service": service,
+        "url": url.rstrip("/"),
+        "job": pipeline(system, url, service or "my-service"),
+    }
+    return render(request, "settings/pipelines.html", context)
