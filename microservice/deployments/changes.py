@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from access.callers import Caller
-from access.problems import invalid
+from access.problems import Problem, invalid
 
 from .. import catalog
 from ..models import Deployment, MicroServiceInstance
@@ -24,8 +24,29 @@ def change_version(caller: Caller, change: VersionChange) -> Deployment:
 
 
 def deploy(caller: Caller, change: VersionChange) -> Deployment | None:
-    """Take every selected instance to one version, each by its own action; None where all of them run it already."""
-    return _request(caller, change)
+    """Take every selected instance to one version, each by its own action; None where all of them run it already.
+
+    Where one deployment takes all of them there already, return that one: a job that is run again waits for it.
+    """
+    try:
+        return _request(caller, change)
+    except Problem as problem:
+        if problem.code not in ("nothing_to_do", "instance_locked"):
+            raise
+        under_way = _under_way(caller, change)
+        if under_way is None:
+            raise
+        return under_way
+
+
+def _under_way(caller: Caller, change: VersionChange) -> Deployment | None:
+    selection, deployment = look_up(caller, change)
+    rows = selection.selected().exclude(version=deployment.dest_version)
+    holders = set(rows.values_list("lock_deployment", flat=True)[:1000])
+    if len(holders) != 1 or rows.filter(locked=False).exists():
+        return None
+    held_by = Deployment.objects.filter(pk__in=holders, dest_version=deployment.dest_version)
+    return held_by.select_related("microservice", "from_version", "dest_version").first()
 
 
 def _request(caller: Caller, change: VersionChange) -> Deployment | None:

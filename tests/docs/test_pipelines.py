@@ -21,7 +21,7 @@ from tests.lab.web import Web
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[2]
-WHEN, COMMIT, BRANCH = "2026-07-14T10:09:10+02:00", "1a2b3c4d5e6f", "fix(cart)/#4 'x' $(id)"
+WHEN, COMMIT, BRANCH = "2026-07-14T10:09:10+02:00", "1a2b3c4d5e6f", "fix(cart)/#4'x'$(id)"
 SET_BY = {
     "gitlab": {"CI_COMMIT_REF_NAME": BRANCH, "CI_COMMIT_SHA": COMMIT, "CI_COMMIT_TIMESTAMP": WHEN},
     "github": {"GITHUB_REF_NAME": BRANCH, "GITHUB_SHA": COMMIT},

@@ -169,6 +169,27 @@ def test_locked_targets_are_skipped_with_all_and_refused_by_name(mixed):
     assert caught.value.code == "nothing_to_do" and "locked" in caught.value.detail
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_repeated_while_it_runs_it_is_the_same_deployment(mixed, named):
+    """A job of a pipeline that is run again waits for what it has started."""
+    where = [[row.host_id for row in mixed.instances]] if named else []
+    first = deploy(mixed, mixed.versions[2].pk, *where)
+    assert deploy(mixed, mixed.versions[2].pk, *where) == first
+    assert Deployment.objects.count() == 1
+    with pytest.raises(Problem) as caught:
+        deploy(mixed, mixed.versions[1].pk, [mixed.instances[0].host_id, mixed.instances[2].host_id])
+    assert caught.value.code == "instance_locked", "to another version"
+
+
+def test_two_deployments_under_way_are_not_one(mixed):
+    old, _there, new = mixed.instances
+    for row in (old, new):
+        deploy(mixed, mixed.versions[2].pk, [row.host_id])
+    with pytest.raises(Problem) as caught:
+        deploy(mixed, mixed.versions[2].pk)
+    assert caught.value.code == "nothing_to_do"
+
+
 def test_instance_without_a_version_is_no_target(shop):
     failed = shop.instances[0]
     failed.version, failed.status = None, InstanceStatus.INSTALL_FAILED
