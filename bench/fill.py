@@ -137,9 +137,9 @@ def _deployments(services: list, versions: dict[str, list], instances: dict[str,
     from django.utils import timezone
 
     from microservice.atoms import spec_of
-    from microservice.deployments.rollout import Strategy
     from microservice.models import Deployment, Operation, Step
     from microservice.status import Action, DeploymentStatus, OperationStatus, StepStatus
+    from microservice.strategy import Strategy
 
     now = timezone.now()
     of = [next(service for service in services if service.name == "big-1000")]

@@ -146,6 +146,9 @@ class ServiceUpdate(Body):
     keep_releases: StrictInt = 3
     limits: dict[str, Any] = {}
     steps: list[dict[str, Any]] = []
+    default_strategy: dict[str, Any] = Field(
+        {}, description="Of deployments that name none: as `strategy` of an upgrade. {}: all hosts at once"
+    )
     auto_deploy_tag: Text = ""
     team: StrictInt | StrictStr | None = Field(None, description="Id or name of the team that owns the service")
 
@@ -189,6 +192,7 @@ class ServiceOut(Schema):
     keep_releases: int
     limits: dict[str, Any]
     steps: list[dict[str, Any]]
+    default_strategy: dict[str, Any]
     auto_deploy_tag: str
     team: str | None = None
     created: datetime

@@ -11,6 +11,7 @@ from microservice.deployments.selection import ALL, parse_hosts, parse_instances
 from microservice.deployments.version_change import OnLocked, VersionChange, parse_action, parse_strategy
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.status import Action
+from microservice.strategy import ALL_AT_ONCE
 
 from .base import Body
 
@@ -93,7 +94,9 @@ class ChangeRequest(Body):
         None, description="“refuse” (default for named targets) or “skip” (default for “all”)"
     )
     strategy: dict[str, Any] | None = Field(
-        None, description="batch_size, canary, max_failures, on_failure, pause_between; all optional"
+        None,
+        description="batch_size, canary, max_failures, on_failure, pause_between; all optional. Without it: the "
+        "service's default_strategy",
     )
     force: StrictBool = Field(False, description="Include instances in maintenance")
     dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
@@ -172,7 +175,7 @@ class InstallRequest(Body):
             tag=self.tag,
             weight=self.weight,
             adopt=self.adopt,
-            strategy=parse_strategy(self.strategy),
+            strategy=parse_strategy(self.strategy) or ALL_AT_ONCE,
             allow_bad=self.allow_bad,
             plan_token=self.plan_token,
         )

@@ -1,6 +1,6 @@
 """The forms of the dialogs that change what runs: upgrade, revert and install. Each makes the value of its request."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django import forms
@@ -9,21 +9,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from access.problems import Problem
-from messages.rendering import render
 from microservice.deployments.installs import Installation
-from microservice.deployments.rollout import InvalidStrategy, OnFailure, Strategy
 from microservice.deployments.selection import ALL
 from microservice.deployments.version_change import VersionChange
 from microservice.models import MicroServiceVersion
 from microservice.status import Action
-from runtime.ids import parse_id, parse_number
+from runtime.ids import parse_id
 
-_NUMBER = {"required": _("Enter a whole number."), "invalid": _("Enter a whole number.")}
-
-
-def _number(label: Any, required: bool = False, placeholder: str = "", **more: Any) -> forms.IntegerField:
-    widget = forms.TextInput({"inputmode": "numeric", "placeholder": placeholder})
-    return forms.IntegerField(label=label, required=required, widget=widget, error_messages=_NUMBER, **more)
+from .strategy import StrategyFields, as_typed, number_field
 
 
 class HostIds(forms.MultipleChoiceField):
@@ -36,58 +29,25 @@ class HostIds(forms.MultipleChoiceField):
         return tuple(dict.fromkeys(int(one) for one in super().clean(value)))
 
 
-class StrategyForm(forms.Form):
+class StrategyForm(StrategyFields):
     """How a deployment works through its hosts; `cleaned_data["strategy"]` is the Strategy.
 
-    A dialog is always bound: what is chosen so far stands in the address, so that its plan can be shown.
+    A dialog is always bound: what is chosen so far stands in the address, so that its plan can be shown. `default`: the
+    service's strategy, which holds until the dialog was shown: from then on an empty field says that it is empty.
     """
 
-    STRATEGY = ("canary", "batch_size", "max_failures", "on_failure", "pause_between")
     DEFAULTS: dict[str, str] = {}
 
-    canary = _number(_("Canary hosts"), placeholder="0", help_text=_("Deployed first, before all other hosts."))
-    batch_size = forms.CharField(
-        label=_("Batch size"),
-        required=False,
-        widget=forms.TextInput({"placeholder": _("all at once")}),
-        help_text=_("Number of hosts or a percentage, e.g. 20%."),
-    )
-    max_failures = _number(_("Failures allowed"), placeholder="0")
-    on_failure = forms.ChoiceField(
-        label=_("When exceeded"),
-        required=False,
-        choices=[
-            (OnFailure.HOLD.value, _("Stop the rollout")),
-            (OnFailure.REVERT_BATCH.value, _("Stop and revert this batch")),
-            (OnFailure.REVERT_ALL.value, _("Stop and revert all hosts")),
-        ],
-    )
-    pause_between = forms.BooleanField(label=_("Pause between batches"), required=False)
+    shown = forms.CharField(required=False, widget=forms.HiddenInput())  # the dialog was, with all of its fields
     plan_token = forms.CharField(required=False, strip=False, widget=forms.HiddenInput())
 
-    def __init__(self, data: QueryDict, **more: Any) -> None:
+    def __init__(self, data: QueryDict, default: Mapping[str, Any] | None = None, **more: Any) -> None:
         data = data.copy()
-        for name, value in self.DEFAULTS.items():
-            data.setdefault(name, value)
+        defaults = self.DEFAULTS if data.get("shown") else {**as_typed(default or {}), **self.DEFAULTS}
+        for name, value in {**defaults, "shown": "1"}.items():
+            data.setdefault(name, str(value))
         self.chosen = data
         super().__init__(data, **{"auto_id": "%s", **more})
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if not self.errors.keys() & set(self.STRATEGY):
-            try:
-                cleaned["strategy"] = Strategy.parse(self._strategy_json())
-            except InvalidStrategy as error:
-                self.add_error(error.path.strip("/") or None, render(error.reason))
-        return cleaned
-
-    def _strategy_json(self) -> dict[str, Any]:
-        """Return the strategy as filled in, in the API's form."""
-        values = {name: self.cleaned_data.get(name) for name in self.STRATEGY if name in self.fields}
-        size = values.get("batch_size")
-        if size and (number := parse_number(size)) is not None:
-            values["batch_size"] = number
-        return {name: value for name, value in values.items() if value not in (None, "")}
 
     def add_problem(self, problem: Problem) -> None:
         """Show the reasons of a refusal beside the fields that it names; the refusal itself is shown as a whole."""
@@ -101,9 +61,6 @@ class StrategyForm(forms.Form):
         """The fields that the field template shows, each with a place for its errors."""
         return tuple(name for name in self.STRATEGY if name in self.fields)
 
-    def strategy_fields(self) -> Iterator[forms.BoundField]:
-        return (self[name] for name in self.STRATEGY if name in self.fields)
-
     def chosen_hosts(self) -> list[str]:
         """Return the ticked hosts as text, valid or not."""
         return self["host"].value() or []
@@ -113,6 +70,11 @@ class StrategyForm(forms.Form):
         data = self.chosen.copy()
         data["plan_token"] = plan_token
         return type(self)(data, auto_id=False)
+
+
+def require_hosts(form: forms.Form, cleaned: Mapping[str, Any]) -> None:
+    if cleaned.get("where") == "some" and not cleaned.get("host") and "host" not in form.errors:
+        form.add_error("host", gettext("Select at least one host, or all hosts."))
 
 
 class VersionChangeForm(StrategyForm):
@@ -133,8 +95,10 @@ class VersionChangeForm(StrategyForm):
     )
     reason = forms.CharField(label=_("Reason"), max_length=256, required=False)
 
-    def __init__(self, data: QueryDict, from_version: str = "", **more: Any) -> None:
-        super().__init__(data, **more)
+    def __init__(self, data: QueryDict, version: MicroServiceVersion | None = None, **more: Any) -> None:
+        default = version.microservice.default_strategy if version else None
+        super().__init__(data, default, **more)
+        from_version = version.version if version else ""
         self.fields["mark_bad"].label = gettext("Mark %(version)s as bad") % {"version": from_version}
 
     @property
@@ -143,8 +107,7 @@ class VersionChangeForm(StrategyForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        if cleaned.get("where") == "some" and not cleaned.get("host") and "host" not in self.errors:
-            self.add_error("host", gettext("Select at least one host, or all hosts."))
+        require_hosts(self, cleaned)
         return cleaned
 
     def change(self, version: MicroServiceVersion, action: Action) -> VersionChange:
@@ -165,6 +128,37 @@ class VersionChangeForm(StrategyForm):
         )
 
 
+class DeployForm(StrategyForm):
+    """The dialog that takes instances to one version, whichever they run."""
+
+    DEFAULTS = {"where": "all"}
+
+    where = forms.ChoiceField(choices=[("all", ""), ("some", "")], required=False, widget=forms.RadioSelect())
+    host = HostIds(required=False)
+    allow_bad = forms.BooleanField(label=_("Deploy although it was marked bad"), required=False)
+
+    def __init__(self, data: QueryDict, version: MicroServiceVersion | None = None, **more: Any) -> None:
+        super().__init__(data, version.microservice.default_strategy if version else None, **more)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        require_hosts(self, cleaned)
+        return cleaned
+
+    def change(self, version: MicroServiceVersion) -> VersionChange:
+        """Return the value of a valid form."""
+        data = self.cleaned_data
+        return VersionChange(
+            service=version.microservice,
+            action=Action.DEPLOY,
+            dest_version=version.pk,
+            host=data["host"] if data["where"] == "some" else ALL,
+            strategy=data["strategy"],
+            allow_bad=data["allow_bad"],
+            plan_token=data["plan_token"] or None,
+        )
+
+
 class InstallForm(StrategyForm):
     """The dialog of an install. It always holds on too many failures: there is no version to revert to."""
 
@@ -173,9 +167,9 @@ class InstallForm(StrategyForm):
 
     on_failure = None  # type: ignore[assignment]  # Django's way to drop an inherited field
     host = HostIds(required=False)
-    port = _number(_("Port"), required=True, min_value=0, max_value=65535)
+    port = number_field(_("Port"), required=True, min_value=0, max_value=65535)
     tag = forms.CharField(label=_("Tag"), max_length=64, required=False)
-    weight = _number(_("Weight"), required=True, min_value=0, max_value=1_000_000)
+    weight = number_field(_("Weight"), required=True, min_value=0, max_value=1_000_000)
     adopt = forms.BooleanField(
         label=_("Adopt the running service"),
         required=False,

@@ -1,6 +1,9 @@
 """What the dialog offers: versions a page at a time, those that are not allowed with the reason, and hosts."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -81,20 +84,48 @@ def _refusal(of: Destinations, row: MicroServiceVersion) -> str:
     return render(reason) if reason else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What happens to targets that run the same version: upgraded or reverted, and how many."""
+
+    action: str
+    version: str
+    count: int
+
+
+def ways(targets: Iterable[Mapping[str, Any]]) -> list[Way]:
+    """Return the ways of a plan's targets, the most frequent first. Pure."""
+    counted = Counter((target["action"], target["from_version"]) for target in targets)
+    return [Way(action, version, number) for (action, version), number in counted.most_common()]
+
+
 def between(service: MicroService, first: int, last: int) -> tuple[int, list[MicroServiceVersion]]:
     """Count the versions after one and up to the other; return also the newest, with their notes. Two queries."""
     rows = MicroServiceVersion.objects.filter(microservice=service, pk__gt=min(first, last), pk__lte=max(first, last))
     return rows.count(), list(rows.order_by("-pk")[:BETWEEN])
 
 
-def hosts(
-    version: MicroServiceVersion, ticked: list[str], after: str = ""
-) -> tuple[list[tuple[MicroServiceInstance, str]], str]:
+Picks = tuple[list[tuple[MicroServiceInstance, str]], str]
+
+
+def hosts(version: MicroServiceVersion, ticked: list[str], after: str = "") -> Picks:
     """Return the instances that run a version, those on ticked hosts (ids) first, each with why it cannot go now; and
     the cursor of the next ones."""
     service = version.microservice
     selection = TargetSelection(service, MAY_CHANGE_VERSION, version, closed=on_closed_host(service))
-    rows = selection.with_closed(with_names(service).filter(version=version))
+    return _picks(selection, with_names(service).filter(version=version), ticked, after)
+
+
+def hosts_without(version: MicroServiceVersion, ticked: list[str], after: str = "") -> Picks:
+    """Return the same of the instances that run another version than this one."""
+    service = version.microservice
+    selection = TargetSelection(service, MAY_CHANGE_VERSION, destination=version, closed=on_closed_host(service))
+    rows = with_names(service).filter(version__isnull=False).exclude(version=version)
+    return _picks(selection, rows, ticked, after)
+
+
+def _picks(selection: TargetSelection, of: QuerySet[MicroServiceInstance], ticked: list[str], after: str) -> Picks:
+    rows = selection.with_closed(of)
     ids = [number for host in ticked[:1000] if (number := parse_id(host))]
     page = by_key(rows.exclude(host__in=ids) if ids else rows, "host__hostname", after, HOSTS)
     first = list(rows.filter(host__in=ids).order_by("host__hostname")) if ids and not after else []

@@ -37,6 +37,7 @@ NAV_SECTIONS = {
     "account": "account",
     "builds": "fleet",
     "callbacks": "settings",
+    "deploy": "fleet",
     "deployments": "deployments",
     "fleet": "fleet",
     "history": "history",

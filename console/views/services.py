@@ -24,6 +24,7 @@ from ..forms.filters import InstanceFilters, VersionFilters
 from ..forms.instances import InstanceForm
 from ..forms.secrets import SecretForm, saved_secrets
 from ..forms.services import NewServiceForm, NewVersionForm, PackageForm, ServiceForm, VersionForm
+from ..forms.strategy import DefaultStrategyForm
 from ..once import once
 from ..queries import services
 from ..queries.paging import MAX_ROWS, PAGE
@@ -108,6 +109,7 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
     }
     may_build = caller.may("build", service.pk)
     form = ServiceForm(post_data(request), initial=before, may_build=may_build)
+    strategy = DefaultStrategyForm(post_data(request), service.default_strategy)
     container = ContainerForm.as_typed(post_data(request))
     filling = containers.BUTTON in request.POST
     if request.method == "POST":
@@ -115,9 +117,9 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
         if filling:
             data, container = containers.filled(request.POST, form, service)
             form = ServiceForm(data, initial=before, may_build=may_build)
-        elif form.is_valid():
+        elif form.is_valid() & strategy.is_valid():
             with errors_on(form):
-                fields = form.changed()
+                fields = form.changed() | {"default_strategy": strategy.value}
                 if not visibility.sees_values(caller, service.pk):
                     fields.pop("environment", None)  # the caller cannot see the values, so did not change them
                 catalog.change_service(caller, service, fields)
@@ -126,13 +128,19 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
     context = {
         **service_context(caller, service, "settings"),
         "form": form,
+        "strategy": strategy,
         "container": container,
         "filled": filling and not container.errors,
         "kept": saved_secrets(service),
         "secret_form": SecretForm(auto_id="secret_%s"),
         "delete_form": DeleteServiceForm(service=service.name),
     }
-    return render(request, "service/settings.html", context, status=422 if form.errors or container.errors else 200)
+    return render(
+        request,
+        "service/settings.html",
+        context,
+        status=422 if form.errors or strategy.errors or container.errors else 200,
+    )
 
 
 @page("admin", ("GET", "POST"), look="admin", owners=True)

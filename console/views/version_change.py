@@ -48,7 +48,7 @@ def _form(request: HttpRequest, version: MicroServiceVersion, action: Action) ->
     data = (request.POST if request.method == "POST" else request.GET).copy()
     if not data.get("dest_version") and not request.GET.get("part"):
         data["dest_version"] = str(dialog.best_destination(version, action) or "")
-    return VersionChangeForm(data, version.version)
+    return VersionChangeForm(data, version)
 
 
 def _start(

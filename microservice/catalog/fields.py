@@ -15,6 +15,7 @@ from messages.invalid import InvalidValue
 from messages.rendering import literal
 
 from ..models import MicroService, MicroServiceVersion
+from ..strategy import InvalidStrategy, Strategy
 from . import recipes
 
 # C0 and C1 control characters; commands may contain line feeds and tabs.
@@ -49,6 +50,11 @@ def normalised(name: str, value: Any) -> Any:
         try:
             return text.normalised(value)
         except ValueError:  # reported by check_service, with everything else that is wrong
+            return value
+    if name == "default_strategy":
+        try:
+            return Strategy.parse(value).to_json() if value else {}
+        except InvalidStrategy:
             return value
     if name == "recipe":
         return recipes.normalised(value)

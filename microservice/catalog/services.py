@@ -28,6 +28,7 @@ from ..models import (
 )
 from ..packages import store
 from ..status import DEPLOYMENT_OPEN
+from ..strategy import InvalidStrategy, Strategy
 from . import building, ownership, recipes, secrets, visibility
 from .fields import errors_of, normalised, reason_of, refuse
 
@@ -57,6 +58,7 @@ SERVICE_FIELDS = (
     "keep_releases",
     "limits",
     "steps",
+    "default_strategy",
     "auto_deploy_tag",
 )
 
@@ -223,6 +225,10 @@ def _definition_errors(service: MicroService) -> list[FieldError]:
             check(getattr(service, name))
         except ValueError as error:
             errors.append(FieldError(f"/{name}", reason_of(error)))
+    try:
+        Strategy.parse(service.default_strategy)
+    except InvalidStrategy as error:
+        errors.append(FieldError(f"/default_strategy{error.path}", error.reason))
     try:
         spec.check_run_as(service.run_as, service.private_releases)
     except ValueError as error:

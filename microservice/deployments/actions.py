@@ -14,6 +14,7 @@ from access.problems import invalid
 from .. import catalog
 from ..models import Deployment, MicroService, Operation
 from ..status import MAY_DELETE, STATUS_DURING, Action, OperationStatus
+from ..strategy import Strategy
 from . import enqueue
 from .changes import change_version, deploy
 from .control import break_lock, cancel, pause, resume
@@ -24,7 +25,6 @@ from .installs import install, preview_install
 from .preview import preview
 from .retries import retry, retry_instances
 from .reverts import revert_deployment
-from .rollout import Strategy
 from .selection import find_instances
 from .targets import TargetSelection
 

@@ -24,8 +24,9 @@ from ..status import (
     UndoStatus,
     may_become,
 )
+from ..strategy import Strategy
 from .reverts import auto_revert
-from .rollout import NOTHING, Decision, Snapshot, Strategy, decide
+from .rollout import NOTHING, Decision, Snapshot, decide
 
 _NOT_STARTED = (OperationStatus.PENDING, OperationStatus.QUEUED)
 

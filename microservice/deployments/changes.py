@@ -8,6 +8,7 @@ from access.problems import Problem, invalid
 from .. import catalog
 from ..models import Deployment, MicroServiceInstance
 from ..status import MAY_CHANGE_VERSION, STATUS_DURING, Action
+from ..strategy import Strategy
 from . import enqueue, placement, plan_token
 from .create import check_right, lock_or_refuse, queue, save_request
 from .destinations import find_destination
@@ -78,7 +79,7 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         action=change.action,
         from_version=change.version,
         dest_version=destination,
-        strategy=change.strategy.to_json(),
+        strategy=(change.strategy or Strategy.from_row(service.default_strategy)).to_json(),
     )
     where = find_targets(change.host, change.instances, service, change.version)
     skip = change.on_locked == OnLocked.SKIP or (change.on_locked is None and not where.is_named)

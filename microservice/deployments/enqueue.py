@@ -8,7 +8,7 @@ from django.db.models import Case, OuterRef, Subquery, Value, When
 
 from ..models import Deployment, MicroServiceInstance, Operation
 from ..status import STATUS_DURING, Action, OperationStatus
-from .rollout import Strategy
+from ..strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True)

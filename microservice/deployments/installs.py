@@ -12,6 +12,7 @@ from asset.models import Asset
 
 from ..models import Deployment, MicroServiceVersion
 from ..status import Action, BuildStatus
+from ..strategy import ALL_AT_ONCE, OnFailure, Strategy
 from . import deferred_installs, enqueue, placement, plan_token
 from .create import check_right, queue, save_request
 from .destinations import check_bad, require_package
@@ -24,7 +25,6 @@ from .new_instances import (
     unsaved,
 )
 from .preview import plan_for
-from .rollout import ALL_AT_ONCE, OnFailure, Strategy
 from .selection import HostNames, find_hosts
 
 

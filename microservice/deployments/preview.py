@@ -10,10 +10,10 @@ from access.problems import invalid
 from .. import atoms
 from ..models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
 from ..status import Action
+from ..strategy import Strategy
 from . import plan_token
 from .changes import look_up
 from .create import check_right
-from .rollout import Strategy
 from .targets import describe_skipped, refuse_unavailable, skipped_targets
 from .version_change import VersionChange
 

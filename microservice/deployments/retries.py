@@ -20,10 +20,10 @@ from .. import wake
 from ..catalog.removal import refuse_deleted
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, InstanceStatus, OperationStatus
+from ..strategy import Strategy
 from . import enqueue, placement
 from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, marked_bad
-from .rollout import Strategy
 from .selection import find_instances
 from .targets import TargetSelection, has_operation
 

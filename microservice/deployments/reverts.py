@@ -8,9 +8,9 @@ from access.problems import Problem
 
 from ..models import Deployment, Operation
 from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
+from ..strategy import OnFailure, Strategy
 from . import enqueue, placement
 from .create import lock_or_refuse, queue, save_request
-from .rollout import OnFailure, Strategy
 from .targets import TargetSelection, has_operation
 from .version_change import VERSION_ACTIONS
 

@@ -8,7 +8,7 @@ from access.problems import invalid
 
 from ..models import MicroService, MicroServiceVersion
 from ..status import Action
-from .rollout import ALL_AT_ONCE, InvalidStrategy, Strategy
+from ..strategy import InvalidStrategy, Strategy
 from .selection import HostNames
 
 VERSION_ACTIONS = (Action.UPGRADE, Action.REVERT)
@@ -32,7 +32,7 @@ class VersionChange:
     host: HostNames | Literal["all"] | None = None  # either host or instances says where
     instances: tuple[int, ...] | None = None
     on_locked: OnLocked | None = None  # None: refuse targets that are named, skip those of "all"
-    strategy: Strategy = ALL_AT_ONCE
+    strategy: Strategy | None = None  # None: the service's own
     force: bool = False
     allow_bad: bool = False
     mark_bad: bool = False  # a revert: `version`, which it leaves
@@ -47,8 +47,10 @@ def parse_action(text: str) -> Action:
     return Action(text)
 
 
-def parse_strategy(value: object) -> Strategy:
-    """Return the strategy of a request's JSON. Raise Problem 422 that points at the wrong field."""
+def parse_strategy(value: object) -> Strategy | None:
+    """Return the strategy of a request's JSON; None for null. Raise Problem 422 that points at the wrong field."""
+    if value is None:
+        return None
     try:
         return Strategy.parse(value)
     except InvalidStrategy as error:

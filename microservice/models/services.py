@@ -78,6 +78,8 @@ class MicroService(CreatedAndUpdated):
     )
     limits = models.JSONField(default=dict, blank=True)
     steps = models.JSONField(default=list, blank=True)
+    # How its upgrades, reverts and deploys work through their hosts where a request does not say: a Strategy as JSON.
+    default_strategy = models.JSONField(default=dict, db_default={}, blank=True)
     auto_deploy_tag = models.CharField(
         max_length=64, blank=True, help_text="Tag of the instances that follow each new build"
     )

@@ -17,6 +17,7 @@ from microservice.deployments.selection import parse_hosts, parse_instances
 from microservice.deployments.version_change import OnLocked, VersionChange, parse_action, parse_strategy
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from microservice.strategy import ALL_AT_ONCE
 from tests.factories import Shop
 from worker import results
 
@@ -43,7 +44,7 @@ def version_change(
 
 
 def installation(version: MicroServiceVersion, host: Any, **fields: Any) -> Installation:
-    fields["strategy"] = parse_strategy(fields.get("strategy"))
+    fields["strategy"] = parse_strategy(fields.get("strategy")) or ALL_AT_ONCE
     return Installation(version=version, host=parse_hosts(host), **fields)
 
 

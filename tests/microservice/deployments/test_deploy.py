@@ -214,6 +214,18 @@ def test_plan_is_what_happens_and_its_token_holds(mixed):
     assert deploy(mixed, mixed.versions[2].pk, plan_token=plan["plan_token"]).operations.count() == 2
 
 
+def test_service_has_a_strategy_of_its_own(shop):
+    """For requests that name none, and only for these; a retry repeats, and an install has no version to go back to."""
+    shop.service.default_strategy = {"canary": 1, "batch_size": "50%"}
+    shop.service.save()
+    plan = actions.preview(ANN, change(shop, shop.versions[2].pk))
+    assert plan["batches"] == [1, 1, 1] and plan["strategy"]["canary"] == 1
+    assert actions.preview(ANN, change(shop, shop.versions[2].pk, strategy={}))["batches"] == [3], (
+        "all at once, if asked"
+    )
+    assert deploy(shop, shop.versions[2].pk).strategy["batch_size"] == "50%"
+
+
 def test_without_the_right(shop):
     from access.callers import Caller
 

@@ -5,9 +5,9 @@ import pytest
 from access.problems import Problem
 from api.schemas.deployment_requests import InstallRequest
 from microservice.deployments import actions
-from microservice.deployments.rollout import ALL_AT_ONCE
 from microservice.models import MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
+from microservice.strategy import ALL_AT_ONCE
 from tests import factories
 from tests.microservice.deployments.requests import ANN, end_all, install, other, send
 

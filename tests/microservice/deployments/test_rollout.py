@@ -6,17 +6,7 @@ from collections import Counter
 
 import pytest
 
-from microservice.deployments.rollout import (
-    NOTHING,
-    Due,
-    InFlight,
-    InvalidStrategy,
-    Limits,
-    Snapshot,
-    Strategy,
-    choose,
-    decide,
-)
+from microservice.deployments.rollout import NOTHING, Due, InFlight, Limits, Snapshot, choose, decide
 from microservice.status import (
     DEPLOYMENT_ENDED,
     DEPLOYMENT_TRANSITIONS,
@@ -28,6 +18,7 @@ from microservice.status import (
     OperationStatus,
     may_become,
 )
+from microservice.strategy import InvalidStrategy, Strategy
 
 pytestmark = pytest.mark.pure
 
