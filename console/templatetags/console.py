@@ -80,6 +80,12 @@ def outcome(operation: Operation) -> Outcome:
 
 
 @register.simple_tag
+def tab_icon(tone: str = "") -> str:
+    """Return the URL of the tab's icon. `tone`: how what the page shows goes (views/tab.py)."""
+    return static(f"favicon-{tone}.svg" if tone else "favicon.svg")
+
+
+@register.simple_tag
 def mark(tone: str, picture: str, word: str) -> SafeString:
     """Render other conditions in the same style: a lock, maintenance, reachable."""
     return format_html('<span class="status tone-{}">{}{}</span>', tone, glyph(picture), word)

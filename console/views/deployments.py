@@ -23,7 +23,7 @@ from microservice.deployments.failures import failed_operations, failures_of
 from microservice.deployments.targets import describe_skipped
 from microservice.models import Deployment, Operation
 from microservice.output import encodings, logs, terminal
-from microservice.status import DEPLOYMENT_ENDED, DeploymentStatus, OperationStatus
+from microservice.status import DEPLOYMENT_ENDED, DeploymentStatus, OperationStatus, outcome_of
 from runtime.ids import parse_id, parse_number
 
 from ..forms.confirmations import RevertDeploymentForm
@@ -31,6 +31,7 @@ from ..forms.filters import DeploymentFilters
 from ..once import once
 from ..queries import deployments, operations, progress
 from ..queries.advice import advice
+from . import tab
 from .controls import controls, segments
 from .decorators import flash_problem, page, page_size, query, redirect_to, render_list, wants_next_rows
 from .maintenance import maintain
@@ -92,6 +93,8 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
         "reason": render_message(deployment.reason) if deployment.reason else "",
         "skipped": describe_skipped(deployment.skipped[:MAX_SKIPPED]),
         "counts": counts,
+        "tab_tone": tab.tone(deployment, counts),
+        "tab_title": tab.title(deployment, counts),
         "segments": segments(counts.by_status),
         "followers": deployments.followers(caller, deployment),
         "revert_form": RevertDeploymentForm(version=deployment.dest_version.version if deployment.dest_version else ""),
@@ -193,6 +196,8 @@ def operation_detail(request: HttpRequest, caller: Caller, number: int) -> HttpR
         "deployment_ended": operation.deployment.status in DEPLOYMENT_ENDED,
         "output": _output(operation),
         "has_ended": operations.has_ended(operation),
+        "tab_tone": (tone := tab.operation_tone(outcome_of(operation.status, operation.undo_status))),
+        "tab_title": tab.MARKS[tone],
     }
     template = "deployment/operation_live.html" if request.headers.get("HX-Request") else "deployment/operation.html"
     return render(request, template, context)

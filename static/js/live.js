@@ -1,13 +1,15 @@
 /* Live pages: one event stream per tab reports that something changed, and the fragment is fetched again.
 
    The fragment is rendered from the same template as the page. Without a stream (lost, or refused because the server has
-   no slot left) a banner shows the age of the data and the page polls. A hidden tab closes its stream. */
+   no slot left) a banner shows the age of the data and the page polls. A hidden tab closes its stream; where its title
+   shows progress, it polls. */
 "use strict";
 (() => {
   const MIN_PAUSE = 250;
   const MAX_PAUSE = 900; // a state change is on the screen within a second, however long a fragment takes
   const OUTPUT_INTERVAL = 500; // what is printed is fetched at most twice a second
   const POLL_INTERVAL = 3000;
+  const HIDDEN_INTERVAL = 5000; // browsers make it longer for a tab that has been hidden for long
   const RECONNECT_AFTER = 4000;
 
   const root = document.getElementById("live");
@@ -21,6 +23,7 @@
   let lastRun = 0;
   let polling = null;
   let retrying = null;
+  let background = null;
   let spoken = "";
   const printed = new Set();
   let printing = null;
@@ -57,7 +60,7 @@
       freshAt = Date.now();
       announceStatus();
       announceOutput({});
-      if (ended()) close();
+      if (ended()) close(), clearInterval(background);
     } catch {
       startPolling();
     } finally {
@@ -77,6 +80,9 @@
   }
 
   function announceStatus() {
+    const { title, icon } = head()?.dataset ?? {};
+    if (title) document.title = title;
+    if (icon) document.getElementById("icon").setAttribute("href", icon.trim());
     const words = head()?.dataset.word ?? "";
     const place = document.getElementById("live-word");
     if (place && words !== spoken) place.textContent = spoken = words;
@@ -159,7 +165,12 @@
   }
 
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) return close();
+    clearInterval(background);
+    if (document.hidden) {
+      close();
+      if (head()?.dataset.title && !ended()) background = setInterval(refresh, HIDDEN_INTERVAL);
+      return;
+    }
     refreshSoon();
     open();
   });

@@ -27,6 +27,7 @@
      data-service, data-host    only events of this service or host count
      data-ended="1"             nothing more will come
      data-word="TEXT"           announced to screen readers when it changes
+     data-title, data-icon="URL" of the tab, from then on; a hidden tab follows for them
      data-toggle                a link that shows or hides a row's output, and is kept in the address
      data-rows                  counts the rows that are shown, so that as many come back
      data-says                  where a script writes its words (also upload.js)
