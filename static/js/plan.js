@@ -97,8 +97,9 @@
     const focused = old.contains(document.activeElement) ? document.activeElement : null;
     old.replaceWith(plan);
     if (!focused) return;
-    plan.tabIndex = -1;
-    (focused.matches("[data-confirms]") ? plan.querySelector("[data-confirms]") : plan).focus({ preventScroll: true });
+    const begin = plan.firstElementChild; // the plan itself has no box: its last line sticks to the window
+    begin.tabIndex = -1;
+    (focused.matches("[data-confirms]") ? plan.querySelector("[data-confirms]") : begin).focus({ preventScroll: true });
   }
 
   function busy(is) {
