@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
@@ -136,15 +137,17 @@ def retry(
     return accepted(actions.retry(caller(request), deployment, **options), response)
 
 
-@router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut}, summary="Revert a deployment")
+@router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut, 200: dict}, summary="Revert a deployment")
 @needs("deploy")
 def revert(
     request: HttpRequest, id: base.PathId, response: HttpResponse, body: RevertRequest | None = None
-) -> Status[shapes.DeploymentOut]:
-    """Revert each instance that this deployment changed to its previous version."""
-    deployment = lookup.find_deployment(caller(request), id, "deploy")
-    options = body.model_dump() if body else {}
-    return accepted(actions.revert(caller(request), deployment, **options), response)
+) -> Status[shapes.DeploymentOut] | Status[dict[str, Any]]:
+    """Revert each instance that this deployment changed to its previous version. `dry_run`: 200 with the plan."""
+    body = body or RevertRequest()
+    wanted = body.as_revert(lookup.find_deployment(caller(request), id, "deploy"))
+    if body.dry_run:
+        return Status(200, actions.preview_revert(caller(request), wanted))
+    return accepted(actions.revert(caller(request), wanted), response)
 
 
 def accepted(deployment: Deployment, response: HttpResponse) -> Status[shapes.DeploymentOut]:

@@ -7,9 +7,10 @@ from pydantic import StrictBool, StrictInt, StrictStr
 
 from access.problems import invalid
 from microservice.deployments.installs import Installation
-from microservice.deployments.selection import ALL, parse_hosts, parse_instances
+from microservice.deployments.reverts import DeploymentRevert
+from microservice.deployments.selection import ALL, find_service_hosts, parse_hosts, parse_instances
 from microservice.deployments.version_change import OnLocked, VersionChange, parse_action, parse_strategy
-from microservice.models import MicroService, MicroServiceVersion
+from microservice.models import Deployment, MicroService, MicroServiceVersion
 from microservice.status import Action
 from microservice.strategy import ALL_AT_ONCE
 
@@ -71,9 +72,30 @@ class RetryRequest(Body):
 class RevertRequest(Body):
     """Options of a deployment's revert."""
 
+    host: Ids | None = Field(None, description="Only on these hosts, by id or name; default: all that it changed")
+    strategy: dict[str, Any] | None = Field(
+        None, description="As of an upgrade; default: all at once, and no failure ends it"
+    )
+    dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
+    plan_token: StrictStr | None = Field(
+        None, max_length=MAX_PLAN_TOKEN, description="From a dry run: refuse if anything has changed since"
+    )
     mark_bad: StrictBool = Field(False, description="Mark the version that the instances leave as bad")
     reason: StrictStr = Field("", max_length=256, description="Reason the version is bad")
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
+
+    def as_revert(self, origin: Deployment) -> DeploymentRevert:
+        """Return the value that this describes. Raise Problem 422 for a field that cannot be read."""
+        hosts = None if self.host is None else parse_hosts(self.host)
+        return DeploymentRevert(
+            origin=origin,
+            hosts=None if hosts is None or hosts == ALL else find_service_hosts(origin.microservice, hosts),
+            strategy=parse_strategy(self.strategy),
+            allow_bad=self.allow_bad,
+            mark_bad=self.mark_bad,
+            reason=self.reason,
+            plan_token=self.plan_token,
+        )
 
 
 class ChangeRequest(Body):

@@ -101,17 +101,6 @@ class MarkBadForm(Confirmation):
     )
 
 
-class RevertDeploymentForm(Confirmation):
-    PREFIX = "revert"
-
-    mark_bad = forms.BooleanField(required=False, help_text=_MARKED_BAD)
-    reason = _reason(256, required=False)
-
-    def __init__(self, *args: Any, version: str = "", **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.fields["mark_bad"].label = gettext("Mark %(version)s as bad") % {"version": version}
-
-
 class ArchiveHostForm(Confirmation):
     PREFIX = "archive"
 

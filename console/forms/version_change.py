@@ -10,13 +10,17 @@ from django.utils.translation import gettext_lazy as _
 
 from access.problems import Problem
 from microservice.deployments.installs import Installation
+from microservice.deployments.reverts import DeploymentRevert
 from microservice.deployments.selection import ALL
 from microservice.deployments.version_change import VersionChange
-from microservice.models import MicroServiceVersion
+from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import Action
+from microservice.strategy import Strategy
 from runtime.ids import parse_id
 
 from .strategy import StrategyFields, as_typed, number_field
+
+MARKED_BAD = _("API tokens and automation will no longer deploy it. Signed-in users still can, explicitly.")
 
 
 class HostIds(forms.MultipleChoiceField):
@@ -91,7 +95,7 @@ class VersionChangeForm(StrategyForm):
     allow_bad = forms.BooleanField(required=False)
     mark_bad = forms.BooleanField(
         required=False,
-        help_text=_("API tokens and automation will no longer deploy it. Signed-in users still can, explicitly."),
+        help_text=MARKED_BAD,
     )
     reason = forms.CharField(label=_("Reason"), max_length=256, required=False)
 
@@ -155,6 +159,45 @@ class DeployForm(StrategyForm):
             host=data["host"] if data["where"] == "some" else ALL,
             strategy=data["strategy"],
             allow_bad=data["allow_bad"],
+            plan_token=data["plan_token"] or None,
+        )
+
+
+class RevertForm(StrategyForm):
+    """The dialog that takes back a deployment. Without a strategy: all at once, and no failure ends it."""
+
+    DEFAULTS = {"where": "all"}
+
+    where = forms.ChoiceField(choices=[("all", ""), ("some", "")], required=False, widget=forms.RadioSelect())
+    host = HostIds(required=False)
+    allow_bad = forms.BooleanField(label=_("Revert although it was marked bad"), required=False)
+    mark_bad = forms.BooleanField(required=False, help_text=MARKED_BAD)
+    reason = forms.CharField(label=_("Reason"), max_length=256, required=False)
+
+    def __init__(self, data: QueryDict, origin: Deployment | None = None, **more: Any) -> None:
+        super().__init__(data, **more)
+        leaves = origin.dest_version.version if origin and origin.dest_version else ""
+        self.fields["mark_bad"].label = gettext("Mark %(version)s as bad") % {"version": leaves}
+
+    @property
+    def shown_fields(self) -> tuple[str, ...]:
+        return (*super().shown_fields, "mark_bad", "reason")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        require_hosts(self, cleaned)
+        return cleaned
+
+    def revert(self, origin: Deployment) -> DeploymentRevert:
+        """Return the value of a valid form."""
+        data = self.cleaned_data
+        return DeploymentRevert(
+            origin=origin,
+            hosts=data["host"] if data["where"] == "some" else None,
+            strategy=None if data["strategy"] == Strategy() else data["strategy"],
+            allow_bad=data["allow_bad"],
+            mark_bad=data["mark_bad"],
+            reason=data["reason"] if data["mark_bad"] else "",
             plan_token=data["plan_token"] or None,
         )
 

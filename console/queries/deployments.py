@@ -37,7 +37,6 @@ ROWS = 40  # of the matrix on one page; more load on scrolling
 MAX_COLUMN_HOSTS = 400  # whose steps make the columns
 MAX_ROWS = 1000  # of a matrix that was scrolled, in one response
 MAX_FOLLOWERS = 10
-MAX_NAMES = 1000  # hosts named in a confirmation
 
 
 # What a person has to look at first; see `_RANK`.
@@ -246,18 +245,3 @@ def still_wrong(caller: Caller, of: Deployment) -> int:
     """Return how many of the instances that failed in a deployment have not been well since. One query."""
     rows = failed_operations(caller, of)
     return rows.filter(instance__status__in=MAY_RETRY).count()
-
-
-@dataclass(slots=True)
-class Changed:
-    """The hosts that a revert would revert: their names, and how many more there are."""
-
-    names: list[str] = field(default_factory=list)
-    more: int = 0
-
-
-def changed(caller: Caller, of: Deployment, count: int) -> Changed:
-    """Return the hosts on which the deployment succeeded, `count` of them. One query."""
-    succeeded = of.operations.filter(tenancy.visible(caller, "host"), status=OperationStatus.SUCCEEDED)
-    names = list(succeeded.order_by("host__hostname").values_list("host__hostname", flat=True)[:MAX_NAMES])
-    return Changed(names, max(0, count - len(names)))

@@ -8,10 +8,11 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from messages.rendering import render
+from microservice.deployments import reverts
 from microservice.deployments.destinations import allowed_destinations, refusal_reason
 from microservice.deployments.placement import on_closed_host
 from microservice.deployments.targets import TargetSelection
-from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import MAY_CHANGE_VERSION, Action
 from runtime.ids import parse_id
 
@@ -86,17 +87,18 @@ def _refusal(of: Destinations, row: MicroServiceVersion) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What happens to targets that run the same version: upgraded or reverted, and how many."""
+    """What happens to targets that go from one version to another: upgraded or reverted, and how many."""
 
     action: str
     version: str
+    dest: str
     count: int
 
 
 def ways(targets: Iterable[Mapping[str, Any]]) -> list[Way]:
     """Return the ways of a plan's targets, the most frequent first. Pure."""
-    counted = Counter((target["action"], target["from_version"]) for target in targets)
-    return [Way(action, version, number) for (action, version), number in counted.most_common()]
+    counted = Counter((target["action"], target["from_version"], target["dest_version"]) for target in targets)
+    return [Way(*way, number) for way, number in counted.most_common()]
 
 
 def between(service: MicroService, first: int, last: int) -> tuple[int, list[MicroServiceVersion]]:
@@ -122,6 +124,12 @@ def hosts_without(version: MicroServiceVersion, ticked: list[str], after: str = 
     selection = TargetSelection(service, MAY_CHANGE_VERSION, destination=version, closed=on_closed_host(service))
     rows = with_names(service).filter(version__isnull=False).exclude(version=version)
     return _picks(selection, rows, ticked, after)
+
+
+def revertible_hosts(origin: Deployment, ticked: list[str], after: str = "") -> Picks:
+    """Return the same of the instances that a deployment changed."""
+    selection = reverts.revertible(origin)
+    return _picks(selection, with_names(origin.microservice).filter(selection.scope), ticked, after)
 
 
 def _picks(selection: TargetSelection, of: QuerySet[MicroServiceInstance], ticked: list[str], after: str) -> Picks:

@@ -17,7 +17,8 @@ from ..templatetags.console import tone
 class Control:
     """A button: its command, label, and the reason why it is disabled ("" if enabled).
 
-    `question`, `sure` and `confirm`: the heading, text and button of its confirmation, "" without one.
+    `question`, `sure` and `confirm`: the heading, text and button of its confirmation, "" without one. `opens`: the
+    name of the page that it leads to instead.
     """
 
     what: str
@@ -27,6 +28,7 @@ class Control:
     question: str = ""
     sure: str = ""
     confirm: str = ""
+    opens: str = ""  # the page that it leads to, instead
 
     @property
     def key(self) -> str:
@@ -61,15 +63,7 @@ def controls(deployment: Deployment, left: int, failed: bool, may_deploy: bool) 
             over or ("" if status == DeploymentStatus.PAUSED else _("it is not paused")),
             look="main",
         ),
-        Control(
-            "revert",
-            _("Revert…"),
-            going or _irreversible(deployment),
-            look="danger",
-            question=_("Revert deployment %(number)s?") % {"number": deployment.pk},
-            confirm=_("Revert deployment"),
-            sure=_("Each host that got the new version is reverted to its previous version."),
-        ),
+        Control("revert", _("Revert…"), going or _irreversible(deployment), look="danger", opens="console:revert"),
         Control(
             "cancel",
             _("Cancel…"),

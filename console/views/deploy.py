@@ -1,20 +1,23 @@
-"""The dialog that takes every instance to one version, upgrades and reverts in one deployment."""
+"""The dialogs about instances that run several versions: a deploy to one version, and the revert of a deployment."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from access.callers import Caller
 from access.problems import Problem
 from microservice.deployments import actions
-from microservice.models import MicroServiceVersion
+from microservice.models import Deployment
 
-from ..forms.version_change import DeployForm
+from ..forms.version_change import DeployForm, RevertForm, StrategyForm
 from ..once import once
-from ..queries import dialog, services, version_diff
+from ..queries import deployments, dialog, services, version_diff
 from .decorators import flash, page, query, redirect_to
 from .version_change import group_by_steps, irreversible_steps
 
@@ -24,71 +27,128 @@ def deploy(request: HttpRequest, caller: Caller, name: str, number: int) -> Http
     """Show the dialog, and request the deployment. `number` is the id of the version to deploy."""
     service = services.service(caller, name)
     version = services.version(service, number)
-    form = DeployForm(request.POST if request.method == "POST" else request.GET, version)
-    problem = None
-    if request.method == "POST" and form.is_valid():
-        try:
-            return _start(request, caller, form, version)
-        except Problem as refusal:
-            problem = refusal
-    elif request.GET.get("part"):
-        context = _subject(version, form)
-        context["hosts"], context["more_hosts"] = dialog.hosts_without(
-            version, form.chosen_hosts(), query(request, "after")["after"]
-        )
-        return render(request, "change/host_picks.html", context)
-    status = problem.status if problem else 422 if request.method == "POST" else 200
-    return render(request, "change/deploy.html", {**_dialog(caller, version, form), "problem": problem}, status=status)
+    version.microservice = service
+    form = DeployForm(_chosen(request), version)
 
-
-def _start(request: HttpRequest, caller: Caller, form: DeployForm, version: MicroServiceVersion) -> HttpResponse:
-    requested = f"deploy {version.pk} {form.cleaned_data}"
-    change = form.change(version)
-
-    def run() -> Any:
-        deployment = actions.deploy(caller, change)
+    def start() -> Deployment:
+        deployment = actions.deploy(caller, form.change(version))
         if deployment is None:
             raise AllThere
         return deployment
 
+    def texts(count: int) -> dict[str, str]:
+        named = {"service": service.name, "version": version.version, "n": count}
+        return {
+            "heading": _("Deploy %(service)s %(version)s") % named,
+            "lead": _("Hosts with an older version are upgraded, hosts with a newer one reverted, in one deployment."),
+            "nothing": _("Every host runs this version already."),
+            "verb": _("Deploy"),
+            "confirm": ngettext("Deploy %(version)s to %(n)s host", "Deploy %(version)s to %(n)s hosts", count) % named,
+        }
+
+    subject = {
+        "service": service,
+        "version": version,
+        "action": "deploy",
+        "asks_for_bad": version.bad,
+        "address": reverse("console:deploy", args=[service.name, version.pk]),
+    }
+    picks = lambda after="": dialog.hosts_without(version, form.chosen_hosts(), after)
+    plan = lambda: actions.preview(caller, form.change(version))
     try:
-        return redirect_to("deployment", once(caller, request.POST.get("key", ""), requested, run))
+        return _answer(request, caller, form, f"deploy {version.pk}", start, subject, texts, picks, plan)
     except AllThere:
         flash(request, _("%(version)s runs on all of these hosts already.") % {"version": version.version})
-        return redirect_to("version", version.microservice.name, version.pk)
+        return redirect_to("version", service.name, version.pk)
 
 
 class AllThere(Exception):
     """Every target runs the version: nothing was started, so the form's key is not used up."""
 
 
-def _subject(version: MicroServiceVersion, form: DeployForm) -> dict[str, Any]:
-    return {"service": version.microservice, "version": version, "action": "deploy", "form": form}
+@page("deploy", ("GET", "POST"))
+def revert(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """Show the dialog that takes back a deployment, and request it."""
+    deployment = deployments.deployment(caller, number)
+    form = RevertForm(_chosen(request), deployment)
+
+    def texts(count: int) -> dict[str, str]:
+        return {
+            "heading": _("Revert deployment %(number)s of %(service)s")
+            % {"number": deployment.pk, "service": deployment.microservice.name},
+            "lead": _("Each host goes back to the version that it came from."),
+            "nothing": _("No host is left to revert."),
+            "verb": _("Revert"),
+            "confirm": ngettext("Revert %(n)s host", "Revert %(n)s hosts", count) % {"n": count},
+        }
+
+    subject = {
+        "service": deployment.microservice,
+        "version": deployment.dest_version,
+        "deployment": deployment,
+        "action": "revert",
+        "asks_for_bad": bool(deployment.from_version and deployment.from_version.bad),
+        "address": reverse("console:revert", args=[deployment.pk]),
+    }
+    start = lambda: actions.revert(caller, form.revert(deployment))
+    picks = lambda after="": dialog.revertible_hosts(deployment, form.chosen_hosts(), after)
+    plan = lambda: actions.preview_revert(caller, form.revert(deployment))
+    return _answer(request, caller, form, f"revert {deployment.pk}", start, subject, texts, picks, plan)
 
 
-def _dialog(caller: Caller, version: MicroServiceVersion, form: DeployForm) -> dict[str, Any]:
-    """Return everything that the dialog shows."""
-    hosts, more_hosts = dialog.hosts_without(version, form.chosen_hosts())
-    context = {**_subject(version, form), "key": str(uuid.uuid4()), "hosts": hosts, "more_hosts": more_hosts}
+def _chosen(request: HttpRequest) -> Any:
+    return request.POST if request.method == "POST" else request.GET
+
+
+def _answer(
+    request: HttpRequest,
+    caller: Caller,
+    form: StrategyForm,
+    requested: str,
+    start: Callable[[], Deployment],
+    subject: dict[str, Any],
+    texts: Callable[[int], dict[str, str]],
+    picks: Callable[..., dialog.Picks],
+    preview: Callable[[], dict[str, Any]],
+) -> HttpResponse:
+    """Show a dialog, a part of it, or carry it out. `texts`: by the number of targets; `picks`: a page of hosts."""
+    problem, status = None, 200
+    context: dict[str, Any] = {**subject, "form": form}
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                key = request.POST.get("key", "")
+                return redirect_to("deployment", once(caller, key, f"{requested} {form.cleaned_data}", start))
+            except Problem as refusal:
+                problem, status = refusal, refusal.status
+    elif request.GET.get("part"):
+        context["hosts"], context["more_hosts"] = picks(query(request, "after")["after"])
+        return render(request, "change/host_picks.html", context)
+    context["hosts"], context["more_hosts"] = picks()
+    context |= {"problem": problem, "key": str(uuid.uuid4())}
     try:
         if form.is_valid():
-            context["plan"] = plan = _plan(caller, form, version)
+            context["plan"] = plan = _with_details(preview(), subject)
             context["confirmation"] = form.confirmation(plan["plan_token"])
     except Problem as refusal:
         context["no_plan"] = refusal
         form.add_problem(refusal)
-    return context
+    targets = context["plan"]["targets"] if "plan" in context else []
+    return render(request, "change/instances.html", {**context, **texts(len(targets))}, status=status)
 
 
-def _plan(caller: Caller, form: DeployForm, version: MicroServiceVersion) -> dict[str, Any]:
-    """Return the server's plan, its targets by what happens to them, and what lies between the versions."""
-    plan = actions.preview(caller, form.change(version))
-    service = version.microservice
-    plan["groups"] = group_by_steps(plan["targets"])
-    plan["irreversible"] = irreversible_steps(plan["targets"])
-    plan["ways"] = ways = dialog.ways(plan["targets"])
+def _with_details(plan: dict[str, Any], subject: dict[str, Any]) -> dict[str, Any]:
+    """Return the server's plan with its targets by what happens to them, and what lies between the versions."""
+    service = subject["service"]
+    ways = dialog.ways(plan["targets"])
+    details = {
+        "groups": group_by_steps(plan["targets"]),
+        "irreversible": irreversible_steps(plan["targets"]),
+        "ways": ways,
+    }
     if len(ways) == 1:
-        before = ways[0].version
-        plan["commits"] = version_diff.commits(before, version.version)
-        plan["compare"] = version_diff.compare_link(service.build_url, service.build_orig, before, version.version)
-    return plan
+        before, after = ways[0].version, ways[0].dest
+        details["commits"] = version_diff.commits(before, after)
+        details["compare"] = version_diff.compare_link(service.build_url, service.build_orig, before, after)
+    return plan | details

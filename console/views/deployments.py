@@ -23,10 +23,9 @@ from microservice.deployments.failures import failed_operations, failures_of
 from microservice.deployments.targets import describe_skipped
 from microservice.models import Deployment, Operation
 from microservice.output import encodings, logs, terminal
-from microservice.status import DEPLOYMENT_ENDED, DeploymentStatus, OperationStatus, outcome_of
+from microservice.status import DEPLOYMENT_ENDED, DeploymentStatus, outcome_of
 from runtime.ids import parse_id, parse_number
 
-from ..forms.confirmations import RevertDeploymentForm
 from ..forms.filters import DeploymentFilters
 from ..once import once
 from ..queries import deployments, operations, progress
@@ -97,9 +96,7 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
         "tab_title": tab.title(deployment, counts),
         "segments": segments(counts.by_status),
         "followers": deployments.followers(caller, deployment),
-        "revert_form": RevertDeploymentForm(version=deployment.dest_version.version if deployment.dest_version else ""),
         "controls": controls(deployment, left.total(), bool(counts.retryable), may_deploy),
-        "changed": deployments.changed(caller, deployment, counts.by_status.get(OperationStatus.SUCCEEDED, 0)),
         "may_deploy": may_deploy,
         "has_ended": deployment.status in DEPLOYMENT_ENDED,
         "paused": deployment.status == DeploymentStatus.PAUSED,
@@ -145,7 +142,6 @@ def control(request: HttpRequest, caller: Caller, number: int, what: str) -> Htt
         "pause": actions.pause,
         "resume": actions.resume,
         "retry": partial(actions.retry, cause=cause),
-        "revert": partial(_revert, request),
     }
     if what not in {*commands, "maintenance"}:
         raise not_found("action")
@@ -170,14 +166,6 @@ def _start_maintenance(request: HttpRequest, caller: Caller, deployment: Deploym
         raise refused("concurrent_update.cause", count=count)
     numbers = list(rows.filter(instance__isnull=False).values_list("instance", flat=True))
     maintain(request, caller, deployment.microservice, numbers, begun=True)
-
-
-def _revert(request: HttpRequest, caller: Caller, deployment: Deployment) -> Deployment:
-    """Revert, and mark the version that the instances leave as bad if the form asks for it."""
-    form = RevertDeploymentForm(request.POST)
-    mark_bad = form.posted("mark_bad")
-    reason = form.posted("reason") if mark_bad else ""
-    return actions.revert(caller, deployment, mark_bad=mark_bad, reason=reason)
 
 
 @page(live=True)

@@ -6,25 +6,22 @@ right, locks the instances, writes the operations and wakes the workers, in one 
 """
 
 from django.db import transaction
-from django.db.models import Q
 
 from access.callers import Caller
-from access.problems import invalid
 
-from .. import catalog
-from ..models import Deployment, MicroService, Operation
-from ..status import MAY_DELETE, STATUS_DURING, Action, OperationStatus
+from ..models import Deployment, MicroService
+from ..status import MAY_DELETE, STATUS_DURING, Action
 from ..strategy import Strategy
 from . import enqueue
 from .changes import change_version, deploy
 from .control import break_lock, cancel, pause, resume
-from .create import check_right, lock_or_refuse, queue, require_finished, save_request
-from .destinations import check_bad, list_destinations, marked_bad
+from .create import check_right, lock_or_refuse, queue, save_request
+from .destinations import list_destinations
 from .forgetting import archive_host, forget
 from .installs import install, preview_install
 from .preview import preview
 from .retries import retry, retry_instances
-from .reverts import revert_deployment
+from .reverts import preview_revert, revert
 from .selection import find_instances
 from .targets import TargetSelection
 
@@ -41,6 +38,7 @@ __all__ = [
     "pause",
     "preview",
     "preview_install",
+    "preview_revert",
     "resume",
     "retry",
     "retry_instances",
@@ -61,23 +59,3 @@ def delete(caller: Caller, service: MicroService, instances: tuple[int, ...]) ->
         save_request(caller, deployment)
         targets = lock_or_refuse(selection, deployment)
         return queue(caller, deployment, targets, enqueue.from_request(deployment))
-
-
-def revert(
-    caller: Caller, origin: Deployment, *, allow_bad: bool = False, mark_bad: bool = False, reason: str = ""
-) -> Deployment:
-    """Send each instance that a deployment changed back to the version it came from.
-
-    `mark_bad`: also mark the version that they leave as bad, and why (`reason`).
-    """
-    check_right(caller, origin.microservice)
-    if origin.action in (Action.INSTALL, Action.DELETE):
-        raise invalid("/path/id", "cannot_revert", deployment=origin.pk, action=origin.get_action_display())
-    require_finished(origin)
-    succeeded = Operation.objects.filter(deployment=origin, status=OperationStatus.SUCCEEDED)
-    check_bad(caller, marked_bad(succeeded.values("from_version")), allow_bad, "/path/id")
-    with transaction.atomic():
-        catalog.refuse_deleted(succeeded.values_list("from_version", flat=True), "/path/id")
-        if mark_bad and origin.dest_version:
-            catalog.mark_bad(caller, origin.dest_version, reason)
-        return revert_deployment(caller, origin, Q())

@@ -1,5 +1,7 @@
 """What a request would do, computed before it is sent: locks nothing, writes nothing; its token says what was shown."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db.models import Q
@@ -29,18 +31,30 @@ def preview(caller: Caller, change: VersionChange) -> dict[str, Any]:
     rows = list(selection.lockable().select_related(*plan_token.NEEDED).order_by("pk"))
     skipped = list(skipped_targets(selection, Q(pk__in=selection.lockable().values("pk"))))
     refuse_unavailable(selection, len(rows), skipped)
-    return plan_for(deployment, rows) | {"skipped": describe_skipped(one.to_json() for one in skipped)}
+    dest = deployment.dest_version
+    move = partial(_toward, dest) if change.action == Action.DEPLOY and dest else None
+    return plan_for(deployment, rows, move=move) | {"skipped": describe_skipped(one.to_json() for one in skipped)}
 
 
-def plan_for(deployment: Deployment, rows: list[MicroServiceInstance], adopt: bool = False) -> dict[str, Any]:
-    """Return the plan of a deployment (not saved) for these targets, with its token.
+Move = tuple[Action, MicroServiceVersion | None, MicroServiceVersion | None]  # an operation's action, from and to
+
+
+def plan_for(
+    deployment: Deployment,
+    rows: list[MicroServiceInstance],
+    adopt: bool = False,
+    move: Callable[[MicroServiceInstance], Move] | None = None,
+) -> dict[str, Any]:
+    """Return the plan of a deployment (not saved) for these targets, with its token. `move`: what each of them does, if
+    that is not the same for all.
 
     Raise Problem 422 where the service's definition allows none.
     """
+    move = move or (lambda row: (Action(deployment.action), deployment.from_version, deployment.dest_version))
     deployment.spec = atoms.spec_of(deployment.microservice)
     strategy = Strategy.from_row(deployment.strategy)
     try:
-        targets = [_target(deployment, row, adopt) for row in rows]
+        targets = [_target(deployment, row, move(row), adopt) for row in rows]
     except ValueError as error:
         raise invalid("/service", "no_plan", error=getattr(error, "message", None) or str(error)) from error
     return {
@@ -55,10 +69,14 @@ def plan_for(deployment: Deployment, rows: list[MicroServiceInstance], adopt: bo
     }
 
 
-def _target(deployment: Deployment, row: MicroServiceInstance, adopt: bool) -> dict[str, Any]:
-    before, after, action = deployment.from_version, deployment.dest_version, deployment.action
-    if action == Action.DEPLOY and row.version and after:
-        before, action = row.version, Action.UPGRADE if row.version.pk < after.pk else Action.REVERT
+def _toward(dest: MicroServiceVersion, row: MicroServiceInstance) -> Move:
+    """Return the move of an instance that a deploy takes to `dest`: as enqueue.toward_version."""
+    assert row.version is not None, "what runs no version is no target of a deploy"
+    return Action.UPGRADE if row.version.pk < dest.pk else Action.REVERT, row.version, dest
+
+
+def _target(deployment: Deployment, row: MicroServiceInstance, move: Move, adopt: bool) -> dict[str, Any]:
+    action, before, after = move
     operation = Operation(instance=row, action=action, from_version=before, dest_version=after, adopt=adopt)
     steps = atoms.atom_of(deployment.spec, operation).describe()
     return {

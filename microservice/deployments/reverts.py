@@ -1,18 +1,77 @@
 """Send instances back to the version a deployment brought them from: a person's revert, or a strategy's own."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 from django.db import transaction
-from django.db.models import OuterRef, Q
+from django.db.models import OuterRef, Q, QuerySet
 
 from access.callers import SYSTEM, Caller
-from access.problems import Problem
+from access.problems import Problem, invalid
 
-from ..models import Deployment, Operation
+from .. import catalog
+from ..models import Deployment, MicroServiceInstance, Operation
 from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
 from ..strategy import OnFailure, Strategy
-from . import enqueue, placement
-from .create import lock_or_refuse, queue, save_request
-from .targets import TargetSelection, has_operation
+from . import enqueue, placement, plan_token
+from .create import check_right, lock_or_refuse, queue, require_finished, save_request
+from .destinations import check_bad, marked_bad
+from .preview import Move, plan_for
+from .targets import TargetSelection, describe_skipped, has_operation, refuse_unavailable, skipped_targets
 from .version_change import VERSION_ACTIONS
+
+_ALL = Q()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentRevert:
+    """A request to send back what a deployment changed. Its fields are parsed; nothing is looked up yet."""
+
+    origin: Deployment
+    hosts: tuple[int, ...] | None = None  # ids; None: every one that it changed
+    strategy: Strategy | None = None  # None: all at once, whatever fails
+    allow_bad: bool = False
+    mark_bad: bool = False  # the version that they leave
+    reason: str = ""  # why that version is bad
+    plan_token: str | None = None  # of the plan that was shown
+
+
+def revert(caller: Caller, request: DeploymentRevert) -> Deployment:
+    """Send each instance that a deployment changed back to the version it came from."""
+    origin = request.origin
+    _check(caller, request)
+    with transaction.atomic():
+        succeeded = _succeeded(origin)
+        catalog.refuse_deleted(succeeded.values_list("from_version", flat=True), "/path/id")
+        if request.mark_bad and origin.dest_version:
+            catalog.mark_bad(caller, origin.dest_version, request.reason)
+        return _revert(caller, origin, _selection(origin, hosts=request.hosts), request.strategy, request.plan_token)
+
+
+def preview_revert(caller: Caller, request: DeploymentRevert) -> dict[str, Any]:
+    """Return what `preview` returns, for the same request."""
+    _check(caller, request)
+    origin, selection = request.origin, _selection(request.origin, hosts=request.hosts)
+    rows = list(selection.lockable().select_related(*plan_token.NEEDED).order_by("pk"))
+    skipped = list(skipped_targets(selection, Q(pk__in=selection.lockable().values("pk"))))
+    refuse_unavailable(selection, len(rows), skipped)
+    move = _moves(origin, rows)
+    plan = plan_for(_deployment(origin, request.strategy), rows, move=move)
+    return plan | {"skipped": describe_skipped(one.to_json() for one in skipped)}
+
+
+def _check(caller: Caller, request: DeploymentRevert) -> None:
+    origin = request.origin
+    check_right(caller, origin.microservice)
+    if origin.action in (Action.INSTALL, Action.DELETE):
+        raise invalid("/path/id", "cannot_revert", deployment=origin.pk, action=origin.get_action_display())
+    require_finished(origin)
+    check_bad(caller, marked_bad(_succeeded(origin).values("from_version")), request.allow_bad, "/path/id")
+
+
+def _succeeded(origin: Deployment) -> QuerySet[Operation]:
+    return Operation.objects.filter(deployment=origin, status=OperationStatus.SUCCEEDED)
 
 
 def auto_revert(origin: Deployment, on_failure: OnFailure) -> Deployment | None:
@@ -20,49 +79,79 @@ def auto_revert(origin: Deployment, on_failure: OnFailure) -> Deployment | None:
 
     Return None where nothing is left to revert.
     """
-    within = Q()
+    within = _ALL
     if on_failure is OnFailure.REVERT_BATCH:
         started = Operation.objects.filter(deployment=origin).exclude(status=OperationStatus.NOT_STARTED)
         within = Q(batch=started.order_by("-batch").values_list("batch", flat=True).first())
     try:
-        return revert_deployment(SYSTEM, origin, within, requested_by=f"deployment {origin.pk}")
+        with transaction.atomic():
+            return _revert(SYSTEM, origin, _selection(origin, within), requested_by=f"deployment {origin.pk}")
     except Problem as problem:
         if problem.code != "nothing_to_do":
             raise
         return None
 
 
-def revert_deployment(caller: Caller, origin: Deployment, within: Q, requested_by: str = "") -> Deployment:
-    """Revert the instances that a deployment changed, limited to the operations that match `within`."""
-    own = Operation.objects.filter(
-        within,
-        deployment=origin,
-        instance_id=OuterRef("pk"),
-        status=OperationStatus.SUCCEEDED,
-        action__in=list(VERSION_ACTIONS),
-    )
-    selection = TargetSelection(
+def revertible(origin: Deployment) -> TargetSelection:
+    """Return the selection of the instances that a revert of the deployment would take."""
+    return _selection(origin)
+
+
+def _selection(origin: Deployment, within: Q = _ALL, hosts: tuple[int, ...] | None = None) -> TargetSelection:
+    """Select the instances that a deployment changed, limited to the operations that match `within`, and to hosts."""
+    own = _succeeded(origin).filter(within, instance_id=OuterRef("pk"), action__in=list(VERSION_ACTIONS))
+    return TargetSelection(
         origin.microservice,
         MAY_CHANGE_VERSION,
-        pointer="/path/id",
+        hosts=hosts,
+        pointer="/path/id" if hosts is None else "/host",
         force=True,
         skip_locked=True,
         scope=has_operation(own),
         condition=has_operation(own.filter(dest_version=OuterRef("version"))),
         closed=placement.on_closed_host(origin.microservice),
     )
-    action = Action.UPGRADE if origin.action == Action.REVERT else Action.REVERT
-    strategy = Strategy(max_failures=origin.operations.count())
-    deployment = Deployment(
+
+
+def _deployment(origin: Deployment, strategy: Strategy | None, requested_by: str = "") -> Deployment:
+    """Return the deployment that takes it back, not saved."""
+    strategy = strategy or Strategy(max_failures=origin.operations.count())
+    return Deployment(
         microservice=origin.microservice,
-        action=action,
+        action=Action.UPGRADE if origin.action == Action.REVERT else Action.REVERT,
         from_version=origin.dest_version,
         dest_version=origin.from_version,
         strategy=strategy.to_json(),
         origin=origin,
         requested_by=requested_by,
     )
-    with transaction.atomic():
-        save_request(caller, deployment)
-        targets = lock_or_refuse(selection, deployment)
-        return queue(caller, deployment, targets, enqueue.reversed_from(origin), last_first=True)
+
+
+def _revert(
+    caller: Caller,
+    origin: Deployment,
+    selection: TargetSelection,
+    strategy: Strategy | None = None,
+    shown: str | None = None,
+    requested_by: str = "",
+) -> Deployment:
+    deployment = _deployment(origin, strategy, requested_by)
+    save_request(caller, deployment)
+    targets = lock_or_refuse(selection, deployment)
+    if shown is not None:
+        locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
+        plan_token.check(shown, deployment, locked.select_related(*plan_token.NEEDED))
+    return queue(caller, deployment, targets, enqueue.reversed_from(origin), last_first=True)
+
+
+def _moves(origin: Deployment, rows: list[MicroServiceInstance]) -> Callable[[MicroServiceInstance], Move]:
+    """Return each target's move back: as enqueue.reversed_from. One query."""
+    own = Operation.objects.filter(deployment=origin, instance__in=[row.pk for row in rows]).order_by("pk")
+    by_instance = {row.instance_id: row for row in own.select_related("from_version", "dest_version")}
+
+    def move(row: MicroServiceInstance) -> Move:
+        operation = by_instance[row.pk]
+        action = Action.REVERT if operation.action == Action.UPGRADE else Action.UPGRADE
+        return action, operation.dest_version, operation.from_version
+
+    return move

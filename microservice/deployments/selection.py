@@ -67,7 +67,7 @@ def find_targets(
         return SelectedTargets("/instances", instances=find_instances(service, instances, version))
     if host is None:
         raise invalid("/host", "host_required")
-    return SelectedTargets("/host", hosts=None if host == ALL else _hosts_of(service, host, version))
+    return SelectedTargets("/host", hosts=None if host == ALL else find_service_hosts(service, host, version))
 
 
 def find_instances(
@@ -107,10 +107,11 @@ def find_hosts(hosts: Sequence[int | str], scope: Q) -> list[Asset]:
     return rows
 
 
-def _hosts_of(
-    service: MicroService, hosts: Sequence[int | str], version: MicroServiceVersion | None
+def find_service_hosts(
+    service: MicroService, hosts: Sequence[int | str], version: MicroServiceVersion | None = None
 ) -> tuple[int, ...]:
-    """Look hosts up among the service's own instances, so that no answer reveals whether a host exists elsewhere."""
+    """Return the ids of hosts. They are looked up among the service's own instances, those that run `version` if it is
+    given, so that no answer reveals whether a host exists elsewhere. Raise Problem 422 `wrong_target`."""
     rows = service.instances.filter(_any_of(hosts, "host", "host__hostname"))
     known: dict[int | str, tuple[int, int, str, int | None]] = {}
     for row in rows.values_list("pk", "host_id", "host__hostname", "version_id"):

@@ -16,7 +16,7 @@ from microservice.deployments import actions
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import Action, BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
-from tests.microservice.deployments.requests import change_version
+from tests.microservice.deployments.requests import change_version, revert
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
 ADMIN = Caller(name="root", scopes=frozenset({"read", "publish", "deploy", "admin"}))
@@ -85,7 +85,7 @@ def test_retry_and_revert_reject_deleted_version(shop):
     Operation.objects.filter(deployment=back).update(from_version=one)
     for version in (three, one):
         catalog.delete_version(ADMIN, version)
-    for act, deployment in ((actions.retry, old), (actions.revert, back)):
+    for act, deployment in ((actions.retry, old), (revert, back)):
         with pytest.raises(Problem) as caught:
             act(ADMIN, deployment)
         assert caught.value.code == "version_deleted"

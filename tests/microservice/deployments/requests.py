@@ -13,6 +13,7 @@ from messages import Message
 from microservice import notify
 from microservice.deployments import actions
 from microservice.deployments.installs import Installation
+from microservice.deployments.reverts import DeploymentRevert
 from microservice.deployments.selection import parse_hosts, parse_instances
 from microservice.deployments.version_change import OnLocked, VersionChange, parse_action, parse_strategy
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
@@ -58,6 +59,10 @@ def preview(caller: Caller, *args: Any, **fields: Any) -> dict[str, Any]:
 
 def install(caller: Caller, version: MicroServiceVersion, host: Any, **fields: Any) -> Deployment:
     return actions.install(caller, installation(version, host, **fields))
+
+
+def revert(caller: Caller, origin: Deployment, **fields: Any) -> Deployment:
+    return actions.revert(caller, DeploymentRevert(origin=origin, **fields))
 
 
 def preview_install(caller: Caller, version: MicroServiceVersion, host: Any, **fields: Any) -> dict[str, Any]:

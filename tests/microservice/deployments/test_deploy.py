@@ -11,7 +11,7 @@ from microservice.deployments.version_change import OnLocked, VersionChange, par
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import Action, BuildStatus, InstanceStatus, OperationStatus
 from tests import factories
-from tests.microservice.deployments.requests import ANN, end_all, mark_bad, send
+from tests.microservice.deployments.requests import ANN, end_all, mark_bad, revert, send
 
 pytestmark = pytest.mark.django_db
 
@@ -70,7 +70,7 @@ def test_deployment_is_reverted_whole(mixed):
     old, _there, new = mixed.instances
     deployment = deploy(mixed, mixed.versions[2].pk)
     end_all(deployment, OperationStatus.SUCCEEDED)
-    back = actions.revert(ANN, deployment)
+    back = revert(ANN, deployment)
     rows = (
         dict(back.operations.values_list("instance", "action")),
         dict(back.operations.values_list("instance", "dest_version")),

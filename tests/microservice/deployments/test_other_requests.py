@@ -9,7 +9,7 @@ from microservice.models import MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
 from microservice.strategy import ALL_AT_ONCE
 from tests import factories
-from tests.microservice.deployments.requests import ANN, end_all, install, other, send
+from tests.microservice.deployments.requests import ANN, end_all, install, other, revert, send
 
 pytestmark = pytest.mark.django_db
 
@@ -107,12 +107,12 @@ def test_retry_instances(shop):
 def test_revert_and_revert_of_revert(shop):
     deployment = send(shop)
     end_all(deployment, OperationStatus.SUCCEEDED)
-    back = actions.revert(ANN, deployment)
+    back = revert(ANN, deployment)
     assert {(row.action, row.from_version_id, row.dest_version_id) for row in back.operations.all()} == {
         ("revert", shop.versions[2].pk, shop.versions[1].pk)
     }
     end_all(back, OperationStatus.SUCCEEDED)
-    forth = actions.revert(ANN, back)
+    forth = revert(ANN, back)
     assert {row.action for row in forth.operations.all()} == {"upgrade"}
 
 
@@ -120,9 +120,9 @@ def test_rejects_revert_of_install_or_open_deployment(shop):
     installed = install(ANN, shop.versions[0], [factories.hosts(1)[0].pk])
     open_one = send(shop)
     with pytest.raises(Problem) as of_install:
-        actions.revert(ANN, installed)
+        revert(ANN, installed)
     with pytest.raises(Problem) as of_open:
-        actions.revert(ANN, open_one)
+        revert(ANN, open_one)
     assert (of_install.value.status, of_open.value.status) == (422, 409)
 
 

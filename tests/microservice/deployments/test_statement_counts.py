@@ -9,7 +9,7 @@ from microservice.deployments import actions
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
-from tests.microservice.deployments.requests import change_version
+from tests.microservice.deployments.requests import change_version, revert
 
 pytestmark = pytest.mark.django_db
 MANY = 300
@@ -73,7 +73,7 @@ def costs(count):
     cost_of("cancel of the retry", lambda: actions.cancel(SYSTEM, again))
     assert set(service.instances.values_list("status", "locked")) == {(InstanceStatus.RUNNING, False)}
     service.instances.update(version=new)
-    back = cost_of("revert", lambda: _of_ended(made, OperationStatus.SUCCEEDED, actions.revert))
+    back = cost_of("revert", lambda: _of_ended(made, OperationStatus.SUCCEEDED, revert))
     assert back.operations.count() == count
     assert set(service.instances.values_list("status", "locked")) == {(InstanceStatus.REVERTING, True)}
     return found

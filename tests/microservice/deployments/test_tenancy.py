@@ -12,7 +12,7 @@ from microservice.models import MicroServiceInstance, Operation
 from microservice.publishing.auto_deploy import build_ended
 from microservice.status import Action, OperationStatus, UndoStatus
 from tests import factories
-from tests.microservice.deployments.requests import change_version, install, preview, preview_install
+from tests.microservice.deployments.requests import change_version, install, preview, preview_install, revert
 
 from .two_teams import end_operations, member, refused
 
@@ -125,7 +125,7 @@ def test_retry_and_revert_skip_closed_host(two):
     assert [row["code"] for row in again.skipped] == ["host_of_another_team.target"]
     end_operations(again, OperationStatus.SUCCEEDED)
     HostTeam.objects.filter(host=two.blues).update(team=two.red)
-    refused(409, "nothing_to_do", actions.revert, SYSTEM, again)
+    refused(409, "nothing_to_do", revert, SYSTEM, again)
 
 
 def test_auto_deploy_skips_closed_host(two):

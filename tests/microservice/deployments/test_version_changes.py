@@ -21,6 +21,7 @@ from tests.microservice.deployments.requests import (
     mark_bad,
     preview,
     refused,
+    revert,
     send,
     unlock_all,
 )
@@ -119,7 +120,7 @@ def test_bad_version_needs_a_person(shop, caller):
         "install": lambda **more: install(caller, versions[2], [new], **more),
         "retry": lambda **more: actions.retry(caller, failed, **more),
         "retry_instances": lambda **more: actions.retry_instances(caller, service, [instances[1].pk], **more),
-        "revert": lambda **more: actions.revert(caller, done, **more),
+        "revert": lambda **more: revert(caller, done, **more),
     }
     for name, way in ways.items():
         with pytest.raises(Problem) as caught:
