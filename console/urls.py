@@ -59,6 +59,7 @@ urlpatterns = [
     path("builds/", builds.build_list, name="builds"),
     path("deployments/", deployments.deployment_list, name="deployments"),
     path("deployments/<int:number>/", deployments.deployment_detail, name="deployment"),
+    path("deployments/<int:number>/note/", deployments.note, name="note"),
     path("deployments/<int:number>/revert/", deploy.revert, name="revert"),
     path("deployments/<int:number>/<str:what>/", deployments.control, name="act"),
     path("operations/<int:number>/", deployments.operation_detail, name="operation"),

@@ -13,10 +13,11 @@ from .targets import TARGETS, Targets
 
 SERVICE, VERSION = argument("service"), argument("version")
 DEPLOYMENT = argument("deployment", type=whole(1))
+NOTE = argument("--note", default="", metavar="TEXT", help="Why, for the people who look at it later.")
 FROM = argument("--from", dest="from_version", metavar="VERSION", help="Only instances of this version.")
 
 
-@command("deploy", SERVICE, VERSION, *TARGETS, *STRATEGY, WAIT, TIMEOUT)
+@command("deploy", SERVICE, VERSION, *TARGETS, *STRATEGY, NOTE, WAIT, TIMEOUT)
 def deploy(context: Context, arguments: argparse.Namespace) -> None:
     """Deploy VERSION (a name or an id) of SERVICE: upgrade what runs an older one, revert what runs a newer one.
 
@@ -33,6 +34,7 @@ def deploy(context: Context, arguments: argparse.Namespace) -> None:
         "version": version,
         **strategy_body(arguments),
         **Targets.of(arguments).body(context, service),
+        **_note(arguments),
     }
     path = f"/services/{quoted(service)}/deploy"
     if arguments.plan:
@@ -58,6 +60,7 @@ def deploy(context: Context, arguments: argparse.Namespace) -> None:
     argument("--port", type=whole(0, 65535), default=0),
     argument("--tag", default=""),
     PLAN,
+    NOTE,
     WAIT,
     TIMEOUT,
 )
@@ -69,14 +72,14 @@ def install(context: Context, arguments: argparse.Namespace) -> None:
     """
     service = arguments.service
     targets = Targets(hosts=arguments.hosts).body(context, service)
-    body = {**targets, "port": arguments.port, "tag": arguments.tag}
+    body = {**targets, "port": arguments.port, "tag": arguments.tag, **_note(arguments)}
     path = f"/services/{quoted(service)}/versions/{context.version(service, arguments.version)['id']}/install"
     if arguments.plan:
         return _show_plan(context, path, body)
     return context.follow([context.client.post(path, body)])
 
 
-@command("upgrade", SERVICE, VERSION, FROM, *TARGETS, *STRATEGY, WAIT, TIMEOUT)
+@command("upgrade", SERVICE, VERSION, FROM, *TARGETS, *STRATEGY, NOTE, WAIT, TIMEOUT)
 def upgrade(context: Context, arguments: argparse.Namespace) -> None:
     """Upgrade SERVICE to VERSION: only what runs an older version."""
     _change(context, "upgrade", arguments.service, arguments)
@@ -89,6 +92,7 @@ def upgrade(context: Context, arguments: argparse.Namespace) -> None:
     FROM,
     *TARGETS,
     *STRATEGY,
+    NOTE,
     WAIT,
     TIMEOUT,
 )
@@ -108,7 +112,7 @@ def revert(context: Context, arguments: argparse.Namespace) -> None:
     if not is_id(arguments.what):
         words = "is not a deployment number; to revert a service, add the version."
         raise Ended(f"{arguments.what!r} {words}", Exit.USAGE_ERROR)
-    return context.follow([context.client.post(f"/deployments/{arguments.what}/revert")])
+    return context.follow([context.client.post(f"/deployments/{arguments.what}/revert", _note(arguments) or None)])
 
 
 def _change(context: Context, action: str, service: str, arguments: argparse.Namespace) -> None:
@@ -116,7 +120,7 @@ def _change(context: Context, action: str, service: str, arguments: argparse.Nam
     targets, strategy = Targets.of(arguments), strategy_body(arguments)
     dest = context.version(service, arguments.version)
     starts = _starts(context, action, service, dest, arguments.from_version, targets)
-    body = {"dest_version": dest["id"], **strategy, **targets.body(context, service)}
+    body = {"dest_version": dest["id"], **strategy, **targets.body(context, service), **_note(arguments)}
     paths = [f"/services/{quoted(service)}/versions/{start}/{action}" for start in starts]
     if arguments.plan:
         plans = [context.client.post(path, {**body, "dry_run": True}) for path in paths]
@@ -141,6 +145,10 @@ def _starts(context: Context, action: str, service: str, dest: dict, old: str | 
     return starts
 
 
+def _note(arguments: argparse.Namespace) -> dict[str, str]:
+    return {"note": arguments.note} if arguments.note else {}
+
+
 def _show_plan(context: Context, path: str, body: dict[str, Any]) -> None:
     plan = context.client.post(path, {**body, "dry_run": True})
     context.show(plan, plan_text(plan))
@@ -150,13 +158,14 @@ def _show_plan(context: Context, path: str, body: dict[str, Any]) -> None:
     "retry",
     DEPLOYMENT,
     argument("--cause", default="", help="Only what failed for this cause, as causes names it."),
+    NOTE,
     WAIT,
     TIMEOUT,
 )
 def retry(context: Context, arguments: argparse.Namespace) -> None:
     """Retry the failed operations of DEPLOYMENT."""
-    body = {"cause": arguments.cause} if arguments.cause else None
-    context.follow([context.client.post(f"/deployments/{arguments.deployment}/retry", body)])
+    body = {**({"cause": arguments.cause} if arguments.cause else {}), **_note(arguments)}
+    context.follow([context.client.post(f"/deployments/{arguments.deployment}/retry", body or None)])
 
 
 @command("causes", DEPLOYMENT)

@@ -140,6 +140,7 @@ def _deployment_data(deployment: Any) -> dict[str, Any]:
         "dest_image": deployment.dest_version.image if deployment.dest_version else "",
         "status": str(deployment.status),
         "reason": english(deployment.reason) if deployment.reason else "",
+        "note": deployment.note,
         "requested_by": deployment.requested_by,
         "url": f"{settings.PUBLIC_URL}/deployments/{deployment.pk}/",
     }

@@ -14,7 +14,7 @@ from access.callers import Caller
 from access.problems import invalid
 from asset import tenancy
 from microservice import catalog, event_stream
-from microservice.deployments import actions
+from microservice.deployments import actions, notes
 from microservice.deployments.failures import failures_of
 from microservice.models import Deployment, Operation
 from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus
@@ -24,7 +24,7 @@ from .. import lookup, paging
 from ..auth import caller, needs
 from ..schemas import base
 from ..schemas import deployments as shapes
-from ..schemas.deployment_requests import RetryRequest, RevertRequest
+from ..schemas.deployment_requests import DeploymentUpdate, RetryRequest, RevertRequest
 
 router = Router()
 
@@ -73,6 +73,16 @@ def get_deployment(
             response["Retry-After"] = "2"
         who = caller_of(request)  # again: a caller who lost the right meanwhile must not see the result
         deployment = lookup.find_deployment(who or caller(request), id)
+    return serialize(deployment)
+
+
+@router.patch("/deployments/{id}", response=shapes.DeploymentOut, summary="Update a deployment")
+@needs("deploy")
+def change_deployment(request: HttpRequest, id: base.PathId, body: DeploymentUpdate) -> shapes.DeploymentOut:
+    """Change the note, whatever the deployment's status."""
+    deployment = lookup.find_deployment(caller(request), id, "deploy")
+    if "note" in body.given():
+        notes.change(caller(request), deployment, body.note)
     return serialize(deployment)
 
 

@@ -22,10 +22,10 @@ from ..lookup import find_instance
 from ..schemas import base
 from ..schemas import deployments as shapes
 from ..schemas.deployment_requests import (
+    DeleteRequest,
     DeployRequest,
     ForgetRequest,
     InstallRequest,
-    InstanceSelection,
     InstanceUpdate,
     RetryInstancesRequest,
     UnlockRequest,
@@ -92,11 +92,11 @@ def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: U
 @router.post("/services/{service}/instances/delete", response={202: shapes.DeploymentOut}, summary="Delete instances")
 @needs("deploy")
 def delete_instances(
-    request: HttpRequest, service: str, body: InstanceSelection, response: HttpResponse
+    request: HttpRequest, service: str, body: DeleteRequest, response: HttpResponse
 ) -> Status[shapes.DeploymentOut]:
     """Stop instances on their hosts and remove them there, then here."""
     row = catalog.find_service(caller(request), service, "deploy")
-    return accepted(actions.delete(caller(request), row, body.ids), response)
+    return accepted(actions.delete(caller(request), row, body.ids, note=body.note), response)
 
 
 @router.post("/services/{service}/instances/forget", response=shapes.ForgottenList, summary="Forget instances")
@@ -120,7 +120,9 @@ def retry_instances(
 ) -> Status[shapes.DeploymentOut]:
     """Repeat the failed operation of each instance, toward the same version."""
     row = catalog.find_service(caller(request), service, "deploy")
-    return accepted(actions.retry_instances(caller(request), row, body.ids, allow_bad=body.allow_bad), response)
+    return accepted(
+        actions.retry_instances(caller(request), row, body.ids, allow_bad=body.allow_bad, note=body.note), response
+    )
 
 
 @router.get("/services/{service}/versions/{id}/{action}", response=shapes.ChoiceList, summary="List target versions")

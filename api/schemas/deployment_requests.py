@@ -7,6 +7,7 @@ from pydantic import StrictBool, StrictInt, StrictStr
 
 from access.problems import invalid
 from microservice.deployments.installs import Installation
+from microservice.deployments.notes import MAX_NOTE
 from microservice.deployments.reverts import DeploymentRevert
 from microservice.deployments.selection import ALL, find_service_hosts, parse_hosts, parse_instances
 from microservice.deployments.version_change import OnLocked, VersionChange, parse_action, parse_strategy
@@ -17,6 +18,7 @@ from microservice.strategy import ALL_AT_ONCE
 from .base import Body
 
 ALLOW_BAD = "Also deploy a version that was marked bad: allowed to a signed-in person, not to a token"
+NOTE = "Why it is requested: shown with the deployment and kept in the history"
 MAX_PLAN_TOKEN = 4_000_000  # characters
 Ids = StrictStr | StrictInt | list[StrictInt | StrictStr]
 
@@ -50,6 +52,12 @@ class InstanceSelection(Body):
         return parse_instances(self.instances)
 
 
+class DeleteRequest(InstanceSelection):
+    """Instances that are stopped and removed."""
+
+    note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
+
+
 class ForgetRequest(InstanceSelection):
     """Instances whose host is gone for good, and why they are forgotten."""
 
@@ -59,13 +67,21 @@ class ForgetRequest(InstanceSelection):
 class RetryInstancesRequest(InstanceSelection):
     """Instances whose last operation is repeated."""
 
+    note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
+
+
+class DeploymentUpdate(Body):
+    """What may be changed of a deployment."""
+
+    note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
 
 
 class RetryRequest(Body):
     """Options of a deployment's retry."""
 
     cause: StrictStr = Field("", max_length=16, description="Only what failed for this cause: GET …/causes/ lists them")
+    note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
 
@@ -82,6 +98,7 @@ class RevertRequest(Body):
     )
     mark_bad: StrictBool = Field(False, description="Mark the version that the instances leave as bad")
     reason: StrictStr = Field("", max_length=256, description="Reason the version is bad")
+    note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
     def as_revert(self, origin: Deployment) -> DeploymentRevert:
@@ -94,6 +111,7 @@ class RevertRequest(Body):
             allow_bad=self.allow_bad,
             mark_bad=self.mark_bad,
             reason=self.reason,
+            note=self.note,
             plan_token=self.plan_token,
         )
 
@@ -125,6 +143,7 @@ class ChangeRequest(Body):
     plan_token: StrictStr | None = Field(
         None, max_length=MAX_PLAN_TOKEN, description="From a dry run: refuse if anything has changed since"
     )
+    note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
     def common(self) -> dict[str, Any]:
@@ -136,6 +155,7 @@ class ChangeRequest(Body):
             "strategy": parse_strategy(self.strategy),
             "force": self.force,
             "allow_bad": self.allow_bad,
+            "note": self.note,
             "plan_token": self.plan_token,
         }
 
@@ -183,6 +203,7 @@ class InstallRequest(Body):
     plan_token: StrictStr | None = Field(
         None, max_length=MAX_PLAN_TOKEN, description="From a dry run: refuse if anything has changed since"
     )
+    note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
     def as_installation(self, version: MicroServiceVersion) -> Installation:
@@ -199,5 +220,6 @@ class InstallRequest(Body):
             adopt=self.adopt,
             strategy=parse_strategy(self.strategy) or ALL_AT_ONCE,
             allow_bad=self.allow_bad,
+            note=self.note,
             plan_token=self.plan_token,
         )

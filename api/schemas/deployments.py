@@ -106,6 +106,7 @@ class DeploymentOut(Schema):
     reason: str = Field(description="Why it has its status, as a sentence; empty where the status says it all")
     reason_code: str = Field(description="The same as a stable word")
     reason_params: dict[str, Any] = Field(description="What the sentence was made of")
+    note: str = Field(description="Why it was requested")
     requested_by: str
     created: datetime
     started: datetime | None
@@ -233,6 +234,7 @@ def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
         "id",
         "action",
         "status",
+        "note",
         "requested_by",
         "created",
         "started",

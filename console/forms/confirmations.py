@@ -9,8 +9,9 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from microservice.deployments.notes import MAX_NOTE
+
 MAX_REASON = 500
-_MARKED_BAD = _("API tokens and automation will no longer deploy it. Signed-in users still can, explicitly.")
 _LITERAL = {"autocomplete": "off", "spellcheck": "false"}
 
 
@@ -28,6 +29,14 @@ class Confirmation(forms.Form):
         """Return the posted value, unchecked: "" or False if there is none."""
         value = self[name].value()
         return "" if value is None else value
+
+
+class NoteForm(Confirmation):
+    """Why a deployment was requested."""
+
+    PREFIX = "edit"
+
+    note = forms.CharField(label=_("Note"), max_length=MAX_NOTE, required=False)
 
 
 class DeleteVersionForm(Confirmation):

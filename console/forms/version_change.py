@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from access.problems import Problem
 from microservice.deployments.installs import Installation
+from microservice.deployments.notes import MAX_NOTE
 from microservice.deployments.reverts import DeploymentRevert
 from microservice.deployments.selection import ALL
 from microservice.deployments.version_change import VersionChange
@@ -42,6 +43,12 @@ class StrategyForm(StrategyFields):
 
     DEFAULTS: dict[str, str] = {}
 
+    note = forms.CharField(
+        label=_("Note"),
+        max_length=MAX_NOTE,
+        required=False,
+        widget=forms.TextInput({"data-note": True, "placeholder": _("Why? Shown with the deployment.")}),
+    )
     shown = forms.CharField(required=False, widget=forms.HiddenInput())  # the dialog was, with all of its fields
     plan_token = forms.CharField(required=False, strip=False, widget=forms.HiddenInput())
 
@@ -63,7 +70,7 @@ class StrategyForm(StrategyFields):
     @property
     def shown_fields(self) -> tuple[str, ...]:
         """The fields that the field template shows, each with a place for its errors."""
-        return tuple(name for name in self.STRATEGY if name in self.fields)
+        return ("note", *(name for name in self.STRATEGY if name in self.fields))
 
     def chosen_hosts(self) -> list[str]:
         """Return the ticked hosts as text, valid or not."""
@@ -128,6 +135,7 @@ class VersionChangeForm(StrategyForm):
             allow_bad=data["allow_bad"],
             mark_bad=reverts and data["mark_bad"],
             reason=data["reason"] if reverts else "",
+            note=data["note"],
             plan_token=data["plan_token"],
         )
 
@@ -159,6 +167,7 @@ class DeployForm(StrategyForm):
             host=data["host"] if data["where"] == "some" else ALL,
             strategy=data["strategy"],
             allow_bad=data["allow_bad"],
+            note=data["note"],
             plan_token=data["plan_token"] or None,
         )
 
@@ -198,6 +207,7 @@ class RevertForm(StrategyForm):
             allow_bad=data["allow_bad"],
             mark_bad=data["mark_bad"],
             reason=data["reason"] if data["mark_bad"] else "",
+            note=data["note"],
             plan_token=data["plan_token"] or None,
         )
 
@@ -230,5 +240,5 @@ class InstallForm(StrategyForm):
     def installation(self, version: MicroServiceVersion) -> Installation:
         """Return the value of a valid form with at least one host."""
         data = self.cleaned_data
-        names = ("host", "port", "tag", "weight", "adopt", "strategy", "allow_bad", "plan_token")
+        names = ("host", "port", "tag", "weight", "adopt", "strategy", "allow_bad", "note", "plan_token")
         return Installation(version=version, **{name: data[name] for name in names})

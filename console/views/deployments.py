@@ -18,7 +18,7 @@ from asset import tenancy
 from asset.models import Asset
 from asset.ssh_command import hops, ssh_line
 from messages.rendering import render as render_message
-from microservice.deployments import actions, retries
+from microservice.deployments import actions, notes, retries
 from microservice.deployments.failures import failed_operations, failures_of
 from microservice.deployments.targets import describe_skipped
 from microservice.models import Deployment, Operation
@@ -26,6 +26,7 @@ from microservice.output import encodings, logs, terminal
 from microservice.status import DEPLOYMENT_ENDED, DeploymentStatus, outcome_of
 from runtime.ids import parse_id, parse_number
 
+from ..forms.confirmations import NoteForm
 from ..forms.filters import DeploymentFilters
 from ..once import once
 from ..queries import deployments, operations, progress
@@ -95,6 +96,7 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
         "tab_tone": tab.tone(deployment, counts),
         "tab_title": tab.title(deployment, counts),
         "segments": segments(counts.by_status),
+        "note_form": NoteForm(initial={"note": deployment.note}),
         "followers": deployments.followers(caller, deployment),
         "controls": controls(deployment, left.total(), bool(counts.retryable), may_deploy),
         "may_deploy": may_deploy,
@@ -156,6 +158,17 @@ def control(request: HttpRequest, caller: Caller, number: int, what: str) -> Htt
     except Problem as problem:
         flash_problem(request, problem)
         return redirect_to("deployment", deployment.pk)
+
+
+@page("deploy", ("POST",))
+def note(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """Change the note of a deployment."""
+    deployment = deployments.deployment(caller, number)
+    try:
+        notes.change(caller, deployment, NoteForm(request.POST).posted("note"))
+    except Problem as problem:
+        flash_problem(request, problem)
+    return redirect_to("deployment", deployment.pk)
 
 
 def _start_maintenance(request: HttpRequest, caller: Caller, deployment: Deployment, cause: str) -> None:

@@ -32,6 +32,7 @@ _REFUSALS: dict[str, Text] = {
     "concurrent_update.cause": Text(
         _("Meanwhile, hosts that failed for this reason: {count}."), _("Look at them, and try again.")
     ),
+    "note_length": Text(_("must be at most {max} characters")),
     "unknown_cause": Text(_("is not a cause for which an operation of deployment {deployment} failed")),
     "not_locked": Text(_("{host} is not locked.")),
     "deployment_open": Text(

@@ -12,7 +12,7 @@ from access.callers import Caller
 from ..models import Deployment, MicroService
 from ..status import MAY_DELETE, STATUS_DURING, Action
 from ..strategy import Strategy
-from . import enqueue
+from . import enqueue, notes
 from .changes import change_version, deploy
 from .control import break_lock, cancel, pause, resume
 from .create import check_right, lock_or_refuse, queue, save_request
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-def delete(caller: Caller, service: MicroService, instances: tuple[int, ...]) -> Deployment:
+def delete(caller: Caller, service: MicroService, instances: tuple[int, ...], *, note: str = "") -> Deployment:
     """Stop instances (ids) on their hosts, remove them there, and then their rows."""
     check_right(caller, service)
     ids = find_instances(service, instances)
@@ -54,7 +54,9 @@ def delete(caller: Caller, service: MicroService, instances: tuple[int, ...]) ->
         service, MAY_DELETE, ids=ids, pointer="/instances", force=True, new_status=STATUS_DURING[Action.DELETE]
     )
     strategy = Strategy(max_failures=len(ids))
-    deployment = Deployment(microservice=service, action=Action.DELETE, strategy=strategy.to_json())
+    deployment = Deployment(
+        microservice=service, action=Action.DELETE, strategy=strategy.to_json(), note=notes.clean(note)
+    )
     with transaction.atomic():
         save_request(caller, deployment)
         targets = lock_or_refuse(selection, deployment)

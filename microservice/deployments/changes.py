@@ -9,7 +9,7 @@ from .. import catalog
 from ..models import Deployment, MicroServiceInstance
 from ..status import MAY_CHANGE_VERSION, STATUS_DURING, Action
 from ..strategy import Strategy
-from . import enqueue, placement, plan_token
+from . import enqueue, notes, placement, plan_token
 from .create import check_right, lock_or_refuse, queue, save_request
 from .destinations import find_destination
 from .selection import find_targets
@@ -79,6 +79,7 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         action=change.action,
         from_version=change.version,
         dest_version=destination,
+        note=notes.clean(change.note),
         strategy=(change.strategy or Strategy.from_row(service.default_strategy)).to_json(),
     )
     where = find_targets(change.host, change.instances, service, change.version)

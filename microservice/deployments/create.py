@@ -72,6 +72,7 @@ def queue(
         service=deployment.microservice,
         before={"version": _name(deployment.from_version)},
         after={"version": _name(deployment.dest_version), "instances": targets + deferred},
+        reason=deployment.note,
     )
     notify.publish([events.of_deployment(deployment, targets=targets + deferred)])
     wake.workers(due)

@@ -13,7 +13,7 @@ from asset.models import Asset
 from ..models import Deployment, MicroServiceVersion
 from ..status import Action, BuildStatus
 from ..strategy import ALL_AT_ONCE, OnFailure, Strategy
-from . import deferred_installs, enqueue, placement, plan_token
+from . import deferred_installs, enqueue, notes, placement, plan_token
 from .create import check_right, queue, save_request
 from .destinations import check_bad, require_package
 from .new_instances import (
@@ -40,6 +40,7 @@ class Installation:
     adopt: bool = False  # record what runs there already, and run nothing
     strategy: Strategy = ALL_AT_ONCE
     allow_bad: bool = False
+    note: str = ""  # why this is requested
     plan_token: str | None = None  # of the plan that was shown
 
     @property
@@ -88,6 +89,7 @@ def _deployment(installation: Installation) -> Deployment:
         microservice=installation.version.microservice,
         action=Action.INSTALL,
         dest_version=installation.version,
+        note=notes.clean(installation.note),
         strategy=installation.strategy.to_json(),
         instance_fields=installation.instance_fields,
     )

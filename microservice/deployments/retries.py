@@ -21,7 +21,7 @@ from ..catalog.removal import refuse_deleted
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, InstanceStatus, OperationStatus
 from ..strategy import Strategy
-from . import enqueue, placement
+from . import enqueue, notes, placement
 from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, marked_bad
 from .selection import find_instances
@@ -32,7 +32,7 @@ MAX_DELETES_A_SWEEP = 500
 
 
 def retry_instances(
-    caller: Caller, service: MicroService, instances: tuple[int, ...], *, allow_bad: bool = False
+    caller: Caller, service: MicroService, instances: tuple[int, ...], *, allow_bad: bool = False, note: str = ""
 ) -> Deployment:
     """Repeat for each instance (ids) what failed on it, toward the same version."""
     check_right(caller, service)
@@ -50,7 +50,9 @@ def retry_instances(
     last = Operation.objects.filter(pk__in=selection.selected().values("last_operation"))
     check_bad(caller, marked_bad(last.values("dest_version")), allow_bad, "/instances")
     strategy = Strategy(max_failures=len(ids))
-    deployment = Deployment(microservice=service, action=Action.RETRY, strategy=strategy.to_json())
+    deployment = Deployment(
+        microservice=service, action=Action.RETRY, strategy=strategy.to_json(), note=notes.clean(note)
+    )
     with transaction.atomic():
         refuse_deleted(last.values_list("dest_version", flat=True), "/instances")
         save_request(caller, deployment)
@@ -58,7 +60,9 @@ def retry_instances(
         return queue(caller, deployment, targets, enqueue.from_previous(None))
 
 
-def retry(caller: Caller, origin: Deployment, *, cause: str = "", allow_bad: bool = False) -> Deployment:
+def retry(
+    caller: Caller, origin: Deployment, *, cause: str = "", allow_bad: bool = False, note: str = ""
+) -> Deployment:
     """Repeat exactly what is undone, failed, not_started or unknown in a deployment; never more.
 
     `cause`: only of that what failed for this cause (causes.py). Raise Problem 422 where nothing did.
@@ -81,6 +85,7 @@ def retry(caller: Caller, origin: Deployment, *, cause: str = "", allow_bad: boo
         dest_version=origin.dest_version,
         strategy=Strategy.from_row(origin.strategy).to_json(),  # with every key, also of an older row
         origin=origin,
+        note=notes.clean(note),
     )
     with transaction.atomic():
         refuse_deleted(failed.values_list("dest_version", flat=True), "/path/id")

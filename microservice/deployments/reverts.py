@@ -14,7 +14,7 @@ from .. import catalog
 from ..models import Deployment, MicroServiceInstance, Operation
 from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
 from ..strategy import OnFailure, Strategy
-from . import enqueue, placement, plan_token
+from . import enqueue, notes, placement, plan_token
 from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, marked_bad
 from .preview import Move, plan_for
@@ -35,6 +35,7 @@ class DeploymentRevert:
     mark_bad: bool = False  # the version that they leave
     reason: str = ""  # why that version is bad
     plan_token: str | None = None  # of the plan that was shown
+    note: str = ""  # why this is requested
 
 
 def revert(caller: Caller, request: DeploymentRevert) -> Deployment:
@@ -46,7 +47,8 @@ def revert(caller: Caller, request: DeploymentRevert) -> Deployment:
         catalog.refuse_deleted(succeeded.values_list("from_version", flat=True), "/path/id")
         if request.mark_bad and origin.dest_version:
             catalog.mark_bad(caller, origin.dest_version, request.reason)
-        return _revert(caller, origin, _selection(origin, hosts=request.hosts), request.strategy, request.plan_token)
+        deployment = _deployment(origin, request.strategy, note=notes.clean(request.note))
+        return _revert(caller, deployment, _selection(origin, hosts=request.hosts), request.plan_token)
 
 
 def preview_revert(caller: Caller, request: DeploymentRevert) -> dict[str, Any]:
@@ -85,7 +87,8 @@ def auto_revert(origin: Deployment, on_failure: OnFailure) -> Deployment | None:
         within = Q(batch=started.order_by("-batch").values_list("batch", flat=True).first())
     try:
         with transaction.atomic():
-            return _revert(SYSTEM, origin, _selection(origin, within), requested_by=f"deployment {origin.pk}")
+            deployment = _deployment(origin, None, requested_by=f"deployment {origin.pk}")
+            return _revert(SYSTEM, deployment, _selection(origin, within))
     except Problem as problem:
         if problem.code != "nothing_to_do":
             raise
@@ -113,7 +116,7 @@ def _selection(origin: Deployment, within: Q = _ALL, hosts: tuple[int, ...] | No
     )
 
 
-def _deployment(origin: Deployment, strategy: Strategy | None, requested_by: str = "") -> Deployment:
+def _deployment(origin: Deployment, strategy: Strategy | None, **more: str) -> Deployment:
     """Return the deployment that takes it back, not saved."""
     strategy = strategy or Strategy(max_failures=origin.operations.count())
     return Deployment(
@@ -123,25 +126,17 @@ def _deployment(origin: Deployment, strategy: Strategy | None, requested_by: str
         dest_version=origin.from_version,
         strategy=strategy.to_json(),
         origin=origin,
-        requested_by=requested_by,
+        **more,
     )
 
 
-def _revert(
-    caller: Caller,
-    origin: Deployment,
-    selection: TargetSelection,
-    strategy: Strategy | None = None,
-    shown: str | None = None,
-    requested_by: str = "",
-) -> Deployment:
-    deployment = _deployment(origin, strategy, requested_by)
+def _revert(caller: Caller, deployment: Deployment, selection: TargetSelection, shown: str | None = None) -> Deployment:
     save_request(caller, deployment)
     targets = lock_or_refuse(selection, deployment)
     if shown is not None:
         locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
         plan_token.check(shown, deployment, locked.select_related(*plan_token.NEEDED))
-    return queue(caller, deployment, targets, enqueue.reversed_from(origin), last_first=True)
+    return queue(caller, deployment, targets, enqueue.reversed_from(deployment.origin), last_first=True)
 
 
 def _moves(origin: Deployment, rows: list[MicroServiceInstance]) -> Callable[[MicroServiceInstance], Move]:

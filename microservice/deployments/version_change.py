@@ -37,6 +37,7 @@ class VersionChange:
     allow_bad: bool = False
     mark_bad: bool = False  # a revert: `version`, which it leaves
     reason: str = ""  # why that version is bad
+    note: str = ""  # why this is requested
     plan_token: str | None = None  # of the plan that was shown
 
 

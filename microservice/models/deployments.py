@@ -36,6 +36,7 @@ class Deployment(models.Model):
     instance_fields = models.JSONField(default=dict, blank=True)
     # The deployment that this one retries or reverts.
     origin = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="followers")
+    note = models.CharField(max_length=500, blank=True, default="", db_default="")  # why, by who requested it: notes.py
     requested_by = models.CharField(max_length=150, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
     created = models.DateTimeField(default=timezone.now)

@@ -19,6 +19,7 @@
    keys.js
      data-key="LETTER"          what that key clicks, in the focused row first
      data-find                  the field that / focuses; plan.js leaves it out of the plan
+     data-note                  a field that no plan depends on: plan.js sends it with the plan that is shown
      data-wrong                 on a row: the key e goes there
      data-none="TEXT"           on the dialog of the keys: said when a key does nothing here
    live.js

@@ -21,7 +21,7 @@
   function query(drawn) {
     const found = new URLSearchParams();
     for (const field of choose.elements) {
-      if (!field.name || field.disabled || field.matches("[data-find], button")) continue;
+      if (!field.name || field.disabled || field.matches("[data-find], [data-note], button")) continue;
       if (field.matches("[type=checkbox], [type=radio]")) {
         if (drawn ? field.defaultChecked : field.checked) found.append(field.name, field.value);
       } else if (field.matches("select")) {
@@ -167,6 +167,12 @@
     },
     true,
   );
+
+  /* What no plan depends on is sent as it is now. */
+  document.addEventListener("formdata", (event) => {
+    const note = choose.elements.note;
+    if (note && event.target.querySelector("[data-confirms]")) event.formData.set("note", note.value);
+  });
 
   choose.addEventListener("input", (event) => {
     if (!event.target.matches("[data-find]")) schedule(TYPING_PAUSE);
