@@ -36,6 +36,7 @@ CODES: dict[str, Code] = {
     "already_exists": Code(
         409, "Something with this name already exists.", "Choose another name, or change the existing one."
     ),
+    "too_many_groups": Code(409, "There are as many host groups as are allowed.", "Delete some first."),
     "callback_of_request": Code(
         409,
         "The callback belongs to one request and cannot be changed.",

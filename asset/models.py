@@ -110,6 +110,21 @@ class Asset(Archivable, CreatedAndUpdated):
         )
 
 
+class HostGroup(CreatedAndUpdated):
+    """A name for the hosts that have certain labels: those that have them now, whenever it is used."""
+
+    name = models.CharField(max_length=64, unique=True)
+    labels = models.JSONField(help_text="A selector: asset/labels.py")
+    description = models.CharField(max_length=256, blank=True)
+
+    class Meta:
+        db_table = "host_group"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class HostTeam(models.Model):
     """A host belongs to a team. A team with hosts cannot be deleted: they would be open to everyone."""
 

@@ -11,7 +11,7 @@ from pydantic import StrictBool, StrictInt, StrictStr
 
 from access.callers import Caller
 from access.problems import invalid, not_found, refused
-from asset import host_keys, hosts, imports, pasted_keys, tenancy
+from asset import host_keys, hosts, imports, labels, pasted_keys, tenancy
 from asset.models import Asset
 from microservice.deployments import actions
 
@@ -137,6 +137,8 @@ def list_hosts(
     query: paging.Page,
     hostname: str = Query("", description="Part of the name"),
     team: str = Query("", description="A team's name"),
+    label: str = Query("", description="Labels that they have: zone=eu, or zone for any value; several with blanks"),
+    group: str = Query("", description="A host group's name"),
     archived: bool = Query(False, description="List the archived hosts instead of the others"),
 ) -> HostList:
     """List the hosts without a team and those of the caller's teams, by name; all hosts for administrators.
@@ -150,6 +152,10 @@ def list_hosts(
         rows = rows.filter(hostname__icontains=hostname)
     if team:
         rows = rows.filter(teams__name=team)
+    if label:
+        rows = rows.filter(pk__in=labels.find(labels.parse(label, "/query/label"), rows))
+    if group:
+        rows = rows.filter(pk__in=labels.find(labels.group(group, "/query/group").labels, rows))
     page = paging.page(query, rows, "-id" if archived else "hostname")  # names of archived hosts are not unique
     hidden = tenancy.hidden(who, (row.jump_host_id for row in page.rows))
     return page.answer(HostList, lambda host: serialize(host, hidden))

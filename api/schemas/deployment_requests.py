@@ -5,7 +5,8 @@ from typing import Any
 from ninja import Field
 from pydantic import StrictBool, StrictInt, StrictStr
 
-from access.problems import invalid
+from access.problems import FieldError, invalid, invalid_fields
+from asset import labels as host_labels
 from microservice.deployments.installs import Installation
 from microservice.deployments.notes import MAX_NOTE
 from microservice.deployments.reverts import DeploymentRevert
@@ -130,6 +131,10 @@ class ChangeRequest(Body):
         None,
         description="Ids of instances, as GET /services/{service}/instances/ lists them; excludes host",
     )
+    labels: dict[str, Any] | None = Field(
+        None, description="Instead of host: the hosts that have all of these labels, {name: value or null for any}"
+    )
+    group: StrictStr | None = Field(None, description="Instead of labels: the name of a host group")
     on_locked: OnLocked | None = Field(
         None, description="“refuse” (default for named targets) or “skip” (default for “all”)"
     )
@@ -151,6 +156,7 @@ class ChangeRequest(Body):
         return {
             "host": None if self.host is None else parse_hosts(self.host),
             "instances": None if self.instances is None else parse_instances(self.instances),
+            "labels": self._selector(),
             "on_locked": self.on_locked,
             "strategy": parse_strategy(self.strategy),
             "force": self.force,
@@ -158,6 +164,13 @@ class ChangeRequest(Body):
             "note": self.note,
             "plan_token": self.plan_token,
         }
+
+    def _selector(self) -> host_labels.Selector | None:
+        if self.group is not None and self.labels is not None:
+            raise invalid_fields([FieldError("/labels", "exclusive_fields"), FieldError("/group", "exclusive_fields")])
+        if self.group is not None:
+            return host_labels.group(self.group).labels
+        return None if self.labels is None else host_labels.check(self.labels)
 
 
 class VersionChangeRequest(ChangeRequest):

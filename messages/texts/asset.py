@@ -14,6 +14,10 @@ TEXTS: dict[str, Text] = {
     "path_not_absolute": Text(_("must be an absolute path to a folder below /")),
     "path_with_dots": Text(_("must not contain . or .. as a folder")),
     "not_labels": Text(_("must be an object of at most {max} names and texts")),
+    "label_selector": Text(_("must be an object of 1 to {max} labels: names, each with a text, or null for any value")),
+    "label_quotes": Text(_("has a quotation mark that is not closed")),
+    "no_such_group": Text(_("host group {group} not found")),
+    "surrounding_blanks": Text(_("must not begin or end with a blank")),
     "label_syntax": Text(
         _("has an invalid label: a name begins with a letter or a digit, then letters, digits and . _ / -")
     ),
@@ -65,6 +69,8 @@ TEXTS: dict[str, Text] = {
         _("Nothing was saved. {host}: {reason}"),
         _("Install the new key on the hosts first, or save it without the test."),
     ),
+    "already_exists.host_group": Text(_("A host group named {group} already exists."), _("Choose another name.")),
+    "too_many_groups": Text(_("There are {max} host groups already."), _("Delete some first.")),
     "already_exists.credential": Text(_("A credential named {name} already exists."), _("Choose another name.")),
     # Hosts.
     "already_exists.host": Text(

@@ -82,7 +82,7 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         note=notes.clean(change.note),
         strategy=(change.strategy or Strategy.from_row(service.default_strategy)).to_json(),
     )
-    where = find_targets(change.host, change.instances, service, change.version)
+    where = find_targets(change.host, change.instances, service, change.version, change.labels)
     skip = change.on_locked == OnLocked.SKIP or (change.on_locked is None and not where.is_named)
     selection = TargetSelection(
         service,
@@ -90,6 +90,7 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         change.version,
         where.instances,
         where.hosts,
+        where.by_label,
         where.pointer,
         change.force,
         skip,

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 from django.db.models import Q
 
 from access.problems import FieldError, invalid, invalid_fields
+from asset import labels
 from asset.models import Asset
 from asset.validation import HOSTNAME
 from runtime.ids import parse_id
@@ -32,10 +33,11 @@ class SelectedTargets:
     pointer: str
     hosts: tuple[int, ...] | None = None
     instances: tuple[int, ...] | None = None
+    by_label: bool = False  # the hosts are those that have labels: none of them was named
 
     @property
     def is_named(self) -> bool:
-        return self.hosts is not None or self.instances is not None
+        return not self.by_label and (self.hosts is not None or self.instances is not None)
 
 
 def parse_hosts(value: object, pointer: str = "/host") -> HostNames | Literal["all"]:
@@ -53,21 +55,33 @@ def find_targets(
     instances: tuple[int, ...] | None,
     service: MicroService,
     version: MicroServiceVersion | None,
+    selector: labels.Selector | None = None,
 ) -> SelectedTargets:
-    """Look up the targets of a change of what runs `version` (None: any); exactly one of the two names them. One query.
+    """Look up the targets of a change of what runs `version` (None: any); exactly one of three says which. One query.
 
     Raise Problem 422: `invalid` for both or neither; `wrong_target`, naming each, for a host without an instance of
     the service, for an id that is not one of its instances, and for an instance that does not run `version`.
     """
-    if host is not None and instances is not None:
-        raise invalid_fields(
-            [FieldError("/host", "exclusive_fields"), FieldError("/instances", "exclusive_fields")], "invalid"
-        )
+    given = [
+        name for name, value in (("host", host), ("instances", instances), ("labels", selector)) if value is not None
+    ]
+    if len(given) > 1:
+        raise invalid_fields([FieldError(f"/{name}", "exclusive_fields") for name in given], "invalid")
+    if selector is not None:
+        return SelectedTargets("/labels", hosts=_labelled(service, selector), by_label=True)
     if instances is not None:
         return SelectedTargets("/instances", instances=find_instances(service, instances, version))
     if host is None:
         raise invalid("/host", "host_required")
     return SelectedTargets("/host", hosts=None if host == ALL else find_service_hosts(service, host, version))
+
+
+def _labelled(service: MicroService, selector: labels.Selector) -> tuple[int, ...]:
+    """Return the service's hosts with these labels. Raise Problem 422 where there is none: nothing is never all."""
+    found = labels.find(selector, Asset.objects.filter(instances__microservice=service))
+    if not found:
+        raise invalid("/labels", "wrong_target.no_such_label", "wrong_target", labels=labels.as_text(selector))
+    return tuple(sorted(found))
 
 
 def find_instances(

@@ -28,6 +28,7 @@ class TargetSelection:
     version: MicroServiceVersion | None = None  # the version that an instance must run; None: any
     ids: tuple[int, ...] | None = None  # instances; None: not selected by id
     hosts: tuple[int, ...] | None = None  # ids of hosts; None: not selected by host
+    by_label: bool = False  # `hosts` are those that have labels: none of them was named
     pointer: str = "/host"  # the place in the request that selects
     force: bool = False  # also instances in maintenance
     skip_locked: bool = False
@@ -40,7 +41,7 @@ class TargetSelection:
     @property
     def is_named(self) -> bool:
         """Whether the request names its targets one by one; otherwise it takes every instance that qualifies."""
-        return self.ids is not None or self.hosts is not None
+        return not self.by_label and (self.ids is not None or self.hosts is not None)
 
     def selected(self) -> QuerySet[MicroServiceInstance]:
         rows = MicroServiceInstance.objects.filter(self.scope, microservice=self.service)

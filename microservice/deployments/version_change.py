@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Literal
 
 from access.problems import invalid
+from asset.labels import Selector
 
 from ..models import MicroService, MicroServiceVersion
 from ..status import Action
@@ -29,8 +30,9 @@ class VersionChange:
     action: Action  # UPGRADE or REVERT of what runs `version`; DEPLOY of what runs any other: each by its own action
     dest_version: int | str  # the id of a version; for DEPLOY also its name
     version: MicroServiceVersion | None = None  # what the instances run; None for DEPLOY
-    host: HostNames | Literal["all"] | None = None  # either host or instances says where
+    host: HostNames | Literal["all"] | None = None  # one of host, instances and labels says where
     instances: tuple[int, ...] | None = None
+    labels: Selector | None = None  # hosts that have these
     on_locked: OnLocked | None = None  # None: refuse targets that are named, skip those of "all"
     strategy: Strategy | None = None  # None: the service's own
     force: bool = False
