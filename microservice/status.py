@@ -244,7 +244,7 @@ def outcome_of(status: str, undo_status: str) -> Outcome:
     """Return what the two columns of an operation say together. Pure."""
     if status == OperationStatus.UNDONE:
         return Outcome.NOTHING_RAN if undo_status == UndoStatus.NONE else Outcome.ROLLED_BACK
-    return _OUTCOMES.get(status) or Outcome(status)
+    return _OUTCOMES.get(OperationStatus(status)) or Outcome(status)
 
 
 _OUTCOMES = {OperationStatus.FAILED: Outcome.BROKEN, OperationStatus.UNKNOWN: Outcome.NOT_REACHED}

@@ -153,7 +153,7 @@ def revert(
     request: HttpRequest, id: base.PathId, response: HttpResponse, body: RevertRequest | None = None
 ) -> Status[shapes.DeploymentOut] | Status[dict[str, Any]]:
     """Revert each instance that this deployment changed to its previous version. `dry_run`: 200 with the plan."""
-    body = body or RevertRequest()
+    body = body or RevertRequest.model_validate({})
     wanted = body.as_revert(lookup.find_deployment(caller(request), id, "deploy"))
     if body.dry_run:
         return Status(200, actions.preview_revert(caller(request), wanted))

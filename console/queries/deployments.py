@@ -196,7 +196,7 @@ def matrix(
     rank, _, last_id = after.partition("-")
     if (last_rank := parse_number(rank)) is not None and (last := parse_id(last_id)):
         rows = rows.filter(Q(rank__gt=last_rank) | Q(rank=last_rank, pk__gt=last))
-    operations = list(rows[: size + 1])
+    operations: list[Any] = list(rows[: size + 1])  # with its `rank`
     more = f"{operations[size - 1].rank}-{operations[size - 1].pk}" if len(operations) > size else ""
     operations = operations[:size]
     steps: dict[int, dict[str, Step]] = defaultdict(dict)

@@ -48,7 +48,7 @@ def revert(caller: Caller, request: DeploymentRevert) -> Deployment:
         if request.mark_bad and origin.dest_version:
             catalog.mark_bad(caller, origin.dest_version, request.reason)
         deployment = _deployment(origin, request.strategy, note=notes.clean(request.note))
-        return _revert(caller, deployment, _selection(origin, hosts=request.hosts), request.plan_token)
+        return _revert(caller, origin, deployment, _selection(origin, hosts=request.hosts), request.plan_token)
 
 
 def preview_revert(caller: Caller, request: DeploymentRevert) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def auto_revert(origin: Deployment, on_failure: OnFailure) -> Deployment | None:
     try:
         with transaction.atomic():
             deployment = _deployment(origin, None, requested_by=f"deployment {origin.pk}")
-            return _revert(SYSTEM, deployment, _selection(origin, within))
+            return _revert(SYSTEM, origin, deployment, _selection(origin, within))
     except Problem as problem:
         if problem.code != "nothing_to_do":
             raise
@@ -130,13 +130,15 @@ def _deployment(origin: Deployment, strategy: Strategy | None, **more: str) -> D
     )
 
 
-def _revert(caller: Caller, deployment: Deployment, selection: TargetSelection, shown: str | None = None) -> Deployment:
+def _revert(
+    caller: Caller, origin: Deployment, deployment: Deployment, selection: TargetSelection, shown: str | None = None
+) -> Deployment:
     save_request(caller, deployment)
     targets = lock_or_refuse(selection, deployment)
     if shown is not None:
         locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
         plan_token.check(shown, deployment, locked.select_related(*plan_token.NEEDED))
-    return queue(caller, deployment, targets, enqueue.reversed_from(deployment.origin), last_first=True)
+    return queue(caller, deployment, targets, enqueue.reversed_from(origin), last_first=True)
 
 
 def _moves(origin: Deployment, rows: list[MicroServiceInstance]) -> Callable[[MicroServiceInstance], Move]:

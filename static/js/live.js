@@ -60,7 +60,10 @@
       freshAt = Date.now();
       announceStatus();
       announceOutput({});
-      if (ended()) close(), clearInterval(background);
+      if (ended()) {
+        close();
+        clearInterval(background);
+      }
     } catch {
       startPolling();
     } finally {
