@@ -27,12 +27,13 @@ from microservice.output import terminal
 from microservice.packages import images
 from microservice.status import Outcome, outcome_of
 
-from .. import language
+from .. import copying, language
 from ..durations import age, lasted
 from ..looks import LOOKS
 
 MAX_BATCH_SIZES = 12  # shown in a plan
 register = template.Library()
+register.simple_tag(copying.button, name="copy")
 register.filter("term", rendering.term)
 register.filter("message", lambda message: rendering.render(message) if message else "")
 register.filter("operation_error", lambda row: rendering.render(error) if (error := error_of(row)) else "")

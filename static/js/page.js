@@ -14,8 +14,9 @@
      data-count="NAME"          show how many boxes of that name are checked
      data-needs="NAME"          on a button: disabled while no box of that name is checked
      data-ticked="NAME"         in a dialog: list the labels of the checked boxes of that name
-     data-copies="TEXT"         on a button: copy the text, and say so in the button's last element
      data-zone                  on <html>: the zone in which the server wrote the times
+   copy.js
+     data-copies="TEXT"         on a button: copy the text, and say so in the button's last element
    keys.js
      data-key="LETTER"          what that key clicks, in the focused row first
      data-find                  the field that / focuses; plan.js leaves it out of the plan
@@ -98,31 +99,6 @@
     }
     if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
     if (event.target instanceof HTMLDialogElement) event.target.close();
-  });
-
-  /* Without https, browsers have no clipboard API: they copy what is selected. */
-  async function copy(text, beside) {
-    if (navigator.clipboard) return navigator.clipboard.writeText(text);
-    const field = Object.assign(document.createElement("textarea"), { value: text, className: "visually-hidden" });
-    beside.after(field); /* in the same dialog, outside of which nothing can be selected */
-    field.select();
-    document.execCommand("copy");
-    field.remove();
-    beside.focus();
-  }
-
-  document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copies]");
-    if (!button) return;
-    await copy(button.dataset.copies, button);
-    const [drawing, words] = [button.querySelector("use"), button.lastElementChild];
-    if (words.textContent !== gettext("Copied")) button.dataset.words = words.textContent;
-    drawing.setAttribute("href", drawing.getAttribute("href").replace(/#.*/, "#ok"));
-    words.textContent = gettext("Copied");
-    setTimeout(() => {
-      drawing.setAttribute("href", drawing.getAttribute("href").replace(/#.*/, "#copy"));
-      words.textContent = button.dataset.words;
-    }, 2000);
   });
 
   /* The server starts one deployment however often a form is submitted; this only acknowledges the click. */

@@ -9,13 +9,25 @@ BUTTON = f"""<button data-copies="{TEXT}"><svg><use href="/glyphs.svg#copy"></us
 <textarea></textarea>"""
 
 
-@pytest.mark.parametrize("secure", [True, False])
-def test_copies_and_says_so(visit, secure):
+WITHOUT = {
+    "allowed": "",
+    "no clipboard": "Object.defineProperty(navigator, 'clipboard', { value: undefined })",
+    "refused": "navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError'))",
+}
+
+
+def shown(visit, *scripts: str):
     page = visit("/", permissions=["clipboard-read", "clipboard-write"])
-    if not secure:
-        page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    for script in scripts:
+        page.evaluate(f"() => {{ {script} }}")
     page.evaluate("html => document.querySelector('main').insertAdjacentHTML('afterbegin', html)", BUTTON)
     page.get_by_text("Copy it").click()
+    return page
+
+
+@pytest.mark.parametrize("case", WITHOUT)
+def test_copies_and_says_so(visit, case):
+    page = shown(visit, WITHOUT[case])
     expect(page.get_by_text("Copied")).to_be_visible()
     field = page.locator("main textarea").first
     field.focus()
@@ -23,3 +35,13 @@ def test_copies_and_says_so(visit, secure):
     expect(field).to_have_value(TEXT)
     expect(page.get_by_text("Copy it")).to_be_visible()
     assert page.locator("main use").first.get_attribute("href") == "/glyphs.svg#copy"
+
+
+def test_shows_the_text_where_nothing_may_be_copied(visit):
+    page = shown(visit, WITHOUT["refused"], "document.execCommand = () => false")
+    expect(page.get_by_text("Press Ctrl+C to copy")).to_be_visible()
+    field = page.locator(".to-copy")
+    expect(field).to_be_focused()
+    assert page.evaluate("getSelection().toString()") == TEXT
+    field.blur()
+    expect(field).to_have_count(0)
