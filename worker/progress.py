@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
@@ -11,109 +10,15 @@ from django.db import connection
 
 from access.masking import Mask, Stream
 from audit.models import Event
-from deployer.engine.journal import JournalEvent, Kind
+from deployer.engine.journal import JournalEvent
 from messages import Message
-from messages.rendering import english
 from microservice.models import Operation, Output, Step
-from microservice.status import StepStatus, UndoStatus
 from runtime import bulk_insert
+
+from .step_state import COLUMNS, OF_STEPS, StepState
 
 MAX_BUFFERED = 1 << 20  # bytes of output one operation may have in memory; a host's own file holds the rest meanwhile
 OUTPUT_ROW_SIZE = 1 << 16  # bytes of output in one row, at most
-
-STATUS_AFTER = {
-    Kind.STARTED: StepStatus.RUNNING,
-    Kind.DONE: StepStatus.DONE,
-    Kind.FAILED: StepStatus.FAILED,
-}
-UNDO_STATUS_AFTER = {
-    Kind.UNDOING: UndoStatus.UNDOING,
-    Kind.UNDONE: UndoStatus.UNDONE,
-    Kind.UNDO_FAILED: UndoStatus.FAILED,
-}
-
-
-_OF_STEPS = STATUS_AFTER.keys() | UNDO_STATUS_AFTER.keys()
-
-
-@dataclass(frozen=True, slots=True)
-class StepState:
-    """A step as far as it has come; what becomes a Step row."""
-
-    position: int
-    name: str
-    status: StepStatus = StepStatus.PENDING
-    old_state: str = ""
-    new_state: str = ""
-    detail: str = ""
-    reason: Message | None = None
-    exit_status: int | None = None
-    started: datetime | None = None
-    finished: datetime | None = None
-    output_start: int | None = None
-    undo_status: UndoStatus = UndoStatus.NONE
-    undo_state: str = ""
-    undo_detail: str = ""
-    undo_reason: Message | None = None
-    undo_exit_status: int | None = None
-    undo_started: datetime | None = None
-    undo_finished: datetime | None = None
-    undo_start: int | None = None
-
-    def after(self, event: JournalEvent) -> "StepState":
-        """Return the step after this event. Pure."""
-        at = datetime.fromtimestamp(event.at, UTC)
-        if event.kind in UNDO_STATUS_AFTER:
-            return self._after_undo(event, UNDO_STATUS_AFTER[event.kind], at)
-        status = STATUS_AFTER[event.kind]
-        return replace(
-            self,
-            status=status,
-            old_state=event.old_state or self.old_state,
-            new_state=self.new_state if event.kind is Kind.FAILED else event.new_state or self.new_state,
-            detail=_english(event.why) or self.detail,
-            reason=event.reason or (None if event.detail else self.reason),
-            exit_status=self.exit_status if event.exit_status is None else event.exit_status,
-            started=at if status == StepStatus.RUNNING else self.started,
-            finished=None if status == StepStatus.RUNNING else at,
-            output_start=event.printed if status == StepStatus.RUNNING else self.output_start,
-        )
-
-    def _after_undo(self, event: JournalEvent, status: UndoStatus, at: datetime) -> "StepState":
-        """Return the step after this event of its undo. What it came to itself stays: it is why there is an undo."""
-        begins = status == UndoStatus.UNDOING
-        return replace(
-            self,
-            undo_status=status,
-            undo_state=event.new_state or self.undo_state,
-            undo_detail=_english(event.why) or self.undo_detail,
-            undo_reason=event.reason or (None if event.detail else self.undo_reason),
-            undo_exit_status=self.undo_exit_status if event.exit_status is None else event.exit_status,
-            undo_started=at if begins else self.undo_started,
-            undo_finished=None if begins else at,
-            undo_start=event.printed if begins else self.undo_start,
-        )
-
-    def row(self) -> tuple:
-        """Return the columns of _STEP."""
-        return tuple(_column(getattr(self, name)) for name in _STEP)
-
-    def as_event(self) -> dict:
-        return {
-            "position": self.position,
-            "name": self.name,
-            "status": str(self.status),
-            "exit_status": self.exit_status,
-            "detail": self.detail,
-            "undo_status": str(self.undo_status),
-            "undo_exit_status": self.undo_exit_status,
-        }
-
-
-def _column(value: Any) -> Any:
-    if isinstance(value, Message):
-        return value.as_json()
-    return str(value) if isinstance(value, StepStatus | UndoStatus) else value
 
 
 @dataclass(slots=True)
@@ -171,7 +76,7 @@ class Progress:
         with self._change:
             for event in map(self._masked, seen) if self.mask else seen:
                 # The rows of an operation are those of its plan, whatever a host names.
-                if event.kind in _OF_STEPS and event.position in self._steps:
+                if event.kind in OF_STEPS and event.position in self._steps:
                     self._steps[event.position] = self._steps[event.position].after(event)
                     self._changed.add(event.position)
 
@@ -242,31 +147,7 @@ def _masked(value: Any, mask: Mask) -> Any:
     return mask.text(value) if isinstance(value, str) else value
 
 
-def _english(why: Message | str) -> str:
-    return english(why) if isinstance(why, Message) else why
-
-
-_STEP = (
-    "name",
-    "status",
-    "old_state",
-    "new_state",
-    "detail",
-    "reason",
-    "exit_status",
-    "started",
-    "finished",
-    "output_start",
-    "undo_status",
-    "undo_state",
-    "undo_detail",
-    "undo_reason",
-    "undo_exit_status",
-    "undo_started",
-    "undo_finished",
-    "undo_start",
-)
-_STEP_AGAIN = bulk_insert.update_on_conflict(("operation_id", "position"), _STEP)
+_STEP_AGAIN = bulk_insert.update_on_conflict(("operation_id", "position"), COLUMNS)
 
 
 def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
@@ -291,7 +172,7 @@ def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
             progress.operation.output_size = piece.start + len(piece.output)
             progress.operation.output_lines = line
             grown.append((progress.operation, piece.sent))
-    bulk_insert.insert(Step, ("operation", "position", *_STEP), steps, _STEP_AGAIN)
+    bulk_insert.insert(Step, ("operation", "position", *COLUMNS), steps, _STEP_AGAIN)
     # A commit whose answer was lost is tried again: the same bytes at the same place are no second output.
     bulk_insert.insert(Output, ("operation", "start", "line", "data"), output, "DO NOTHING")
     _grow(grown)

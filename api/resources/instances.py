@@ -20,7 +20,7 @@ from .. import paging
 from ..auth import caller, needs
 from ..lookup import find_instance
 from ..schemas import base
-from ..schemas import deployments as shapes
+from ..schemas import instances as shapes
 from ..schemas.deployment_requests import (
     DeleteRequest,
     DeployRequest,
@@ -31,6 +31,7 @@ from ..schemas.deployment_requests import (
     UnlockRequest,
     VersionChangeRequest,
 )
+from ..schemas.deployments import DeploymentOut
 from .deployments import accepted
 
 router = Router()
@@ -79,7 +80,9 @@ def change_instance(request: HttpRequest, service: str, id: base.PathId, body: I
 
 
 @router.post(
-    "/services/{service}/instances/{id}/unlock", response=shapes.InstanceOut, summary="Force-unlock an instance"
+    "/services/{service}/instances/{id}/unlock",
+    response=shapes.InstanceOut,
+    summary="Force-unlock an instance",
 )
 @needs("deploy")
 def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: UnlockRequest) -> shapes.InstanceOut:
@@ -89,11 +92,11 @@ def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: U
     return shapes.instance(find_instance(row, id))
 
 
-@router.post("/services/{service}/instances/delete", response={202: shapes.DeploymentOut}, summary="Delete instances")
+@router.post("/services/{service}/instances/delete", response={202: DeploymentOut}, summary="Delete instances")
 @needs("deploy")
 def delete_instances(
     request: HttpRequest, service: str, body: DeleteRequest, response: HttpResponse
-) -> Status[shapes.DeploymentOut]:
+) -> Status[DeploymentOut]:
     """Stop instances on their hosts and remove them there, then here."""
     row = catalog.find_service(caller(request), service, "deploy")
     return accepted(actions.delete(caller(request), row, body.ids, note=body.note), response)
@@ -113,11 +116,11 @@ def forget_instances(request: HttpRequest, service: str, body: ForgetRequest) ->
     return shapes.ForgottenList.model_construct(data=data, count=len(data), code=0)
 
 
-@router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut}, summary="Retry instances")
+@router.post("/services/{service}/instances/retry", response={202: DeploymentOut}, summary="Retry instances")
 @needs("deploy")
 def retry_instances(
     request: HttpRequest, service: str, body: RetryInstancesRequest, response: HttpResponse
-) -> Status[shapes.DeploymentOut]:
+) -> Status[DeploymentOut]:
     """Repeat the failed operation of each instance, toward the same version."""
     row = catalog.find_service(caller(request), service, "deploy")
     return accepted(
@@ -137,7 +140,7 @@ def list_choices(request: HttpRequest, service: str, id: base.PathId, action: st
 
 @router.post(
     "/services/{service}/versions/{id}/{action}",
-    response={202: shapes.DeploymentOut, 200: dict},
+    response={202: DeploymentOut, 200: dict},
     summary="Upgrade or revert instances",
 )
 @needs("deploy")
@@ -148,7 +151,7 @@ def upgrade_or_revert(
     action: str,
     body: VersionChangeRequest,
     response: HttpResponse,
-) -> Status[shapes.DeploymentOut] | Status[dict[str, Any]]:
+) -> Status[DeploymentOut] | Status[dict[str, Any]]:
     """Upgrade or revert the instances that run this version: on `host` ("all", ids or names) or `instances` (ids).
 
     `dry_run` answers 200 with the plan instead.
@@ -160,11 +163,11 @@ def upgrade_or_revert(
     return accepted(actions.change_version(caller(request), change), response)
 
 
-@router.post("/services/{service}/deploy", response={202: shapes.DeploymentOut, 200: dict}, summary="Deploy a version")
+@router.post("/services/{service}/deploy", response={202: DeploymentOut, 200: dict}, summary="Deploy a version")
 @needs("deploy")
 def deploy(
     request: HttpRequest, service: str, body: DeployRequest, response: HttpResponse
-) -> Status[shapes.DeploymentOut] | Status[dict[str, Any]]:
+) -> Status[DeploymentOut] | Status[dict[str, Any]]:
     """Take the instances on `host` ("all", ids or names), or `instances` (ids), to one version: each that runs an older
     one is upgraded, each that runs a newer one reverted, in one deployment.
 
@@ -182,13 +185,13 @@ def deploy(
 
 @router.post(
     "/services/{service}/versions/{id}/install",
-    response={202: shapes.DeploymentOut, 200: dict},
+    response={202: DeploymentOut, 200: dict},
     summary="Install a version",
 )
 @needs("deploy")
 def install(
     request: HttpRequest, service: str, id: base.PathId, body: InstallRequest, response: HttpResponse
-) -> Status[shapes.DeploymentOut] | Status[dict[str, Any]]:
+) -> Status[DeploymentOut] | Status[dict[str, Any]]:
     """Install a version on hosts that do not have the service yet, or where the first install failed.
 
     `dry_run` answers 200 with the plan instead.

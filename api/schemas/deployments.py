@@ -1,4 +1,4 @@
-"""What the API returns about instances, deployments and operations."""
+"""What the API returns about deployments and operations."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,76 +9,11 @@ from ninja import Field, Schema
 from messages import json_params
 from messages.rendering import render
 from microservice.deployments.failures import Failure
-from microservice.deployments.targets import describe_skipped, lock_holder
-from microservice.models import Deployment, MicroServiceInstance, Operation, Step
-from microservice.status import InstanceStatus, OperationStatus
+from microservice.deployments.targets import describe_skipped
+from microservice.models import Deployment, Operation, Step
+from microservice.status import OperationStatus
 
 from .base import ListPage
-
-
-class InstanceOut(Schema):
-    id: int
-    name: str = Field(description="The service's name")
-    language: str
-    version: str | None = Field(description="null while the first install has not ended well")
-    version_id: int | None
-    image: str = Field(description="The pinned reference of that version's image; empty where it is none")
-    previous_version: str | None
-    previous_version_id: int | None
-    host: str = Field(description="hostname:ip")
-    host_id: int
-    port: int
-    tag: str
-    weight: int
-    description: str
-    status: int
-    status_str: str
-    locked: bool
-    locked_by: str | None = Field(description="Who, which deployment, since when")
-    lock_deployment_id: int | None
-    is_maintain: bool
-    last_operation_id: int | None
-    delete_attempts: int = Field(description="How often a delete of it has failed")
-    retry_at: datetime | None = Field(
-        description="When a failed delete is retried automatically; null after MAX_DELETE_ATTEMPTS or if none failed"
-    )
-    updated_by: str
-    updated: datetime
-
-
-class InstanceList(ListPage):
-    data: list[InstanceOut]
-
-
-class ForgottenOut(Schema):
-    id: int
-    host: str = Field(description="hostname:ip")
-    host_id: int
-    version: str | None = Field(description="What ran there, as far as was known")
-    status_str: str = Field(description="What it was")
-    operation_id: int | None = Field(description="The operation that was ended by it")
-
-
-class ForgottenList(Schema):
-    data: list[ForgottenOut]
-    count: int
-    code: int = 0
-
-
-class ChoiceOut(Schema):
-    id: int
-    version: str
-    enable: bool
-    reason: str = Field(description="Why it may not be chosen; empty where it may")
-    created: datetime
-    ref: str
-    bad: bool = Field(description="Marked as bad")
-
-
-class ChoiceList(Schema):
-    data: list[ChoiceOut]
-    count: int
-    code: int = 0
 
 
 class OperationCounts(Schema):
@@ -191,41 +126,6 @@ class CauseList(Schema):
     data: list[CauseOut]
     more: int = Field(description="How many further causes there are")
     code: int = 0
-
-
-def instance(row: MicroServiceInstance) -> InstanceOut:
-    """Return an instance. Load the service, the host, both versions and the deployment of the lock first."""
-    service, version, previous = row.microservice, row.version, row.previous_version
-    same = (
-        "id",
-        "host_id",
-        "version_id",
-        "previous_version_id",
-        "port",
-        "tag",
-        "weight",
-        "description",
-        "status",
-        "locked",
-        "lock_deployment_id",
-        "is_maintain",
-        "last_operation_id",
-        "updated_by",
-        "updated",
-    )
-    return InstanceOut.model_construct(
-        **{name: getattr(row, name) for name in same},
-        name=service.name,
-        language=service.language,
-        host=str(row.host),
-        version=version.version if version else None,
-        image=version.image if version else "",
-        previous_version=previous.version if previous else None,
-        status_str=InstanceStatus(row.status).label,
-        delete_attempts=row.delete_attempts,
-        retry_at=row.retry_at if row.status == InstanceStatus.DELETE_FAILED else None,
-        locked_by=render(lock_holder(row)) if row.locked else None,
-    )
 
 
 def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:

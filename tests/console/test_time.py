@@ -264,7 +264,7 @@ MAY = {
     "console/moments.py": "turns clock times into moments and back",
     "console/templatetags/console.py": "shows a moment by the clock",
     "microservice/management/commands/token.py": "reads a time without a zone as UTC",
-    "worker/progress.py": "fromtimestamp, in UTC",
+    "worker/step_state.py": "fromtimestamp, in UTC",
     "runtime/logs.py": "fromtimestamp, in UTC",
 }
 APPS = (
