@@ -15,7 +15,8 @@ SLOWEST_MS, LARGEST_KB = 300, 40
 PAGES = {
     "fleet": "/",
     "fleet, failed only": "/?state=failed",
-    "5,000 versions": "/services/big-versions/",
+    "5,000 versions": "/services/big-versions/versions/",
+    "service, 1,000 instances": "/services/big-1000/",
     "10,000 instances": "/services/big-10000/instances/",
     "10,000 hosts": "/hosts/",
     "deployments": "/deployments/",

@@ -44,6 +44,7 @@ NAV_SECTIONS = {
     "hosts": "hosts",
     "install": "fleet",
     "log": "deployments",
+    "overview": "fleet",
     "people": "settings",
     "pipelines": "settings",
     "recipes": "fleet",

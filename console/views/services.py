@@ -208,7 +208,7 @@ def delete_version(request: HttpRequest, caller: Caller, name: str, number: int)
         flash_problem(request, problem)
         return redirect_to("version", service.name, number)
     flash(request, _("%(name)s was deleted.") % {"name": version.version})
-    return redirect_to("service", service.name)
+    return redirect_to("versions", service.name)
 
 
 @page("admin", ("POST",), owners=True)

@@ -27,6 +27,7 @@ PAGES = (
     "/deployments/{deployment}/",
     "/operations/{operation}/",
     "/services/shop/",
+    "/services/shop/versions/",
     "/services/shop/settings/",
 )
 

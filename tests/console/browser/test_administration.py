@@ -54,7 +54,7 @@ def test_failed_settings_test_keeps_input(visit):
 
 
 def test_hash_at_block_boundaries(visit):
-    page = visit("/services/hello/")
+    page = visit("/services/hello/versions/")
     url = page.locator("[data-hasher]").get_attribute("data-hasher")
     for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 4 * 1024 * 1024 + 13):
         made = bytes((i * 7 + 3) & 255 for i in range(256)) * (size // 256 + 1)
@@ -64,7 +64,7 @@ def test_hash_at_block_boundaries(visit):
 def test_dropped_package_becomes_version(visit):
     name = f"20260{random.randint(1, 9)}01120000-drop-{random.randrange(16**7):07x}"
     package = definition.package(name)
-    page = visit(f"/services/{definition.BUILT}/")
+    page = visit(f"/services/{definition.BUILT}/versions/")
     page.locator("main").evaluate(DROP, ["notes.tar.gz", base64.b64encode(b"no package at all").decode()])
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Upload").click()
@@ -103,6 +103,7 @@ def test_refused_file_names_conversion(demo, visit):
 def test_watches_build(visit):
     page = visit("/")
     page.get_by_role("link", name=definition.BUILT, exact=True).first.click()
+    page.get_by_role("link", name="Versions", exact=True).click()
     page.get_by_role("button", name=re.compile("^Build")).first.click()
     expect(page.get_by_label("Build", exact=True)).to_contain_text("success", timeout=later())
     expect(page.get_by_label("Latest output")).to_contain_text("building")
@@ -159,6 +160,7 @@ def test_filled_pages_pass_axe_and_fit(demo, visit, theme, size):
         f"{callback}edit/",
         f"/teams/{team['id']}/",
         service,
+        f"{service}versions/",
         f"{service}versions/1/",
     ):
         page.goto(address)

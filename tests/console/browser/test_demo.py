@@ -15,6 +15,7 @@ OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"
 PAGES = (
     "/",
     "/services/hello/",
+    "/services/hello/versions/",
     "/services/hello/instances/",
     "/services/hello/settings/",
     "/services/hello/versions/new/",

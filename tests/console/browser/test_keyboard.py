@@ -65,7 +65,7 @@ def test_pauses_resumes_and_cancels_upgrade(visit, keyed):
 def test_finds_reads_and_retries_failure(visit, keyed):
     keyed.at_version(1)
     keyed.misbehave("node3", "fail", "start")
-    page = visit("/services/keyed/")
+    page = visit("/services/keyed/versions/")
     page.keyboard.press("j")
     page.keyboard.press("j")  # the older of the two, which runs
     page.keyboard.press("u")
@@ -193,7 +193,14 @@ def test_lists_all_keys(visit):
 
 def test_reduced_motion_and_one_live_region(visit, keyed):
     page = visit("/", reduced_motion="reduce")
-    for address in ("/", "/services/keyed/", "/services/keyed/instances/", "/deployments/1/", "/operations/1/log/"):
+    for address in (
+        "/",
+        "/services/keyed/",
+        "/services/keyed/versions/",
+        "/services/keyed/instances/",
+        "/deployments/1/",
+        "/operations/1/log/",
+    ):
         page.goto(address)
         moving = page.evaluate("document.getAnimations().length")
         assert moving == 0, address

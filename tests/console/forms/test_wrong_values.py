@@ -72,7 +72,7 @@ def test_errors_stand_at_fields(admin, address, good, bad):
         ("/deployments/", {"service": "shop"}, {"status": "no<such"}, 200),
         ("/deployments/", {"service": "shop"}, {"action": "no<such"}, 200),
         ("/hosts/", {"q": "shop"}, {"state": "no<such"}, 200),
-        ("/services/shop/", {"q": "shop"}, {"status": "no<such"}, 200),
+        ("/services/shop/versions/", {"q": "shop"}, {"status": "no<such"}, 200),
         ("/services/shop/instances/", {"q": "shop"}, {"state": "no<such"}, 200),
         ("/history/", {"service": "shop"}, {"action": "no<such"}, 422),
         ("/history/", {"service": "shop"}, {"since": "no<such"}, 422),

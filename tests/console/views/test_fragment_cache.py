@@ -43,6 +43,7 @@ PAGES = (
     "/operations/{operation}/log/",
     "/operations/{operation}/output/?offset=0",
     "/services/shop/",
+    "/services/shop/versions/",
     "/hosts/",
     "/hosts/{host}/",
 )

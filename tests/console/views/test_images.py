@@ -42,7 +42,7 @@ def test_version_page(admin, imaged):
 
 
 def test_lists_of_versions_and_instances(admin, imaged):
-    page = markup(admin.get("/services/shop/"))
+    page = markup(admin.get("/services/shop/versions/"))
     assert all(shows(page, number) for number in IMAGES)
     page = markup(admin.get("/services/shop/instances/"))
     assert shows(page, "2") and not shows(page, "3")
@@ -53,7 +53,7 @@ def test_lists_of_versions_and_instances(admin, imaged):
 @pytest.mark.rows
 def test_versions_are_found_by_digest_and_tag(admin, imaged):
     for words in ("sha256:222", "shop:2.0"):
-        page = markup(admin.get(f"/services/shop/?q={words}"))
+        page = markup(admin.get(f"/services/shop/versions/?q={words}"))
         assert shows(page, "2") and not shows(page, "1") and not shows(page, "3")
 
 
@@ -81,7 +81,7 @@ def test_pages_of_the_registry_are_read_once(admin, imaged):
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        admin.get("/services/shop/")
+        admin.get("/services/shop/versions/")
     assert sum(f'FROM "{Setting._meta.db_table}"' in one["sql"] for one in queries) <= 1
 
 

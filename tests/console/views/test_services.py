@@ -75,7 +75,7 @@ def test_lists_versions(admin):
     (failed,) = factories.versions(shop, 1, BuildStatus.FAILED)
     MicroServiceVersion.objects.filter(pk=failed.pk).update(build_detail="3 tests failed")
     factories.instances(old, factories.hosts(2))
-    page = admin.get("/services/shop/").content.decode()
+    page = admin.get("/services/shop/versions/").content.decode()
     assert "3 tests failed" in page and "2 hosts" in page and "success" in page
     assert f"/versions/{old.pk}/upgrade/" in page and "No older version is built" in page
     assert f"/versions/{new.pk}/install/" in page and f"/versions/{failed.pk}/install/" not in page
@@ -100,17 +100,17 @@ def test_starts_one_build(admin, operator, viewer):
 
 def test_service_without_versions(admin):
     factories.service("shop")
-    assert "No versions yet" in admin.get("/services/shop/").content.decode()
+    assert "No versions yet" in admin.get("/services/shop/versions/").content.decode()
 
 
 def test_service_pages_query_count(admin, cost):
     shop = factories.service("shop")
     first = factories.versions(shop, 5)
     factories.instances(first[0], factories.hosts(5))
-    small = cost(admin, "/services/shop/"), cost(admin, "/services/shop/instances/")
+    small = cost(admin, "/services/shop/versions/"), cost(admin, "/services/shop/instances/")
     factories.versions(shop, 120)
     factories.instances(first[1], factories.hosts(120))
-    assert (cost(admin, "/services/shop/"), cost(admin, "/services/shop/instances/")) == small
+    assert (cost(admin, "/services/shop/versions/"), cost(admin, "/services/shop/instances/")) == small
 
 
 def test_says_why_no_upgrade_or_revert(admin):
@@ -118,7 +118,7 @@ def test_says_why_no_upgrade_or_revert(admin):
     hosts = factories.hosts(2)
     factories.instances(old, hosts[:1])
     factories.instances(new, hosts[1:])
-    page = admin.get("/services/shop/").content.decode()
+    page = admin.get("/services/shop/versions/").content.decode()
     first, second = page.index(f'id="version-{new.pk}"'), page.index(f'id="version-{old.pk}"')
     assert first < page.index(">No newer version is built<") < second < page.index(">No older version is built<")
 
@@ -127,10 +127,10 @@ def test_filters_versions(admin):
     shop = factories.service("shop")
     factories.versions(shop, 3)
     factories.versions(shop, 1, BuildStatus.FAILED)
-    page = admin.get("/services/shop/?status=failed").content.decode()
+    page = admin.get("/services/shop/versions/?status=failed").content.decode()
     assert "4.0" in page and "1.0" not in page
-    assert "No matching versions" in admin.get("/services/shop/?q=zzz").content.decode()
-    assert admin.get("/services/shop/?status=nonsense&after=x%00").status_code == 200
+    assert "No matching versions" in admin.get("/services/shop/versions/?q=zzz").content.decode()
+    assert admin.get("/services/shop/versions/?status=nonsense&after=x%00").status_code == 200
 
 
 def test_adds_version(admin):

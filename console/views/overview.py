@@ -1,0 +1,22 @@
+"""A service's first page: what runs where, how it is, what is newest, and what was deployed last."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from access.callers import Caller
+
+from ..queries import overview, services
+from .controls import segments
+from .decorators import page
+from .services import service_context
+
+
+@page(live=True)
+def service_overview(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+    service = services.service(caller, name)
+    summary = overview.summary(caller, service)
+    for deployment in summary.deployments:
+        deployment.segments = segments(deployment.by_status)
+    context = {**service_context(caller, service, "overview"), "summary": summary}
+    template = "service/overview_live.html" if request.headers.get("HX-Request") else "service/overview.html"
+    return render(request, template, context)
