@@ -1,4 +1,4 @@
-"""The button that copies a text. static/js/copy.js does it, with or without the browser's leave to use the clipboard."""
+"""The button that copies a text. static/js/copy.js does it, with the browser's clipboard or without."""
 
 from functools import lru_cache
 
