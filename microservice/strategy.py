@@ -62,10 +62,10 @@ class Strategy:
 
     @classmethod
     def from_row(cls, value: Mapping[str, Any]) -> "Strategy":
-        """Return the strategy that `to_json` stored in a row; it was checked before."""
+        """Return the strategy that a row holds; it was checked before. What it leaves out is the default."""
         if not value:
             return cls()
-        return cls(**{**value, "on_failure": OnFailure(value["on_failure"])})
+        return cls(**{**value, "on_failure": OnFailure(value.get("on_failure", OnFailure.HOLD))})
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "on_failure": str(self.on_failure)}
