@@ -201,7 +201,7 @@ def _report_missing_sandbox(client: Client, supervisor: Supervisor, seconds: flo
         builders = client.get("builds/sandbox")["data"]
         if builders:
             if all(builder["means"] == "none" for builder in builders):
-                print(f"demo: hello-git cannot be built here. {' '.join(builders[0]['missing'])}", flush=True)
+                print(f"demo: search cannot be built here. {' '.join(builders[0]['missing'])}", flush=True)
             return
         time.sleep(0.5)
 

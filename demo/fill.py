@@ -4,7 +4,9 @@ Safe to run again: what is there already is left as it is, or brought up to date
 """
 
 import time
+from collections.abc import Sequence
 
+from . import company
 from .client import Client
 from .hosts import Host
 from .network import choose_port
@@ -26,11 +28,20 @@ def fill(
     credential = _credential(client, private_key)
     known = {row["hostname"]: row for row in client.all("hosts/")}
     ids = [_host(client, host, known.get(host.name), credential, username) for host in hosts]
-    _service(client, definition.service(python))
+    company.people(client)
+    company.host_groups(client)
+    _service(client, definition.service(python) | {"team": company.SHOP})
     if repository:
-        _to_be_built(client, definition.built(python, repository), commits)
-    versions = _versions(client)
-    _install(client, hosts, ids, versions[definition.INSTALLED])
+        _to_be_built(client, definition.built(python, repository) | {"team": company.SHOP}, commits)
+    versions = _versions(client, definition.NAME, definition.BUILDS)
+    places = list(zip(hosts, ids, strict=True))
+    begun = _install(client, definition.NAME, [(*place, versions[definition.INSTALLED]) for place in places])
+    for service in company.SERVICES:
+        _service(client, definition.service(python) | service.fields())
+        versions = _versions(client, service.name, service.builds)
+        chosen = [(*places[number], versions[service.builds[build][0]]) for number, build in service.runs.items()]
+        begun += _install(client, service.name, chosen)
+    _until_installed(client, begun)
     return ids
 
 
@@ -51,7 +62,7 @@ def _host(client: Client, host: Host, row: dict | None, credential: int, usernam
         "credential_id": credential,
         "base_path": str(host.root),
         "host_key": host.key,
-        "labels": {"demo": "yes"},
+        "labels": company.LABELS[host.name],
     }
     if row is None:
         return client.post("hosts/", wanted)["id"]
@@ -80,11 +91,11 @@ def _to_be_built(client: Client, wanted: dict, commits: dict[str, str]) -> None:
         client.post(path, {"version": f"202504{number:02}090000-{branch}-{commit}", "ref": branch})
 
 
-def _versions(client: Client) -> dict[str, int]:
+def _versions(client: Client, service: str, builds: Sequence[tuple[str, bool, str]]) -> dict[str, int]:
     """Return ids by name, created in the order of the builds: a newer version has a higher id."""
-    path = f"services/{definition.NAME}/versions/"
+    path = f"services/{service}/versions/"
     known = {row["version"]: row for row in client.all(path)}
-    for version, success, description in definition.BUILDS:
+    for version, success, description in builds:
         if version not in known:
             known[version] = client.post(path, {"version": version, "ref": "master", "description": description})
         row = known[version]
@@ -95,21 +106,27 @@ def _versions(client: Client) -> dict[str, int]:
     return {name: row["id"] for name, row in known.items()}
 
 
-def _install(client: Client, hosts: list[Host], ids: list[int], version: int) -> None:
-    """Install on all hosts at the same time, each with its own port, unless anything is installed."""
-    if client.get(f"services/{definition.NAME}/instances/")["count"]:
-        return
-    path = f"services/{definition.NAME}/versions/{version}/install"
-    deployments = [
-        client.post(path, {"host": [number], "port": choose_port(host.ip), "tag": "demo"})
-        for host, number in zip(hosts, ids, strict=True)
+def _install(client: Client, service: str, chosen: list[tuple[Host, int, int]]) -> list[int]:
+    """Begin to install each version on its host, unless anything is installed. Return the deployments.
+
+    Each host has its own port, because all of them are one machine."""
+    if client.get(f"services/{service}/instances/")["count"]:
+        return []
+    return [
+        client.post(
+            f"services/{service}/versions/{version}/install",
+            {"host": [number], "port": choose_port(host.ip), "tag": "web", "note": company.NOTE},
+        )["id"]
+        for host, number, version in chosen
     ]
-    for deployment in deployments:
-        result = ended(client, deployment["id"])
+
+
+def _until_installed(client: Client, deployments: list[int]) -> None:
+    for number in deployments:
+        result = ended(client, number)
         if result["status"] != "succeeded":
-            operations = client.get(f"deployments/{deployment['id']}/operations/")
-            rows = operations["data"] if isinstance(operations, dict) else operations
-            raise RuntimeError(f"{definition.NAME} was not installed: {'; '.join(row['error'] for row in rows)}")
+            rows = client.get(f"deployments/{number}/operations/")["data"]
+            raise RuntimeError(f"deployment {number} did not install: {'; '.join(row['error'] for row in rows)}")
 
 
 def ended(client: Client, number: int, seconds: float = 90) -> dict:

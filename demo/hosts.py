@@ -12,7 +12,7 @@ from .network import choose_address, choose_port
 from .service import definition
 from .supervise import Part
 
-COUNT = 4
+NAMES = ("web-fra-1", "web-fra-2", "web-iad-1", "web-iad-2")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -38,8 +38,8 @@ def choose(var: Path, last: list[dict]) -> list[Host]:
     """Return the hosts, at their last addresses and ports if those are free."""
     ports = {entry.get("hostname"): (entry.get("ip"), entry.get("port")) for entry in last}
     hosts = []
-    for number in range(1, COUNT + 1):
-        name, ip = f"node{number}", choose_address(number)
+    for number, name in enumerate(NAMES, 1):
+        ip = choose_address(number)
         last_ip, last_port = ports.get(name, (None, 0))
         port = choose_port(ip, last_port if last_ip == ip and isinstance(last_port, int) else 0)
         hosts.append(Host(name, var / "hosts" / name, ip, port))
@@ -65,15 +65,15 @@ def boot(host: Host) -> list[tuple[list[str], dict[str, str]]]:
     machine's own init does.
     """
     commands = []
-    for current in host.root.glob(f"{definition.NAME}/current"):
+    for current in host.root.glob("*/current"):
         shared = current.parent / "shared"
-        port = _read(shared / "hello.port")
+        port = _read(shared / "app.port")
         if port and not running(shared):
             release = current.parent / os.readlink(current)
             environment = {
                 "PATH": os.environ.get("PATH", os.defpath),
                 "PYTHON": sys.executable,
-                "SERVICE": definition.NAME,
+                "SERVICE": current.parent.name,
                 "VERSION": release.name,
                 "RELEASE": str(release),
                 "SHARED": str(shared),
@@ -97,7 +97,7 @@ def shut_down(host: Host, seconds: float = 3) -> None:
 
 def running(shared: Path) -> int:
     """Return the id of the service's process, 0 if it does not run. Never that of another process with a reused id."""
-    pid = _read(shared / "hello.pid")
+    pid = _read(shared / "app.pid")
     try:
         words = Path(f"/proc/{int(pid)}/cmdline").read_bytes()
     except (OSError, ValueError):

@@ -13,7 +13,7 @@ from .fill import ended
 from .supervise import Supervisor
 from .surroundings import ROOT
 
-NAME = "hello-image"
+NAME = "storefront"
 PROJECT = "demo"
 HOSTS = 2  # of the demo's hosts run it, all on the demo's one engine
 VERSIONS = {"20250401090000-master-1a2b3c4": "Hello", "20250408090000-master-5d6e7f8": "Good day"}
@@ -87,7 +87,7 @@ def _service(client: Client, engine: Engine) -> None:
         "services/",
         {
             "name": NAME,
-            "description": "A container whose image is built from a recipe: see its settings",
+            "description": "Pages of the web shop: a container, its image built from a recipe (see its settings)",
             "build_orig": "image",
             "environment": {"DOCKER_HOST": engine.url},
             "check_timeout": 20,

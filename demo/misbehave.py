@@ -1,10 +1,10 @@
 """Makes one of the demo's hosts misbehave, so that you can watch what happens:
 
-    python -m demo.misbehave node2 fail start    the next change of the service fails in this step
-    python -m demo.misbehave node2 hang check    … does not come back from this step
-    python -m demo.misbehave node2 drop 10       every SSH connection of the host is cut, for so many seconds
-    python -m demo.misbehave node2 full          the disk below a run's own files is full (Linux, root only)
-    python -m demo.misbehave node2 heal          all of that ends
+    python -m demo.misbehave web-fra-2 fail start    the next change of the service fails in this step
+    python -m demo.misbehave web-fra-2 hang check    … does not come back from this step
+    python -m demo.misbehave web-fra-2 drop 10       every SSH connection of the host is cut, for so many seconds
+    python -m demo.misbehave web-fra-2 full          the disk below a run's own files is full (Linux, root only)
+    python -m demo.misbehave web-fra-2 heal          all of that ends
 
 Steps: pre, stop, start, check, post. The undo does not misbehave, so the old version runs again.
 """

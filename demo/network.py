@@ -17,11 +17,12 @@ def usable(address: str, port: int) -> bool:
 
 def choose_port(address: str, last: int = 0) -> int:
     """Return `last` if it is free, else any free port of `address`: below those that the system gives to outgoing
-    connections, so that none of these takes it while its server is started."""
+    connections, so that none of these takes it while its server is started. It is free at 127.0.0.1 too, where the
+    demo's services listen as well."""
     if last and usable(address, last):
         return last
     for port in (random.SystemRandom().randint(12_000, 31_999) for _ in range(100)):
-        if usable(address, port):
+        if usable(address, port) and usable("127.0.0.1", port):
             return port
     with socket.socket() as probe:
         probe.bind((address, 0))

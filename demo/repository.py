@@ -16,13 +16,13 @@ BUILD = """\
 # What lies in $OUT when this ends is the package.
 set -eu
 echo "building $SERVICE_NAME $VERSION from $COMMIT for $USERNAME"
-cp hello.py "$OUT/"
+cp app.py "$OUT/"
 echo "$VERSION" > "$OUT/VERSION"
 """
 # (branch, what its last commit says, what it changes in the program)
 BRANCHES = (
-    ("master", "Answers politely", ("hello from", "hello from")),
-    ("bold", "Works on more connections at once", ("listen(64)", "listen(128)")),
+    ("master", "Suggest what sells well", ("hello from", "hello from")),
+    ("bold", "Serve more searches at once", ("listen(64)", "listen(128)")),
 )
 
 
@@ -53,7 +53,7 @@ def _fill(folder: Path) -> None:
     for branch, message, (old, new) in BRANCHES:
         if branch != BRANCHES[0][0]:
             _git(folder, "checkout", "-q", "-b", branch)
-        (folder / "hello.py").write_text(definition.PROGRAM.read_text().replace(old, new))
+        (folder / "app.py").write_text(definition.PROGRAM.read_text().replace(old, new))
         (folder / "build").write_text(BUILD)
         (folder / "build").chmod(0o755)
         _git(folder, "add", ".")

@@ -1,4 +1,4 @@
-"""How the demo's service is deployed, and its builds. A good place to copy from for a service of your own.
+"""How the demo's services are deployed, and the first one's builds. A good place to copy from for your own service.
 
 The commands see SERVICE, VERSION, RELEASE, CURRENT, SHARED, HOST, PORT, TAG and WEIGHT, besides `environment`.
 """
@@ -8,16 +8,16 @@ import io
 import tarfile
 from pathlib import Path
 
-NAME = "hello"
-BUILT = "hello-git"  # the same program, built from a git repository (demo/repository.py)
-PROGRAM = Path(__file__).with_name("hello.py")
+NAME = "checkout"
+BUILT = "search"  # the same program, built from a git repository (demo/repository.py)
+PROGRAM = Path(__file__).with_name("app.py")
 
 # CI's form: timestamp-branch-commit. The bool says whether the build was a success.
 BUILDS = [
-    ("20250301090000-master-1a2b3c4", True, "first one"),
-    ("20250308101500-master-5d6e7f8", True, "greets politely"),
-    ("20250310120000-master-9e8d7c6", False, "did not compile"),
-    ("20250315143000-master-0c1d2e3", True, "greets politely, and faster"),
+    ("20250301090000-master-1a2b3c4", True, "Take the invoice address from the account"),
+    ("20250308101500-master-5d6e7f8", True, "Show the delivery date in the basket"),
+    ("20250310120000-master-9e8d7c6", False, "Accept gift cards (does not compile)"),
+    ("20250315143000-master-0c1d2e3", True, "Accept gift cards; ask for the postcode first"),
 ]
 INSTALLED = BUILDS[1][0]  # in the middle: there is something to upgrade to and something to revert to
 
@@ -29,21 +29,21 @@ ADDRESS = 'address=$(cat "$SHARED/../../../address")\n'
 START = (
     ADDRESS
     + """\
-echo "$PORT" > "$SHARED/hello.port"
-setsid "$PYTHON" -I -S "$RELEASE/hello.py" serve "$address" "$PORT" "$VERSION" </dev/null >>"$SHARED/hello.log" 2>&1 &
-echo $! > "$SHARED/hello.pid"
+echo "$PORT" > "$SHARED/app.port"
+setsid "$PYTHON" -I -S "$RELEASE/app.py" serve "$address" "$PORT" "$VERSION" </dev/null >>"$SHARED/app.log" 2>&1 &
+echo $! > "$SHARED/app.pid"
 """
 )
 
 # Returns once the process is gone. A process id that meanwhile belongs to something else is left alone.
 STOP = """\
-pid=$(cat "$SHARED/hello.pid" 2>/dev/null || echo none)
-ours() { grep -q hello.py "/proc/$pid/cmdline" 2>/dev/null; }
+pid=$(cat "$SHARED/app.pid" 2>/dev/null || echo none)
+ours() { grep -q app.py "/proc/$pid/cmdline" 2>/dev/null; }
 if ours; then kill "$pid"; fi
 tries=0
 while ours && [ "$tries" -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
 if ours; then kill -9 "$pid"; sleep 0.2; fi
-rm -f "$SHARED/hello.pid"
+rm -f "$SHARED/app.pid"
 ! ours
 """
 
@@ -52,7 +52,7 @@ CHECK = (
     ADDRESS
     + """\
 tries=0
-until "$PYTHON" -I -S "$RELEASE/hello.py" check "$address" "$PORT" "$VERSION"; do
+until "$PYTHON" -I -S "$RELEASE/app.py" check "$address" "$PORT" "$VERSION"; do
   tries=$((tries + 1))
   [ "$tries" -lt 20 ] || exit 1
   sleep 0.1
@@ -75,7 +75,7 @@ def service(python: str) -> dict:
     return {
         "name": NAME,
         "language": "python",
-        "description": "The demo's service: a process that answers its version",
+        "description": "Basket, delivery and payment of the web shop",
         "start_command": _may_misbehave("start") + START,
         "stop_command": _may_misbehave("stop") + STOP,
         "check_command": _may_misbehave("check") + CHECK,
@@ -93,7 +93,7 @@ def built(python: str, repository: str) -> dict:
     """Return the same service, with versions built from the repository at this address."""
     return service(python) | {
         "name": BUILT,
-        "description": "Built from a git repository on this machine: open a version and press Build",
+        "description": "Search and suggestions. Built from a git repository: open a version, press Build",
         "build_orig": "git",
         "build_url": repository,
         "build_command": "./build",
@@ -102,7 +102,7 @@ def built(python: str, repository: str) -> dict:
 
 def package(version: str) -> bytes:
     """Return the version's .tar.gz. The same bytes each time, so that sending it again changes nothing."""
-    files = {"hello.py": (PROGRAM.read_bytes(), 0o755), "VERSION": (version.encode() + b"\n", 0o644)}
+    files = {"app.py": (PROGRAM.read_bytes(), 0o755), "VERSION": (version.encode() + b"\n", 0o644)}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, (content, mode) in files.items():

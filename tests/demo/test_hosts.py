@@ -69,15 +69,15 @@ def test_reuses_free_ports(short_tmp):
     first = hosts.choose(short_tmp, [])
     last = json.loads(json.dumps([{"hostname": host.name, "ip": host.ip, "port": host.port} for host in first]))
     assert hosts.choose(short_tmp, last) == first
-    assert len({host.key for host in first}) == hosts.COUNT
+    assert len({host.key for host in first}) == len(hosts.NAMES)
 
 
 def test_recognizes_process_of_service(short_tmp):
-    shared = short_tmp / "hello" / "shared"
+    shared = short_tmp / "checkout" / "shared"
     shared.mkdir(parents=True)
-    (shared / "hello.pid").write_text(str(os.getpid()))
+    (shared / "app.pid").write_text(str(os.getpid()))
     assert hosts.running(shared) == 0
-    (shared / "hello.pid").write_text("not a number")
+    (shared / "app.pid").write_text("not a number")
     assert hosts.running(shared) == 0
 
 

@@ -80,9 +80,11 @@ def test_full_disk_keeps_old_version(fleet):
     assert run(fleet.go("upgrade", 0, 1, wait=False)).status == "succeeded"
 
 
-@pytest.mark.parametrize("words", [[], ["node9"], ["node1", "explode"], ["node1", "fail"], ["node1", "hang", "lunch"]])
+@pytest.mark.parametrize(
+    "words", [[], ["web-fra-9"], ["web-fra-1", "explode"], ["web-fra-1", "fail"], ["web-fra-1", "hang", "lunch"]]
+)
 def test_invalid_arguments_list_choices(words, tmp_path, monkeypatch, capsys):
-    (tmp_path / "demo.json").write_text(json.dumps({"hosts": [{"hostname": "node1", "root": str(tmp_path)}]}))
+    (tmp_path / "demo.json").write_text(json.dumps({"hosts": [{"hostname": "web-fra-1", "root": str(tmp_path)}]}))
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert misbehave.main(words) == 2
     assert "python -m demo.misbehave" in capsys.readouterr().err

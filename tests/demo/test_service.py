@@ -19,7 +19,7 @@ OLD, NEW = definition.BUILDS[0][0], definition.BUILDS[1][0]
 @pytest.fixture
 def run(short_tmp):
     """Return a function that runs a command of the service for a version; `run.shared` is its shared folder."""
-    base = short_tmp / "root" / "hello"
+    base = short_tmp / "root" / "checkout"
     shared = base / "shared"
     shared.mkdir(parents=True)
     (short_tmp / "address").write_text("127.0.0.1\n")
@@ -71,12 +71,12 @@ def test_check_fails_without_process(run):
 
 def test_stop_without_process(run):
     assert run(definition.STOP, OLD).returncode == 0
-    (run.shared / "hello.pid").write_text(str(os.getpid()))
+    (run.shared / "app.pid").write_text(str(os.getpid()))
     assert run(definition.STOP, OLD).returncode == 0
 
 
 def test_restarts_what_ran_before(run, short_tmp):
-    host = hosts.Host("node1", short_tmp, "127.0.0.1", 22)
+    host = hosts.Host("web-fra-1", short_tmp, "127.0.0.1", 22)
     (run.base / "current").symlink_to(f"releases/{NEW}")
     assert hosts.boot(host) == []  # nothing was ever started
     run(definition.START, NEW)

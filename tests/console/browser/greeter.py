@@ -43,7 +43,7 @@ def version_name(number: int) -> str:
 
 
 class Greeter:
-    """`Greeter(demo, "greeter")`: made, with two versions; the first runs on node1 to node4."""
+    """`Greeter(demo, "greeter")`: made, with two versions; the first runs on web-fra-1 to web-iad-2."""
 
     def __init__(self, demo: dict, name: str, **more):
         self.name, self.demo, self.client = name, demo, Client(demo["url"], demo["token"])

@@ -54,7 +54,7 @@ def test_failed_settings_test_keeps_input(visit):
 
 
 def test_hash_at_block_boundaries(visit):
-    page = visit("/services/hello/versions/")
+    page = visit("/services/checkout/versions/")
     url = page.locator("[data-hasher]").get_attribute("data-hasher")
     for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 4 * 1024 * 1024 + 13):
         made = bytes((i * 7 + 3) & 255 for i in range(256)) * (size // 256 + 1)

@@ -29,7 +29,7 @@ def base(docker_engine, client, tmp_path):
 
 
 def test_pulls_and_fills_in(visit, base):
-    page = visit("/services/hello/recipe/")
+    page = visit("/services/checkout/recipe/")
     page.get_by_label("Base image").fill(base)
     page.get_by_label("Commands").fill("echo kept")
     page.get_by_role("button", name="Look into the base image").click()
@@ -40,7 +40,7 @@ def test_pulls_and_fills_in(visit, base):
 
 
 def test_says_why_it_could_not(visit, base, docker_engine):
-    page = visit("/services/hello/recipe/")
+    page = visit("/services/checkout/recipe/")
     page.get_by_label("Base image").fill(base)
     page.get_by_role("button", name="Look into the base image").click()
     pull = page.get_by_role("button", name="Pull the image now")

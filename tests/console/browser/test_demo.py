@@ -14,11 +14,11 @@ ZOOMED = {name: length // 2 for name, length in DESKTOP.items()}  # what a page 
 OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"
 PAGES = (
     "/",
-    "/services/hello/",
-    "/services/hello/versions/",
-    "/services/hello/instances/",
-    "/services/hello/settings/",
-    "/services/hello/versions/new/",
+    "/services/checkout/",
+    "/services/checkout/versions/",
+    "/services/checkout/instances/",
+    "/services/checkout/settings/",
+    "/services/checkout/versions/new/",
     "/new-service/",
     "/deployments/",
     "/hosts/",
@@ -38,7 +38,7 @@ PAGES = (
     "/deployments/1/",
     "/operations/1/",
     "/operations/1/log/?q=o",
-    "/services/hello/versions/1/",
+    "/services/checkout/versions/1/",
     "/nothing-here/",
 )
 
@@ -53,17 +53,17 @@ def succeeded(page: Page) -> None:
 def change(page: Page, action: str, words: re.Pattern) -> None:
     """Two clicks from the first page: the dialog, then the one button that names both versions."""
     page.goto("/")
-    page.get_by_role("link", name=re.compile(rf"{action}….*hello from")).first.click()
+    page.get_by_role("link", name=re.compile(rf"{action}….*checkout from")).first.click()
     button = page.locator("#confirm")
     expect(button).to_have_text(words)
-    for host in ("node1", "node2", "node3", "node4"):
+    for host in ("web-fra-1", "web-fra-2", "web-iad-1", "web-iad-2"):
         expect(page.get_by_label("Plan", exact=True)).to_contain_text(host)
     button.click()
     page.wait_for_url("**/deployments/*/")
 
 
 def running_version(page: Page) -> str:
-    page.goto("/services/hello/instances/")
+    page.goto("/services/checkout/instances/")
     found = set(page.locator("tbody td[data-name=Version]").all_inner_texts())
     assert len(found) == 1, found
     return found.pop().split("-")[0]
@@ -73,11 +73,11 @@ def test_upgrades_and_reverts(visit):
     page = visit("/")
     assert running_version(page) == MIDDLE
     change(page, "Upgrade", re.compile(rf"Upgrade 4 hosts from {MIDDLE}.* to {NEW}"))
-    expect(page.locator("table.matrix")).to_contain_text("node4")
+    expect(page.locator("table.matrix")).to_contain_text("web-iad-2")
     succeeded(page)
     for step in ("stop", "link", "start", "check"):
         expect(page.get_by_role("columnheader", name=step, exact=True)).to_be_visible()
-    page.get_by_role("link", name="Output of node1").click()
+    page.get_by_role("link", name="Output of web-fra-1").click()
     expect(page.locator("pre.output")).to_contain_text(NEW)
     expect(page.locator("#live-word")).to_contain_text("succeeded")
     assert running_version(page) == NEW
@@ -93,7 +93,7 @@ def test_reverts_deployment_after_confirmation(visit):
     succeeded(page)
     page.get_by_role("button", name="Revert…").click()
     dialog = page.get_by_role("dialog")
-    for word in (OLD, MIDDLE, "node1", "node4"):
+    for word in (OLD, MIDDLE, "web-fra-1", "web-iad-2"):
         expect(dialog).to_contain_text(word)
     before = page.url
     dialog.get_by_role("button", name="Revert deployment").dblclick()
@@ -106,11 +106,11 @@ def test_reverts_deployment_after_confirmation(visit):
 
 def test_plan_follows_choices(visit):
     page = visit("/")
-    page.get_by_role("link", name=re.compile(r"Revert….*hello from")).first.click()
-    page.get_by_label("node2").check()
+    page.get_by_role("link", name=re.compile(r"Revert….*checkout from")).first.click()
+    page.get_by_label("web-fra-2").check()
     expect(page.locator("#confirm")).to_have_text(re.compile("Revert 1 host from"))
     expect(page.get_by_label("Selected hosts only")).to_be_checked()
-    page.get_by_label("node3").check()
+    page.get_by_label("web-iad-1").check()
     expect(page.locator("#confirm")).to_have_text(re.compile("Revert 2 hosts from"))
     page.get_by_label("Canary hosts").fill("1")
     page.get_by_label("Batch size").focus()
@@ -142,10 +142,10 @@ def test_searches_fleet_by_keyboard(visit):
     page = visit("/")
     page.keyboard.press("/")
     expect(page.get_by_label("Service name")).to_be_focused()
-    page.keyboard.type("hel")
+    page.keyboard.type("check")
     page.keyboard.press("Enter")
-    page.wait_for_url("**q=hel**")
-    expect(page.get_by_role("row", name=re.compile("hello The demo"))).to_be_visible()
+    page.wait_for_url("**q=check**")
+    expect(page.get_by_role("row", name=re.compile("checkout Basket"))).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")

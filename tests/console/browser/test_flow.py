@@ -33,7 +33,7 @@ def test_publish_canary_pause_failure_retry_revert(visit, greeter, tmp_path):
     expect(page.get_by_text("SHA-256", exact=True)).to_be_visible(timeout=soon())
     greeter.ids[3] = int(re.search(r"/versions/(\d+)/", page.url)[1])
 
-    greeter.misbehave("node3", "fail", "start")
+    greeter.misbehave("web-iad-1", "fail", "start")
     fleet = visit("/")
     page.goto(greeter.dialog(1, "upgrade", "?canary=1&pause_between=on"))
     expect(page.locator("#between")).to_contain_text("2 versions apart")
@@ -45,9 +45,9 @@ def test_publish_canary_pause_failure_retry_revert(visit, greeter, tmp_path):
     expect(fleet.get_by_role("row", name=re.compile("greeter"))).to_contain_text("paused", timeout=soon())
     page.get_by_role("button", name="Resume").click()
     is_in(page, "failed", "4 of 4 hosts done")
-    first = page.get_by_role("region", name=re.compile("First error: node3, step start"))
+    first = page.get_by_role("region", name=re.compile("First error: web-iad-1, step start"))
     expect(first).to_contain_text("told to fail")
-    expect(page.locator("tr[data-wrong]")).to_contain_text("node3")
+    expect(page.locator("tr[data-wrong]")).to_contain_text("web-iad-1")
     expect(fleet.get_by_role("row", name=re.compile("greeter"))).to_contain_text("failed", timeout=soon())
 
     first.get_by_role("link", name=re.compile(r"Line \d+ of the output")).click()
@@ -56,7 +56,7 @@ def test_publish_canary_pause_failure_retry_revert(visit, greeter, tmp_path):
     first.get_by_role("link", name="Open operation").click()
     expect(page.locator("#what-went-wrong")).to_contain_text("The new version did not start")
     expect(page.locator("#by-hand")).to_contain_text("ssh -p ")
-    greeter.misbehave("node3", "heal")
+    greeter.misbehave("web-iad-1", "heal")
     failed = page.url
     page.get_by_role("button", name="Retry failed operations").click()
     page.wait_for_url("**/deployments/*/")
@@ -75,9 +75,9 @@ def test_keys_work_and_can_be_turned_off(visit, greeter):
     page = visit("/services/greeter/instances/")
     page.keyboard.press("j")
     page.keyboard.press("j")
-    expect(page.locator("tr:focus-within")).to_contain_text("node2")
+    expect(page.locator("tr:focus-within")).to_contain_text("web-fra-2")
     page.keyboard.press("k")
-    expect(page.locator("tr:focus-within")).to_contain_text("node1")
+    expect(page.locator("tr:focus-within")).to_contain_text("web-fra-1")
     page.goto("/?q=greeter")
     page.keyboard.press("u")
     page.wait_for_url("**/upgrade/")
@@ -124,7 +124,7 @@ def test_keys_work_and_can_be_turned_off(visit, greeter):
 
 def test_page_survives_killed_web_server(visit, greeter, demo):
     greeter.at_version(1)
-    greeter.misbehave("node2", "hang", "check")
+    greeter.misbehave("web-fra-2", "hang", "check")
     page = visit(greeter.dialog(1, "upgrade", f"?dest_version={greeter.ids[2]}"))
     address = confirm(page, "Upgrade 4 hosts")
     expect(page.get_by_label("Progress")).to_contain_text("3 of 4 hosts done", timeout=later())
@@ -135,7 +135,7 @@ def test_page_survives_killed_web_server(visit, greeter, demo):
     page.get_by_role("button", name="Cancel deployment").click()
     is_in(page, "cancelled", "4 of 4 hosts done")
     assert page.url == address
-    greeter.misbehave("node2", "heal")
+    greeter.misbehave("web-fra-2", "heal")
 
 
 def _web(demo: int) -> int:
@@ -154,13 +154,13 @@ def _web(demo: int) -> int:
 
 def test_starts_one_deployment_only(visit, greeter):
     greeter.at_version(1)
-    greeter.misbehave("node4", "hang", "check")
+    greeter.misbehave("web-iad-2", "hang", "check")
     first, second = visit(greeter.dialog(1, "upgrade")), visit(greeter.dialog(1, "upgrade"), viewport=PHONE)
     for page in (first, second):
         expect(page.locator("#confirm")).to_be_enabled()
     watching = visit("/services/greeter/instances/")
-    row = watching.get_by_role("row", name=re.compile("node4"))
-    number = next(one["id"] for one in greeter.client.all("services/greeter/instances/") if "node4" in one["host"])
+    row = watching.get_by_role("row", name=re.compile("web-iad-2"))
+    number = next(one["id"] for one in greeter.client.all("services/greeter/instances/") if "web-iad-2" in one["host"])
     for maintained in (True, False):
         greeter.client.patch(f"services/greeter/instances/{number}", {"is_maintain": maintained})
         expect(row.get_by_text("in maintenance")).to_have_count(int(maintained), timeout=soon())
@@ -185,7 +185,7 @@ def test_starts_one_deployment_only(visit, greeter):
     first.get_by_role("button", name="Cancel…").click()
     first.get_by_role("button", name="Cancel deployment").click()
     is_in(first, "cancelled")
-    greeter.misbehave("node4", "heal")
+    greeter.misbehave("web-iad-2", "heal")
 
 
 def test_hostile_output_is_escaped_and_searched(visit, demo):

@@ -44,7 +44,7 @@ def to_deployment(page: Page) -> None:
 
 def test_pauses_resumes_and_cancels_upgrade(visit, keyed):
     keyed.at_version(1)
-    keyed.misbehave("node2", "hang", "check")
+    keyed.misbehave("web-fra-2", "hang", "check")
     page = visit("/?q=keyed")
     page.keyboard.press("u")
     page.wait_for_url("**/upgrade/")
@@ -59,12 +59,12 @@ def test_pauses_resumes_and_cancels_upgrade(visit, keyed):
     press(page, button(page, "Cancel…"))
     press(page, button(page, "Cancel deployment"))
     is_in(page, "cancelled", "4 of 4 hosts done")
-    keyed.misbehave("node2", "heal")
+    keyed.misbehave("web-fra-2", "heal")
 
 
 def test_finds_reads_and_retries_failure(visit, keyed):
     keyed.at_version(1)
-    keyed.misbehave("node3", "fail", "start")
+    keyed.misbehave("web-iad-1", "fail", "start")
     page = visit("/services/keyed/versions/")
     page.keyboard.press("j")
     page.keyboard.press("j")  # the older of the two, which runs
@@ -74,7 +74,7 @@ def test_finds_reads_and_retries_failure(visit, keyed):
     is_in(page, "failed", "4 of 4 hosts done")
     failed = page.url
     page.keyboard.press("e")
-    expect(page.locator("tr:focus-within")).to_contain_text("node3")
+    expect(page.locator("tr:focus-within")).to_contain_text("web-iad-1")
     page.keyboard.press("Enter")
     page.wait_for_url("**/operations/*/")
     press(page, page.get_by_role("link", name="Full log"))
@@ -89,7 +89,7 @@ def test_finds_reads_and_retries_failure(visit, keyed):
     expect(page.locator("#hits")).to_contain_text("the last lines that step start printed", timeout=soon())
     page.keyboard.press("e")
     expect(page.locator("li:target")).to_contain_text("told to fail")
-    keyed.misbehave("node3", "heal")
+    keyed.misbehave("web-iad-1", "heal")
     page.goto(failed)
     page.keyboard.press("r")
     page.wait_for_url(lambda url: "/deployments/" in url and url != failed)
@@ -111,19 +111,19 @@ def test_selects_and_opens_instances(visit, keyed):
     page.keyboard.press("Space")
     expect(page.locator("#ticked")).to_have_text("1 selected")
     press(page, button(page, "Start maintenance"))
-    row = page.get_by_role("row", name=re.compile("node2"))
+    row = page.get_by_role("row", name=re.compile("web-fra-2"))
     expect(row.get_by_text("in maintenance")).to_be_visible(timeout=soon())
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url("**/hosts/*/")
-    expect(page.get_by_role("heading", name="node1")).to_be_visible()
+    expect(page.get_by_role("heading", name="web-fra-1")).to_be_visible()
     page.goto("/services/keyed/instances/")
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("Space")
     press(page, button(page, "Delete…"))
     sure = page.get_by_role("dialog")
-    expect(sure.get_by_role("listitem")).to_have_text(["node2"])
+    expect(sure.get_by_role("listitem")).to_have_text(["web-fra-2"])
     page.keyboard.press("Escape")
     press(page, button(page, "End maintenance"))
     expect(row.get_by_text("in maintenance")).to_have_count(0, timeout=soon())
@@ -144,7 +144,7 @@ def test_deletes_and_installs_again(visit, keyed):
     page.locator("#find[data-htmx-powered]").wait_for()  # quicker than any hand, a key would come before the script
     page.keyboard.press("j")
     page.keyboard.press("Space")
-    expect(page.get_by_label("Plan", exact=True)).to_contain_text("node1", timeout=soon())
+    expect(page.get_by_label("Plan", exact=True)).to_contain_text("web-fra-1", timeout=soon())
     reach(page, page.get_by_label("Port"))
     page.keyboard.type("99999")
     page.keyboard.press("Tab")
@@ -161,12 +161,12 @@ def test_deletes_and_installs_again(visit, keyed):
 
 def test_follows_output(visit, keyed):
     keyed.at_version(1)
-    keyed.misbehave("node4", "hang", "check")
+    keyed.misbehave("web-iad-2", "hang", "check")
     page = visit(keyed.dialog(1, "upgrade"))
     to_deployment(page)
     is_in(page, "running", "3 of 4 hosts done")
-    row = page.get_by_role("row", name=re.compile("node4"))
-    press(page, row.get_by_role("link", name="node4", exact=True))
+    row = page.get_by_role("row", name=re.compile("web-iad-2"))
+    press(page, row.get_by_role("link", name="web-iad-2", exact=True))
     page.wait_for_url("**/operations/*/")
     page.goto(f"{page.url}log/")
     page.keyboard.press("f")
@@ -177,7 +177,7 @@ def test_follows_output(visit, keyed):
     press(page, button(page, "Cancel…"))
     press(page, button(page, "Cancel deployment"))
     is_in(page, "cancelled")
-    keyed.misbehave("node4", "heal")
+    keyed.misbehave("web-iad-2", "heal")
 
 
 def test_lists_all_keys(visit):

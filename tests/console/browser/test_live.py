@@ -66,7 +66,7 @@ def test_polls_until_a_stream_is_free(visit, demo, client):
         expect(row).to_contain_text("found by asking", timeout=soon())
         expect(stale).to_be_visible()
         other = visit("/hosts/")  # every slot is taken, and the rest of the site answers
-        expect(other.get_by_role("row", name=re.compile("node1"))).to_be_visible(timeout=soon())
+        expect(other.get_by_role("row", name=re.compile("web-fra-1"))).to_be_visible(timeout=soon())
         other.close()
     expect(stale).to_be_hidden(timeout=later())
     with page.expect_response(lambda answer: "seen=" in answer.url, timeout=later()):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The demo's service: answers every request with its version. Nothing but sockets, so that it starts in no time.
 
-hello.py serve ADDRESS PORT VERSION     serves until it is ended
-hello.py check ADDRESS PORT VERSION     exit status 0 when the process that answers there has that very version
+app.py serve ADDRESS PORT VERSION     serves until it is ended
+app.py check ADDRESS PORT VERSION     exit status 0 when the process that answers there has that very version
 """
 
 import select
@@ -39,7 +39,7 @@ def _listener(address: str, port: str) -> socket.socket:
 def check(address: str, port: str, version: str) -> None:
     try:
         with socket.create_connection((address, int(port)), timeout=2) as connection:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: hello\r\nConnection: close\r\n\r\n")
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n")
             answer = b""
             while part := connection.recv(65536):
                 answer += part
