@@ -152,7 +152,10 @@ def _most_exact(errors: list[FieldError]) -> list[FieldError]:
 
 
 def _within(body: Any, place: Iterable[str | int], kind: str) -> list[str | int]:
-    """Return the part of pydantic's place that is one in the body: it also names the types that it tried on a value."""
+    """Return the part of pydantic's place that is one in the body: it also names the types that it tried on a value. A
+    form has no types to try: its place is right."""
+    if body is None:
+        return list(place)
     found: list[str | int] = []
     for part in place:
         if (isinstance(body, dict) and part in body) or (isinstance(body, list) and isinstance(part, int)):

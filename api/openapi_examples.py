@@ -48,7 +48,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "VersionUpdate": {"bad": True, "bad_reason": "loses orders"},
     "VersionChangeRequest": {"dest_version": 12, "host": ["web1", 2], "strategy": {"canary": 1, "batch_size": "20%"}},
     "InstallRequest": {"host": [1, 2], "port": 8080, "tag": "stable"},
-    "InstanceSelection": {"instances": [3, 4]},
+    "RetryInstancesRequest": {"instances": [3, 4]},
     "InstanceUpdate": {"weight": 50},
     "UnlockRequest": {"reason": "the host was thrown away"},
     "HostCreate": {
