@@ -4,6 +4,7 @@ from django.urls import path
 from django.views.i18n import set_language
 
 from .language import script_words
+from .theme import set_theme
 from .views import (
     account,
     builds,
@@ -37,6 +38,7 @@ urlpatterns = [
     path("login/", sign_in.SignIn.as_view(), name="sign_in"),
     path("logout/", sign_in.SignOut.as_view(), name="sign_out"),
     path("language/", set_language, name="language"),
+    path("theme/", set_theme, name="theme"),
     path("words/<str:language>/<str:version>.js", script_words, name="script_words"),
     path("new-service/", services.new, name="service_new"),
     path(_service, overview.service_overview, name="service"),

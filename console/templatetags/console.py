@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, pgettext
 
 from access import url_userinfo
 from audit.models import History
@@ -30,6 +30,7 @@ from microservice.status import Outcome, outcome_of
 from .. import copying, language
 from ..durations import age, lasted
 from ..looks import LOOKS
+from ..theme import theme_of
 
 MAX_BATCH_SIZES = 12  # shown in a plan
 register = template.Library()
@@ -78,6 +79,27 @@ def _status(value: Any, kind: str, _language: str | None) -> SafeString:
 @register.filter
 def outcome(operation: Operation) -> Outcome:
     return outcome_of(operation.status, operation.undo_status)
+
+
+@register.simple_tag(takes_context=True)
+def theme(context: Context) -> str:
+    """Return the theme of the page, a value of Theme. At most one query."""
+    return context.get("theme") or theme_of(context.get("request"))
+
+
+@register.inclusion_tag("display.html", takes_context=True)
+def display_menu(context: Context) -> dict[str, Any]:
+    """Render the choices of theme and language. Both return to this page, or to the first one after a form."""
+    request = context["request"]
+    return {
+        "themes": [
+            ("system", "screen", pgettext("theme", "System")),
+            ("light", "sun", pgettext("theme", "Light")),
+            ("dark", "moon", pgettext("theme", "Dark")),
+        ],
+        "back": request.get_full_path() if request.method == "GET" else "/",
+        **{name: context.get(name) for name in ("theme", "csrf_token", "LANGUAGES", "LANGUAGE_CODE")},
+    }
 
 
 @register.simple_tag

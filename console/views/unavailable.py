@@ -12,6 +12,8 @@ from django.utils.translation import get_language
 from access.request_id import request_id_of
 from runtime.database_errors import is_away
 
+from ..theme import cookie_theme
+
 RETRY_AFTER = 3  # seconds until the page reloads itself
 
 
@@ -37,6 +39,7 @@ def failed(request: HttpRequest, error: BaseException) -> HttpResponse:
         "request_id": request_id_of(request),
         "again": request.get_full_path(),
         "LANGUAGE_CODE": get_language(),
+        "theme": cookie_theme(request),
     }
     response = HttpResponse(render_to_string("unavailable.html", context), status=503 if away else 500)
     response["Cache-Control"] = "no-store"

@@ -14,6 +14,7 @@
      data-count="NAME"          show how many boxes of that name are checked
      data-needs="NAME"          on a button: disabled while no box of that name is checked
      data-ticked="NAME"         in a dialog: list the labels of the checked boxes of that name
+     data-themes                on a form: choose a theme without leaving the page
      data-zone                  on <html>: the zone in which the server wrote the times
    copy.js
      data-copies="TEXT"         on a button: copy the text, and say so in the button's last element
@@ -112,6 +113,16 @@
     button.classList.add("busy");
     button.setAttribute("aria-busy", "true");
     if (form.dataset.waits) button.textContent = form.dataset.waits;
+  });
+  /* A theme is chosen without leaving the page, and what is typed in it. */
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-themes]")) return;
+    event.preventDefault();
+    const chosen = event.submitter;
+    document.documentElement.dataset.theme = chosen.value;
+    for (const button of form.querySelectorAll("button")) button.setAttribute("aria-pressed", button === chosen);
+    fetch(form.action, { method: "POST", body: new FormData(form, chosen), redirect: "manual" });
   });
   /* A page restored from the back/forward cache may submit its forms again. */
   addEventListener("pageshow", () => {

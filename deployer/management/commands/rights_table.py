@@ -68,7 +68,7 @@ PUBLIC = """
 ## Without signing in
 
 `/healthz`, `/readyz` and `/metrics` (do not expose the last one: see nginx.conf), `/login/`, `/logout/`, `/language/`,
-the scripts' words, static files, the API's description and its list of error codes; and
+`/theme/`, the scripts' words, static files, the API's description and its list of error codes; and
 `POST /api/v1/builds/{origin}/webhook`, which is authenticated by a signature.
 """
 

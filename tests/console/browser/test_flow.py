@@ -114,6 +114,7 @@ def test_keys_work_and_can_be_turned_off(visit, greeter):
     page.keyboard.press("?")
     expect(page.locator("tbody tr:focus-within")).to_have_count(0)
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
+    page.get_by_role("button", name="My account:").click()
     page.get_by_role("button", name="Keyboard shortcuts").click()
     page.get_by_label("Enable keyboard shortcuts").check()
     page.keyboard.press("Escape")

@@ -45,6 +45,7 @@ def test_chinese_pages_and_local_times(visit):
         )
         assert shown in clock.inner_text()
 
+    page.locator(".who").click()
     page.get_by_role("button", name="English").click()
     page.wait_for_url("**/history/")
     assert page.get_by_role("heading", name="History").is_visible()
