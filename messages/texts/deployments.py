@@ -71,6 +71,7 @@ _TARGETS: dict[str, Text] = {
     "wrong_target.unknown_host": Text(_("Host {host} does not exist."), _WRONG),
     "wrong_target.host_without_instance": Text(_("Host {host} has no instance of {service}."), _WRONG),
     "wrong_target.host_runs_other_version": Text(_("Host {id} ({host}) does not run {version}."), _WRONG),
+    "wrong_target.not_changed": Text(_("Deployment {deployment} did not change host {host}.")),
     "wrong_target.no_such_label": Text(_("no host of the service has these labels: {labels}")),
     "wrong_target.not_an_instance": Text(_("Instance {instance} is not an instance of {service}."), _WRONG),
     "wrong_target.instance_runs_other_version": Text(_("Instance {instance} does not run {version}."), _WRONG),

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet
 
 from access.callers import SYSTEM, Caller
-from access.problems import Problem, invalid
+from access.problems import FieldError, Problem, invalid
 
 from .. import catalog
 from ..models import Deployment, MicroServiceInstance, Operation
@@ -18,6 +18,7 @@ from . import enqueue, notes, placement, plan_token
 from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, marked_bad
 from .preview import Move, plan_for
+from .refusals import refused_targets
 from .targets import TargetSelection, describe_skipped, has_operation, refuse_unavailable, skipped_targets
 from .version_change import VERSION_ACTIONS
 
@@ -41,35 +42,63 @@ class DeploymentRevert:
 def revert(caller: Caller, request: DeploymentRevert) -> Deployment:
     """Send each instance that a deployment changed back to the version it came from."""
     origin = request.origin
-    _check(caller, request)
+    selection, deployment = _look_up(caller, request)
     with transaction.atomic():
-        succeeded = _succeeded(origin)
-        catalog.refuse_deleted(succeeded.values_list("from_version", flat=True), "/path/id")
+        catalog.refuse_deleted(_chosen(request).values_list("from_version", flat=True), "/path/id")
         if request.mark_bad and origin.dest_version:
             catalog.mark_bad(caller, origin.dest_version, request.reason)
-        deployment = _deployment(origin, request.strategy, note=notes.clean(request.note))
-        return _revert(caller, origin, deployment, _selection(origin, hosts=request.hosts), request.plan_token)
+        return _revert(caller, origin, deployment, selection, request.plan_token)
 
 
 def preview_revert(caller: Caller, request: DeploymentRevert) -> dict[str, Any]:
     """Return what `preview` returns, for the same request."""
-    _check(caller, request)
-    origin, selection = request.origin, _selection(request.origin, hosts=request.hosts)
+    selection, deployment = _look_up(caller, request)
     rows = list(selection.lockable().select_related(*plan_token.NEEDED).order_by("pk"))
     skipped = list(skipped_targets(selection, Q(pk__in=selection.lockable().values("pk"))))
     refuse_unavailable(selection, len(rows), skipped)
-    move = _moves(origin, rows)
-    plan = plan_for(_deployment(origin, request.strategy), rows, move=move)
+    plan = plan_for(deployment, rows, move=_moves(request.origin, rows))
     return plan | {"skipped": describe_skipped(one.to_json() for one in skipped)}
 
 
-def _check(caller: Caller, request: DeploymentRevert) -> None:
+def leads_to_bad(origin: Deployment) -> bool:
+    """Return whether one of the versions that a revert of the deployment goes back to was marked bad."""
+    return marked_bad(_succeeded(origin).values("from_version")).exists()
+
+
+def _look_up(caller: Caller, request: DeploymentRevert) -> tuple[TargetSelection, Deployment]:
+    """Return the targets of a revert and its deployment, not saved. Raise the Problems known before any lock."""
     origin = request.origin
     check_right(caller, origin.microservice)
     if origin.action in (Action.INSTALL, Action.DELETE):
         raise invalid("/path/id", "cannot_revert", deployment=origin.pk, action=origin.get_action_display())
     require_finished(origin)
-    check_bad(caller, marked_bad(_succeeded(origin).values("from_version")), request.allow_bad, "/path/id")
+    selection = _selection(origin, hosts=request.hosts)
+    _refuse_unchanged_hosts(origin, selection)
+    check_bad(caller, marked_bad(_chosen(request).values("from_version")), request.allow_bad, "/path/id")
+    return selection, _deployment(origin, request.strategy, note=notes.clean(request.note))
+
+
+def _refuse_unchanged_hosts(origin: Deployment, selection: TargetSelection) -> None:
+    """Raise Problem 422 that names each of the named hosts that the deployment did not change."""
+    if selection.hosts is None:
+        return
+    changed = set(selection.selected().values_list("host", flat=True))
+    others = [host for host in selection.hosts if host not in changed]
+    # Looked up among the service's own, so that no answer reveals whether a host exists elsewhere.
+    names = dict(selection.service.instances.filter(host__in=others).values_list("host", "host__hostname"))
+    if others:
+        raise refused_targets(
+            [
+                FieldError("/host", "wrong_target.not_changed", host=names.get(host, host), deployment=origin.pk)
+                for host in others
+            ]
+        )
+
+
+def _chosen(request: DeploymentRevert) -> QuerySet[Operation]:
+    """Return the operations that a revert takes back."""
+    rows = _succeeded(request.origin)
+    return rows if request.hosts is None else rows.filter(host__in=request.hosts)
 
 
 def _succeeded(origin: Deployment) -> QuerySet[Operation]:
@@ -109,7 +138,7 @@ def _selection(origin: Deployment, within: Q = _ALL, hosts: tuple[int, ...] | No
         hosts=hosts,
         pointer="/path/id" if hosts is None else "/host",
         force=True,
-        skip_locked=True,
+        skip_locked=hosts is None,
         scope=has_operation(own),
         condition=has_operation(own.filter(dest_version=OuterRef("version"))),
         closed=placement.on_closed_host(origin.microservice),
