@@ -1,14 +1,14 @@
-"""The first page: each service with its running versions and open deployments."""
+"""The first page: each service with its running versions, open deployments and the newest one where that failed."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery
 
 from access.callers import Caller
 from microservice.catalog.visibility import visible
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
-from microservice.status import DEPLOYMENT_OPEN, MAY_RETRY, OPERATION_DONE, BuildStatus
+from microservice.status import DEPLOYMENT_OPEN, MAY_RETRY, OPERATION_DONE, BuildStatus, DeploymentStatus
 
 from .paging import PAGE, Page, by_key
 
@@ -52,10 +52,12 @@ def services(caller: Caller, q: str = "", state: str = "", after: str = "", size
         rows = rows.filter(name__icontains=q)
     if state in STATES:
         rows = rows.filter(STATES[state]())
-    page = by_key(rows, "name", after, size)
+    of_service = Deployment.objects.filter(microservice=OuterRef("pk")).order_by("-pk")
+    page = by_key(rows.annotate(newest_deployment=Subquery(of_service.values("pk")[:1])), "name", after, size)
     by_service = {service.pk: ServiceRow(service) for service in page.rows}
     _add_versions(by_service)
-    for deployment in _with_progress(open_deployments(caller).filter(microservice__in=by_service)):
+    newest = [service.newest_deployment for service in page.rows]
+    for deployment in _with_progress(_of_interest(newest).filter(microservice__in=by_service)):
         by_service[deployment.microservice_id].deployments.append(deployment)
     return Page(list(by_service.values()), page.next)
 
@@ -73,8 +75,14 @@ def totals(caller: Caller) -> dict[str, int]:
 
 
 def open_deployments(caller: Caller) -> QuerySet[Deployment]:
+    return Deployment.objects.filter(visible(caller, "microservice"), status__in=DEPLOYMENT_OPEN)
+
+
+def _of_interest(newest: list[int | None]) -> QuerySet[Deployment]:
+    """Return what is under way, and the services' newest deployments that failed: from one click to its causes."""
+    failed = Q(status=DeploymentStatus.FAILED, pk__in=[pk for pk in newest if pk])
     return (
-        Deployment.objects.filter(visible(caller, "microservice"), status__in=DEPLOYMENT_OPEN)
+        Deployment.objects.filter(Q(status__in=DEPLOYMENT_OPEN) | failed)
         .select_related("microservice", "from_version", "dest_version")
         .order_by("-pk")
     )

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from microservice.models import MicroServiceInstance
+from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import BuildStatus, InstanceStatus
 from tests import factories
 
@@ -117,6 +117,19 @@ def test_fleet_query_count(admin, cost):
     small = cost(admin, "/")
     grow(5, 60)
     assert cost(admin, "/") == small
+
+
+@pytest.mark.parametrize("newer", ["", "succeeded", "failed"])
+def test_links_the_newest_deployment_where_it_failed(admin, newer):
+    """From it one click leads to every cause; what was mended since needs none."""
+    failed = factories.running(2)
+    Deployment.objects.update(status="failed")
+    version, instance = failed.dest_version, failed.operations.first().instance
+    after = factories.deployment([instance], version, newer) if newer else None
+    page = markup(admin.get("/"))
+    assert (f'href="/deployments/{failed.pk}/"' in page) is (not newer)
+    if after:
+        assert (f'href="/deployments/{after.pk}/"' in page) is (newer == "failed")
 
 
 def test_next_rows_are_a_fragment(admin):
