@@ -10,7 +10,10 @@ from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from access.callers import Caller
+
 from . import assignments
+from .choosers import Chooser
 
 _LINE_END = re.compile(r"\r\n?")
 HIDDEN = "•••"  # shown instead of a value that the user may not see
@@ -35,8 +38,14 @@ class Form(forms.Form):
 
     Browsers do not send back what the page contained: text inputs drop newlines, URL inputs surrounding blanks, and a
     field's `strip` removes more. So the posted value is compared with the shown one as a browser would send it, and
-    only a difference counts as input.
+    only a difference counts as input. `caller`: who chooses; a form with choosers needs it.
     """
+
+    def __init__(self, *args: Any, caller: Caller | None = None, **more: Any) -> None:
+        super().__init__(*args, **more)
+        for field in self.fields.values():
+            if isinstance(field, Chooser):
+                field.choose_as(caller)
 
     def _clean_fields(self) -> None:
         super()._clean_fields()  # type: ignore[misc]

@@ -1,14 +1,14 @@
 """The forms for users, teams and the own account. `access.accounts` and `access.teams` hold the rules."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from access.callers import Caller
 from access.roles import Role
-from microservice.models import MicroService
 
+from .choosers import Chooser
 from .fields import Form
 from .settings import PLAIN, SecretLine
 
@@ -76,17 +76,20 @@ class TeamForm(Form):
 
 
 class MemberForm(Form):
-    user = forms.CharField(label=_("Username"), max_length=150, widget=forms.TextInput(PLAIN))
+    # By name: an owner may add anyone whose username they know, and is proposed only the members of their own teams.
+    user = Chooser("person", as_name=True, label=_("User"))
     role = forms.ChoiceField(label=_("Role"), choices=ROLES)
 
+    def __init__(self, *args: Any, caller: Caller, **more: Any) -> None:
+        super().__init__(*args, caller=caller, **more)
+        if not caller.may("admin"):
+            self.fields["user"].help_text = _("Members of your teams are proposed. Type the username of anyone else.")
 
-class TeamServiceForm(forms.Form):
+
+class TeamServiceForm(Form):
     """Assigns a service to a team. Whether the caller may, `catalog` checks."""
 
-    def __init__(self, *args: Any, unowned: Iterable[MicroService], **more: Any) -> None:
-        super().__init__(*args, **more)
-        names = [service.name for service in unowned]
-        self.fields["service"] = forms.ChoiceField(label=_("Service without a team"), choices=[(n, n) for n in names])
+    service = Chooser("unowned", label=_("Service without a team"))
 
 
 class PasswordForm(Form):

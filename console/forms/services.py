@@ -17,6 +17,7 @@ from messages.rendering import term
 from microservice.catalog.ownership import BUILD_FIELDS
 from microservice.models import MicroService
 
+from .choosers import Choosers
 from .fields import Environment, Form, JSONText, Words
 
 
@@ -243,12 +244,13 @@ class TokenForm(Form):
     scopes = forms.MultipleChoiceField(
         label=_("Rights"), choices=terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple
     )
-    services = forms.CharField(
+    services = Choosers(
+        "service",
         label=_("Services"),
         required=False,
-        max_length=4000,
-        help_text=_("Names separated by spaces. Leave empty for all services that you may see."),
-        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+        makes=False,
+        placeholder=_("all that you may see"),
+        help_text=_("The token works for these only."),
     )
     days = forms.IntegerField(
         label=_("Valid for (days)"),

@@ -41,8 +41,3 @@ def teams(caller: Caller) -> list[Team]:
 
 def owned(team: Team) -> list[MicroService]:
     return list(team.services.only("name", "description").order_by("name"))
-
-
-def unowned() -> list[MicroService]:
-    """Return services without a team, at most 500."""
-    return list(MicroService.objects.filter(team=None).only("name").order_by("name")[:500])

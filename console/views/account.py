@@ -51,12 +51,12 @@ def make_token(
     request: HttpRequest, caller: Caller, user: int | None = None, prefix: str | None = None
 ) -> tuple[TokenForm, Token | None, str]:
     """Return the token form, and the token and its text if one was created. `user`: a service account."""
-    form = TokenForm(post_data(request), prefix=prefix)
+    form = TokenForm(post_data(request), prefix=prefix, caller=caller)
     reauthentication.ask(caller, form)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             token, secret = _issue(reauthentication.proven(request, caller, form), form.cleaned_data, user)
-            return TokenForm(prefix=prefix), token, secret
+            return TokenForm(prefix=prefix, caller=caller), token, secret
     return form, None, ""
 
 
@@ -65,7 +65,7 @@ def _issue(caller: Caller, values: dict[str, Any], user: int | None) -> tuple[To
     if values["days"]:
         end = timezone.now() + timedelta(days=values["days"])
     try:
-        return tokens.issue(caller, values["name"], values["scopes"], values["services"].split(), end, user)
+        return tokens.issue(caller, values["name"], values["scopes"], values["services"], end, user)
     except Problem as problem:
         if problem.code == "not_found":
             raise invalid("/services", "not_visible_service") from problem

@@ -28,7 +28,7 @@ from runtime.ids import parse_id, parse_number
 from ..forms.fields import with_unix_lines
 from ..forms.filters import MAX_QUERY
 from ..forms.services import add_problem
-from . import fragment_cache
+from . import fragment_cache, making
 
 View = Callable[..., HttpResponse]
 
@@ -37,6 +37,7 @@ NAV_SECTIONS = {
     "account": "account",
     "builds": "fleet",
     "callbacks": "settings",
+    "choices": "fleet",
     "deploy": "fleet",
     "deployments": "deployments",
     "fleet": "fleet",
@@ -144,13 +145,14 @@ def _redirect_to_sign_in(request: HttpRequest) -> HttpResponse:
     """Redirect to the sign-in page and back. A script that fetches a fragment gets 401 and the page's URL instead."""
     target = request.get_full_path() if request.method == "GET" else "/"
     url = f"{settings.LOGIN_URL}?{urlencode({'next': target})}"
-    if request.headers.get("HX-Request"):
+    if request.headers.get("HX-Request") or making.in_dialog(request):
         return HttpResponse(status=401, headers={"HX-Redirect": url})
     return HttpResponseRedirect(url)
 
 
 def render_problem(request: HttpRequest, problem: Problem) -> HttpResponse:
-    response = render(request, "problem.html", {"problem": problem}, status=problem.status)
+    template = "making/refused.html" if making.in_dialog(request) else "problem.html"
+    response = render(request, template, {"problem": problem}, status=problem.status)
     response.reason_code = problem.code  # type: ignore[attr-defined]  # for the log: access/security_log.py
     return response
 

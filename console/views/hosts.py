@@ -23,6 +23,7 @@ from ..forms.imports import HostImportForm
 from ..queries import hosts
 from ..queries.paging import MAX_ROWS, PAGE
 from .decorators import errors_on, flash, flash_problem, page, page_size, post_data, query, redirect_to, render_list
+from .making import added, form_alone, in_dialog, proposed
 
 FINDING = "host_finding"  # session key: [host id, result of a check]
 PASTED_FINGERPRINT = "host_key_named"  # session key: [host id, fingerprint that could not be compared yet]
@@ -153,13 +154,15 @@ def unarchive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
 @page("admin", ("GET", "POST"))
 def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     """List all credentials. POST: add one. Secrets are write-only."""
-    form = CredentialForm(post_data(request), request.FILES if request.method == "POST" else None)
+    files = request.FILES if request.method == "POST" else None
+    form = CredentialForm(post_data(request), files, initial=proposed(request))
     if request.method == "POST" and form.is_valid():
         values = {name: value for name, value in form.cleaned_data.items() if value or name != "passphrase"}
         with errors_on(form):
-            added = credentials.create(caller, values)
-            flash(request, _("%(name)s was added.") % {"name": added.name})
-            return redirect_to("credentials")
+            made = credentials.create(caller, values)
+            return added(request, made.name, _("%(name)s was added.") % {"name": made.name}, "credentials")
+    if in_dialog(request):
+        return form_alone(request, form, _("Add a credential"), _("Add credential"))
     context = {"form": form, "credentials": hosts.credentials(), "may_admin": caller.may("admin")}
     return render(request, "host/credentials.html", context, status=422 if form.errors else 200)
 

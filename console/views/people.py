@@ -23,12 +23,13 @@ from ..queries import people
 from . import reauthentication
 from .account import make_token
 from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, render_list
+from .making import added, form_alone, in_dialog, proposed
 
 
 @page("admin", ("GET", "POST"), look="admin")
 def person_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     """List all users. POST: add one."""
-    form = PersonForm(post_data(request))
+    form = PersonForm(post_data(request), initial=proposed(request, "username"))
     reauthentication.ask(caller, form)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
@@ -36,8 +37,10 @@ def person_list(request: HttpRequest, caller: Caller) -> HttpResponse:
             values = form.values()
             user = accounts.create_user(caller, values)
             record(caller, "create", "user", user, after=_as_recorded(values))
-            flash(request, _("{name} was added.").format(name=user.get_username()))
-            return redirect_to("person", user.pk)
+            says = _("{name} was added.").format(name=user.get_username())
+            return added(request, user.get_username(), says, "person", user.pk)
+    if in_dialog(request):
+        return form_alone(request, form, _("Add a user"), _("Add user"))
     params = query(request, "q", "after")
     context = {
         **params,
@@ -93,7 +96,7 @@ def _person_page(request: HttpRequest, caller: Caller, user: User, form: PersonF
         **more,
     }
     if service and "token_form" not in context:
-        context["token_form"] = TokenForm(prefix="token")
+        context["token_form"] = TokenForm(prefix="token", caller=caller)
         reauthentication.ask(caller, context["token_form"])
     errors = form.errors or ("token_form" in context and context["token_form"].errors)
     return render(request, "people/person.html", context, status=422 if errors else 200)

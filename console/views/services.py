@@ -43,6 +43,7 @@ from .decorators import (
     require_scope,
 )
 from .maintenance import maintain
+from .making import added, form_alone, in_dialog, proposed
 
 INSTANCE_ACTIONS = ("retry", "delete", "forget", "maintain", "end_maintenance")
 
@@ -145,13 +146,14 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
 
 @page("admin", ("GET", "POST"), look="admin", owners=True)
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
-    form = NewServiceForm(post_data(request))
+    form = NewServiceForm(post_data(request), initial=proposed(request))
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             service = catalog.create_service(caller, form.cleaned_data | ownership.only_team(caller))
             text = _("%(name)s was added. Now set its start, stop and check commands.")
-            flash(request, text % {"name": service.name})
-            return redirect_to("service_settings", service.name)
+            return added(request, service.name, text % {"name": service.name}, "service_settings", service.name)
+    if in_dialog(request):
+        return form_alone(request, form, _("Add a service"), _("Add service"))
     return render(request, "service/new.html", {"form": form}, status=422 if form.errors else 200)
 
 

@@ -18,18 +18,21 @@ from ..forms.people import MemberForm, TeamForm, TeamServiceForm
 from ..forms.services import add_problem
 from ..queries import people, services
 from .decorators import errors_on, flash, flash_problem, page, post_data, redirect_to
+from .making import added, form_alone, in_dialog, proposed
 
 
 @page("admin", ("GET", "POST"), look="")
 def team_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     """List the caller's teams (all, for administrators). POST: add one."""
-    form = TeamForm(post_data(request))
+    form = TeamForm(post_data(request), initial=proposed(request))
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             team = teams.create_team(caller, form.cleaned_data)
             record(caller, "create", "team", team, after=form.cleaned_data)
-            flash(request, _("{name} was added. Now add its members.").format(name=team.name))
-            return redirect_to("team", team.pk)
+            says = _("{name} was added. Now add its members.").format(name=team.name)
+            return added(request, team.name, says, "team", team.pk)
+    if in_dialog(request):
+        return form_alone(request, form, _("Add a team"), _("Add team"))
     context = {"teams": people.teams(caller), "form": form, "tab": "teams", "may_admin": caller.may("admin")}
     return render(request, "people/teams.html", context, status=422 if form.errors else 200)
 
@@ -54,8 +57,9 @@ def team_change(request: HttpRequest, caller: Caller, number: int, what: str) ->
     if what not in commands:
         raise invalid("/what", "not_one_of", choices=list(commands))
     name_form = TeamForm(request.POST, initial=_initial(team)) if what == "name" else None
-    member_form = MemberForm(request.POST) if what == "member" else None
-    form = name_form or member_form
+    member_form = MemberForm(request.POST, caller=caller) if what == "member" else None
+    service_form = TeamServiceForm(request.POST, caller=caller) if what == "give" else None
+    form = name_form or member_form or service_form
     try:
         if form is None or form.is_valid():
             flash(request, commands[what](request, caller, team, form))
@@ -65,7 +69,7 @@ def team_change(request: HttpRequest, caller: Caller, number: int, what: str) ->
             flash_problem(request, problem)
             return redirect_to("team", number)
         add_problem(form, problem)
-    return _page(request, caller, teams.find_team(caller, number), name_form, member_form, status=422)
+    return _page(request, caller, teams.find_team(caller, number), name_form, member_form, service_form, status=422)
 
 
 def _initial(team: Team) -> dict[str, str]:
@@ -98,8 +102,8 @@ def _remove(request: HttpRequest, caller: Caller, team: Team, form: None) -> str
     return _("{name} is no longer in {team}.").format(name=membership.user.get_username(), team=team.name)
 
 
-def _give(request: HttpRequest, caller: Caller, team: Team, form: None) -> str:
-    service = _service(request, caller)
+def _give(request: HttpRequest, caller: Caller, team: Team, form: TeamServiceForm) -> str:
+    service = catalog.find_service(caller, form.cleaned_data["service"].pk, "admin")
     catalog.change_service(caller, service, {"team": team})
     return _("{service} now belongs to {team}.").format(service=service.name, team=team.name)
 
@@ -130,16 +134,16 @@ def _page(
     team: Team,
     name_form: TeamForm | None = None,
     member_form: MemberForm | None = None,
+    service_form: TeamServiceForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    unowned = people.unowned() if caller.may("admin") else []
     context = {
         "team": team,
         "members": sorted(team.memberships.all(), key=lambda row: row.user.get_username()),
         "services": people.owned(team),
-        "service_form": TeamServiceForm(unowned=unowned) if unowned else None,
+        "service_form": service_form or TeamServiceForm(caller=caller),
         "name_form": name_form or TeamForm(initial=_initial(team)),
-        "member_form": member_form or MemberForm(),
+        "member_form": member_form or MemberForm(caller=caller),
         "may_admin": caller.may("admin"),
         "owns": caller.owns(team.pk),
         "tab": "teams",

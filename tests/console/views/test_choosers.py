@@ -1,0 +1,173 @@
+"""Choosers: what is found by typing, what is refused, and making what is missing in a dialog."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from access.models import Membership, Team, Token
+from access.roles import Role
+from asset.models import Asset, Credential
+from microservice.models import MicroService
+from tests import factories
+from tests.console import as_a_browser
+
+from ..markup import markup
+
+pytestmark = pytest.mark.django_db
+DIALOG = {"X-Dialog": "1"}
+
+
+def found(client: Client, kind: str, q: str = "") -> list[str]:
+    answer = client.get(f"/choose/{kind}/", {"q": q})
+    assert answer.status_code == 200
+    return [one["name"] for one in answer.json()["found"]]
+
+
+@pytest.fixture
+def red(db) -> Team:
+    return Team.objects.create(name="red")
+
+
+def owner_of(team: Team, name: str = "olga") -> None:
+    Membership.objects.create(team=team, user=get_user_model().objects.get(username=name), role=Role.OWNER)
+
+
+def test_names_that_begin_so_come_first(admin):
+    for name in ("web", "api-web", "web-shop", "other"):
+        factories.service(name)
+    assert found(admin, "service", "WEB") == ["web", "web-shop", "api-web"]
+    factories.hosts(3, prefix="db")
+    assert found(admin, "host", Asset.objects.first().ip) == [Asset.objects.first().hostname], "an address finds too"
+
+
+def test_many_names_are_cut_and_it_says_so(admin, cost):
+    factories.hosts(2)
+    few = cost(admin, "/choose/host/")
+    assert admin.get("/choose/host/").json()["more"] is False
+    factories.hosts(30, prefix="more")
+    answer = admin.get("/choose/host/").json()
+    assert len(answer["found"]) == 20 and answer["more"] is True
+    assert cost(admin, "/choose/host/") == few
+
+
+def test_proposes_only_what_the_user_may_see(admin, operator, red):
+    host, open_host = factories.hosts(2)
+    host.teams.add(red)
+    factories.service("secret", team=red)
+    factories.service("unowned")
+    Credential.objects.create(name="key", kind="password", secret="s")
+    blue = Team.objects.create(name="blue")
+    factories.service("plain", team=blue)
+    owner_of(blue)
+    assert found(operator, "host") == [open_host.hostname]
+    assert found(operator, "service") == ["plain"] and found(operator, "team") == ["blue"]
+    assert found(operator, "credential") == [] and found(operator, "unowned") == []
+    assert found(operator, "person") == ["olga"], "the accounts of others are not listed"
+    assert found(admin, "person", "a") == ["ada", "olga"] and found(admin, "credential") == ["key"]
+    assert found(admin, "unowned") == ["unowned"]
+
+
+@pytest.mark.parametrize("q", ["\0", "%", "_", "'", "x" * 5000, "\ud800"])
+def test_hostile_searches_find_nothing(admin, q):
+    factories.service("shop")
+    assert found(admin, "service", q.encode("utf-8", "replace").decode()) in ([], ["shop"])
+    assert admin.get("/choose/nosuch/").status_code == 404
+
+
+def test_a_stranger_finds_nothing(client):
+    assert client.get("/choose/person/").status_code == 302
+    assert client.get("/credentials/", headers=DIALOG).status_code == 401
+
+
+# --- the field --------------------------------------------------------------------------------------------------------
+
+
+def test_refusal_names_similar_names(admin, red):
+    factories.service("checkout")
+    page = markup(admin.post(f"/teams/{red.pk}/give/", {"service": "checkou"}))
+    assert "There is no service “checkou” without a team." in page and "Similar names: checkout." in page
+    assert 'value="checkou"' in page and MicroService.objects.get().team is None
+
+
+def test_capitals_do_not_matter_where_one_name_is_meant(admin, red):
+    factories.service("Checkout")
+    assert admin.post(f"/teams/{red.pk}/give/", {"service": "checkout"}).status_code == 302
+    assert MicroService.objects.get().team == red
+    factories.service("pay")
+    factories.service("PAY")
+    assert admin.post(f"/teams/{red.pk}/give/", {"service": "Pay"}).status_code == 422
+    assert admin.post(f"/teams/{red.pk}/give/", {"service": "pay"}).status_code == 302
+
+
+@pytest.mark.parametrize("name", ["", "\0", "1", "x" * 300, "<b>", "%"])
+def test_hostile_names_are_refused_at_the_field(admin, red, name):
+    service = factories.service("shop")
+    answer = admin.post(f"/teams/{red.pk}/give/", {"service": name or " "})
+    assert answer.status_code == 422 and 'id="id_service-wrong"' in markup(answer) and "<b>" not in markup(answer)
+    answer = admin.post(f"/teams/{red.pk}/give/", {"service": str(service.pk)})
+    assert answer.status_code == 422, "an id is not a name"
+
+
+def test_several_are_ticked_and_one_more_is_typed(admin):
+    for name in ("shop", "pay", "mail"):
+        factories.service(name)
+    fields = {"name": "ci", "scopes": ["read"], "services": ["shop", "pay"], "services_more": "nosuch"}
+    page = markup(admin.post("/tokens/", fields))
+    form = next(one for one in as_a_browser.forms(page) if one.has("services_more"))
+    assert form.data()["services"] == ["shop", "pay"] and form.data()["services_more"] == ["nosuch"]
+    assert "There is no service “nosuch” that you may see." in page and not Token.objects.exists()
+    admin.post("/tokens/", {**fields, "services_more": "mail"})
+    assert len(Token.objects.get().services) == 3
+
+
+def test_token_of_hidden_service_is_refused(operator, red):
+    factories.service("secret", team=red)
+    answer = operator.post("/tokens/", {"name": "ci", "scopes": ["read"], "services": ["secret"]})
+    assert answer.status_code in (403, 422) and not Token.objects.exists()
+
+
+def test_owner_adds_by_name_who_is_not_proposed(operator, red):
+    owner_of(red)
+    get_user_model().objects.create_user("eve")
+    page = markup(operator.get(f"/teams/{red.pk}/"))
+    assert "Only administrators can add users." in page and "data-makes" not in page
+    assert "Type the username of anyone else." in page
+    assert operator.post(f"/teams/{red.pk}/member/", {"user": "eve", "role": "viewer"}).status_code == 302
+    assert Membership.objects.filter(user__username="eve", team=red).exists()
+
+
+# --- making what is missing -------------------------------------------------------------------------------------------
+
+MADE = {
+    "/credentials/": ({"name": "key", "kind": "password", "secret": "s3cret"}, "key", {"name": ""}),
+    "/people/": ({"username": "bo", "active": "on"}, "bo", {"username": "b o"}),
+    "/teams/": ({"name": "sales"}, "sales", {"name": "12"}),
+    "/new-service/": ({"name": "shop", "language": "other"}, "shop", {"name": "a b"}),
+}
+
+
+@pytest.mark.parametrize("address", MADE)
+def test_dialog_makes_and_names_it(admin, address):
+    fields, name, bad = MADE[address]
+    proposed = admin.get(address, {"name": name}, headers=DIALOG)
+    page = markup(proposed)
+    assert "<html" not in page and f'value="{name}"' in page and f'action="{address}"' in page
+    assert 'id="new1-title"' in page and 'id="id_' not in page, "the page below has these ids"
+    refused = admin.post(address, fields | bad, headers=DIALOG)
+    assert refused.status_code == 422 and "<html" not in markup(refused) and "-wrong" in markup(refused)
+    assert "s3cret" not in markup(refused)
+    answer = admin.post(address, fields, headers=DIALOG)
+    assert answer.status_code == 201 and answer.json()["name"] == name and name in answer.json()["says"]
+    assert "was added" not in markup(admin.get("/account/")), "said in the dialog, not on a later page"
+
+
+@pytest.mark.parametrize("address", MADE)
+def test_dialog_refuses_without_the_right(operator, address):
+    answer = operator.post(address, MADE[address][0], headers=DIALOG)
+    assert answer.status_code == 403 and "<html" not in markup(answer) and 'role="alert"' in markup(answer)
+    assert not Credential.objects.exists() and not Team.objects.exists() and not MicroService.objects.exists()
+
+
+def test_dialogs_above_each_other_have_their_own_ids(admin):
+    assert 'id="new2-title"' in markup(admin.get("/teams/", headers={"X-Dialog": "2"}))
+    assert 'id="new1-title"' in markup(admin.get("/teams/", headers={"X-Dialog": '"><b>'}))
