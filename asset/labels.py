@@ -66,6 +66,12 @@ def group(name: str, pointer: str = "/group") -> HostGroup:
     return row
 
 
+def query(label: str, group_name: str) -> list[Selector]:
+    """Return the selectors of an address with `?label=` and `?group=`; all of them hold. Raise Problem 422."""
+    found = [parse(label, "/query/label")] if label.strip() else []
+    return [*found, group(group_name, "/query/group").labels] if group_name else found
+
+
 def known(rows: QuerySet[Asset], limit: int = 500) -> list[str]:
     """Return the labels that these hosts have, as text, the most frequent first: to choose from. One query."""
     counted: dict[str, int] = {}

@@ -13,14 +13,13 @@ from urllib.parse import urlencode
 
 from .cli import argument, command, say, whole
 from .client import printable
-from .context import TIMEOUT, WAIT, Context, quoted
+from .context import SERVICE, TIMEOUT, VERSION, WAIT, Context, quoted
 from .exits import Ended, Exit, OutOfTime
 from .naming import version_name
 
 SUCCESS, OPEN = "success", ("pending", "building")
 PAUSE = 2.0  # seconds between two polls
 MAX_LINES = 20  # of the output of a failed build
-SERVICE, VERSION = argument("service"), argument("version")
 
 
 @command(

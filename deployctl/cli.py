@@ -27,6 +27,8 @@ class Command:
 
 
 COMMANDS: dict[tuple[str, ...], Command] = {}
+# In --help, what is used most comes first; the others follow by name.
+FIRST = ("versions", "deploy", "install", "upgrade", "revert", "status", "logs", "causes", "retry", "cancel")
 GROUPS = {
     "versions": "Manage the versions of a service.",
     "builds": "List the builds of all services, and cancel one.",
@@ -70,7 +72,7 @@ def parser(description: str, *parts: Part) -> Parser:
     for part in parts:
         part(main)
     places: dict[tuple[str, ...], Any] = {(): _subcommands(main)}
-    for words, known in COMMANDS.items():
+    for words, known in sorted(COMMANDS.items(), key=_place):
         group = words[:-1]
         if group not in places:
             text = GROUPS[group[0]]
@@ -82,6 +84,11 @@ def parser(description: str, *parts: Part) -> Parser:
             part(one)
         one.set_defaults(command=known)
     return main
+
+
+def _place(item: tuple[tuple[str, ...], Command]) -> tuple[int, tuple[str, ...]]:
+    words, _ = item
+    return FIRST.index(words[0]) if words[0] in FIRST else len(FIRST), words
 
 
 def _subcommands(of: argparse.ArgumentParser) -> Any:

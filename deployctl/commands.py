@@ -12,11 +12,11 @@ from typing import Any
 
 from . import __version__, building, completion, deploying, images, output, removal, waiting
 from .cli import argument, command, existing_file, parser, say
-from .context import TIMEOUT, Context, is_id, quoted
+from .context import SERVICE, TIMEOUT, Context, is_id, quoted
 from .exits import Ended, Exit
 from .patience import Patience
 
-# Imported for the commands that they register, in this order.
+# Imported for the commands that they register.
 PARTS = (building, deploying, output, images, removal, completion)
 DESCRIPTION = """\
 Publish versions, deploy them to hosts, and revert.
@@ -51,7 +51,11 @@ def main(words: list[str] | None = None) -> int:
         return int(Exit.SUCCESS)
     as_json, words = "--json" in words, [word for word in words if word != "--json"]  # wherever it stands
     try:
-        arguments = parser(DESCRIPTION, *GLOBAL).parse_args(words)
+        commands = parser(DESCRIPTION, *GLOBAL)
+        if not words:
+            commands.print_help(sys.stderr)
+            return int(Exit.USAGE_ERROR)
+        arguments = commands.parse_args(words)
         arguments.command.run(_context(arguments, as_json), arguments)
         return int(Exit.SUCCESS)
     except Ended as ended:
@@ -66,6 +70,9 @@ def main(words: list[str] | None = None) -> int:
     except BrokenPipeError:  # `deployctl … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.FAILED)
+    except OSError as error:  # a file that cannot be read: what the network does never gets here
+        say(f"Error: {error}.", err=True)
+        return int(Exit.USAGE_ERROR)
 
 
 def _context(arguments: argparse.Namespace, as_json: bool) -> Context:
@@ -81,8 +88,8 @@ def _context(arguments: argparse.Namespace, as_json: bool) -> Context:
 
 @command(
     "versions publish",
-    argument("service"),
-    argument("version"),
+    SERVICE,
+    argument("version", help="Its name: letters, digits and . _ + -, as versions name makes one of a branch."),
     argument("package", nargs="?", type=existing_file, help="A .tar.gz, .tar, .tar.bz2, .tar.xz or .zip."),
     argument(
         "--image", help="An image that was pushed, instead of PACKAGE: registry/name:tag or registry/name@digest."
@@ -114,7 +121,7 @@ def publish(context: Context, arguments: argparse.Namespace) -> None:
     context.show(done, f"{service} {done['version']} published: id {done['id']}, {done['size']} bytes")
 
 
-@command("versions list", argument("service"))
+@command("versions list", SERVICE)
 def list_versions(context: Context, arguments: argparse.Namespace) -> None:
     """List the latest versions of SERVICE."""
     rows = context.client.get(f"/services/{quoted(arguments.service)}/versions/")["data"]
@@ -141,7 +148,7 @@ def _sha256(file: Path) -> bytes:
 
 @command(
     "status",
-    argument("what", metavar="SERVICE|DEPLOYMENT"),
+    argument("what", metavar="SERVICE|DEPLOYMENT", help="A service's name, or a deployment's number."),
     argument("--wait", action=argparse.BooleanOptionalAction, default=False, help="Wait for the result."),
     TIMEOUT,
 )

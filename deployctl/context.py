@@ -13,6 +13,8 @@ from .client import Client, printable
 from .exits import Ended, Exit
 from .patience import Patience
 
+SERVICE = argument("service", help="A service's name or id.")
+VERSION = argument("version", help="A version's name or id.")
 # Of a command that may wait.
 WAIT = argument("--wait", action=argparse.BooleanOptionalAction, default=True, help="Wait for the result.")
 TIMEOUT = argument(

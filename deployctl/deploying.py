@@ -6,13 +6,12 @@ import argparse
 from typing import Any
 
 from .cli import argument, command, whole
-from .context import TIMEOUT, WAIT, Context, is_id, quoted
+from .context import SERVICE, TIMEOUT, VERSION, WAIT, Context, is_id, quoted
 from .exits import Ended, Exit
 from .strategy import PLAN, STRATEGY, plan_text, strategy_body
 from .targets import TARGETS, Targets
 
-SERVICE, VERSION = argument("service"), argument("version")
-DEPLOYMENT = argument("deployment", type=whole(1))
+DEPLOYMENT = argument("deployment", type=whole(1), help="A deployment's number.")
 NOTE = argument("--note", default="", metavar="TEXT", help="Why, for the people who look at it later.")
 FROM = argument("--from", dest="from_version", metavar="VERSION", help="Only instances of this version.")
 
@@ -21,8 +20,9 @@ FROM = argument("--from", dest="from_version", metavar="VERSION", help="Only ins
 def deploy(context: Context, arguments: argparse.Namespace) -> None:
     """Deploy VERSION (a name or an id) of SERVICE: upgrade what runs an older one, revert what runs a newer one.
 
-    What runs it already is a success that says so. Without --host, --label and --instance: every instance. To put
-    SERVICE on a host that does not have it yet, use install.
+    What runs it already is a success that says so. Without --host, --label, --group and --instance: every instance.
+    While a deployment of VERSION is under way there, the same request waits for that one. To put SERVICE on a host that
+    does not have it yet, use install.
 
     examples:
       deployctl deploy shop 2.0
@@ -33,7 +33,7 @@ def deploy(context: Context, arguments: argparse.Namespace) -> None:
     body = {
         "version": version,
         **strategy_body(arguments),
-        **Targets.of(arguments).body(context, service),
+        **Targets.of(arguments).body(),
         **_note(arguments),
     }
     path = f"/services/{quoted(service)}/deploy"
@@ -57,8 +57,8 @@ def deploy(context: Context, arguments: argparse.Namespace) -> None:
         metavar="HOSTS",
         help="Hosts by name or id: web1,web2. Repeatable.",
     ),
-    argument("--port", type=whole(0, 65535), default=0),
-    argument("--tag", default=""),
+    argument("--port", type=whole(0, 65535), default=0, help="Of the new instances; their commands see it."),
+    argument("--tag", default="", help="Of the new instances, such as canary."),
     PLAN,
     NOTE,
     WAIT,
@@ -71,8 +71,7 @@ def install(context: Context, arguments: argparse.Namespace) -> None:
       deployctl install shop 2.0 --host web3 --port 8080
     """
     service = arguments.service
-    targets = Targets(hosts=arguments.hosts).body(context, service)
-    body = {**targets, "port": arguments.port, "tag": arguments.tag, **_note(arguments)}
+    body = {**Targets(hosts=arguments.hosts).body(), "port": arguments.port, "tag": arguments.tag, **_note(arguments)}
     path = f"/services/{quoted(service)}/versions/{context.version(service, arguments.version)['id']}/install"
     if arguments.plan:
         return _show_plan(context, path, body)
@@ -87,8 +86,8 @@ def upgrade(context: Context, arguments: argparse.Namespace) -> None:
 
 @command(
     "revert",
-    argument("what", metavar="SERVICE|DEPLOYMENT"),
-    argument("version", nargs="?"),
+    argument("what", metavar="SERVICE|DEPLOYMENT", help="A service's name or id, or a deployment's number."),
+    argument("version", nargs="?", help="Of a service: the version to go back to, by name or id."),
     FROM,
     *TARGETS,
     *STRATEGY,
@@ -120,7 +119,7 @@ def _change(context: Context, action: str, service: str, arguments: argparse.Nam
     targets, strategy = Targets.of(arguments), strategy_body(arguments)
     dest = context.version(service, arguments.version)
     starts = _starts(context, action, service, dest, arguments.from_version, targets)
-    body = {"dest_version": dest["id"], **strategy, **targets.body(context, service), **_note(arguments)}
+    body = {"dest_version": dest["id"], **strategy, **targets.body(), **_note(arguments)}
     paths = [f"/services/{quoted(service)}/versions/{start}/{action}" for start in starts]
     if arguments.plan:
         plans = [context.client.post(path, {**body, "dry_run": True}) for path in paths]
@@ -131,7 +130,8 @@ def _change(context: Context, action: str, service: str, arguments: argparse.Nam
 def _starts(context: Context, action: str, service: str, dest: dict, old: str | None, targets: Targets) -> list[int]:
     if old:
         return [context.version(service, old)["id"]]
-    rows = targets.select(context, service, context.client.all(f"/services/{quoted(service)}/instances/"))
+    listed = context.client.all(f"/services/{quoted(service)}/instances/", **targets.query())
+    rows = targets.select(service, listed)
     running = {row["version_id"] for row in rows if row["version_id"]}
     starts = sorted(pk for pk in running if (pk < dest["id"] if action == "upgrade" else pk > dest["id"]))
     if not starts:

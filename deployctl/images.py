@@ -11,7 +11,7 @@ from .context import Context
 
 @command(
     "images check",
-    argument("image"),
+    argument("image", help="Such as registry.example.com/base/python:3."),
     argument("--tools", action="store_true", help="Also say which tools are in it; the engine must have it."),
 )
 def check(context: Context, arguments: argparse.Namespace) -> None:

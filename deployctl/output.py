@@ -13,7 +13,7 @@ from .context import Context
 
 @command(
     "logs",
-    argument("deployment", type=whole(1)),
+    argument("deployment", type=whole(1), help="A deployment's number."),
     argument("-f", "--follow", action="store_true", help="Follow until the deployment has ended."),
 )
 def logs(context: Context, arguments: argparse.Namespace) -> None:

@@ -6,14 +6,15 @@ import argparse
 import json
 
 from .cli import argument, command, existing_file, whole
-from .context import Context, is_id, quoted
+from .context import SERVICE, VERSION, Context, is_id, quoted
 from .exits import Ended, Exit
+from .targets import GROUP, LABELS, Targets
 
-SERVICE, VERSION, HOST = argument("service"), argument("version"), argument("host", help="A name or an id.")
+HOST = argument("host", help="A host's name or id.")
 REASON = argument("--reason", required=True, help="Kept in the history.")
 
 
-@command("forget", SERVICE, argument("hosts", nargs="+", metavar="HOST"), REASON)
+@command("forget", SERVICE, argument("hosts", nargs="+", metavar="HOST", help="Hosts by name or id."), REASON)
 def forget(context: Context, arguments: argparse.Namespace) -> None:
     """Forget the instances of SERVICE on HOSTS (names or ids), without contacting the hosts, which are gone.
 
@@ -27,10 +28,11 @@ def forget(context: Context, arguments: argparse.Namespace) -> None:
     context.show(answer, "\n".join(lines))
 
 
-@command("hosts list", argument("--archived", action="store_true", help="List archived hosts instead."))
+@command("hosts list", LABELS, GROUP, argument("--archived", action="store_true", help="List archived hosts instead."))
 def list_hosts(context: Context, arguments: argparse.Namespace) -> None:
     """List hosts by name: id, name, address, result of the last check, labels."""
-    rows = context.client.all("/hosts/", archived="true" if arguments.archived else "")
+    chosen = Targets(labels=arguments.labels, group=arguments.group).query()
+    rows = context.client.all("/hosts/", archived="true" if arguments.archived else "", **chosen)
     words = {True: "reachable", False: "unreachable", None: "never checked"}
     context.show(
         rows,
@@ -83,7 +85,7 @@ def unarchive(context: Context, arguments: argparse.Namespace) -> None:
 
 @command(
     "hosts import",
-    argument("file", type=existing_file),
+    argument("file", type=existing_file, help="CSV or JSON."),
     argument("--dry-run", action="store_true", help="Validate only; create nothing."),
 )
 def import_hosts(context: Context, arguments: argparse.Namespace) -> None:
@@ -100,9 +102,9 @@ def import_hosts(context: Context, arguments: argparse.Namespace) -> None:
     "instances set",
     SERVICE,
     HOST,
-    argument("--port", type=whole(0, 65535)),
-    argument("--tag"),
-    argument("--weight", type=whole(0, 1_000_000)),
+    argument("--port", type=whole(0, 65535), help="0 to 65535."),
+    argument("--tag", help="Such as canary."),
+    argument("--weight", type=whole(0, 1_000_000), help="0 to 1000000."),
 )
 def set_instance(context: Context, arguments: argparse.Namespace) -> None:
     """Set the port, tag or weight of SERVICE on HOST, from its next operation on."""

@@ -1,15 +1,25 @@
-"""The targets of a command: hosts by name, id or label, instances by id, as in the API (docs/api.md)."""
+"""The targets of a command: hosts by name, id, label or group, instances by id, as in the API (docs/api.md)."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterable
 
 from .cli import argument
-from .context import Context, is_id, quoted
+from .context import is_id
 from .exits import Ended, Exit
 
 ALL = "all"
+LABELS = argument(
+    "--label",
+    dest="labels",
+    action="append",
+    default=[],
+    metavar="NAME=VALUE",
+    help="Hosts with this label, or with NAME alone: with any value of it. Repeated: with all of them.",
+)
+GROUP = argument("--group", metavar="NAME", help="Hosts in this host group.")
 TARGETS = (
     argument(
         "--host",
@@ -19,14 +29,8 @@ TARGETS = (
         metavar="HOSTS",
         help="Hosts by name or id: web1,web2. Repeatable. Default: all.",
     ),
-    argument(
-        "--label",
-        dest="labels",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="The service's hosts with this label, or with NAME alone: with any value of it. Repeated: with all.",
-    ),
+    LABELS,
+    GROUP,
     argument(
         "--instance",
         dest="instances",
@@ -41,12 +45,20 @@ TARGETS = (
 class Targets:
     """The values of TARGETS; everything without them. Raises Ended for invalid ones."""
 
-    def __init__(self, hosts: Iterable[str] = (), instances: Iterable[str] = (), labels: Iterable[str] = ()):
+    def __init__(
+        self,
+        hosts: Iterable[str] = (),
+        instances: Iterable[str] = (),
+        labels: Iterable[str] = (),
+        group: str | None = None,
+    ):
         names, numbers = _split(hosts, "--host"), _split(instances, "--instance")
         self.hosts: list[int | str] = [int(name) if is_id(name) else name for name in names]
-        self.labels = [_label(text) for text in labels]
-        if sum(map(bool, (self.hosts, numbers, self.labels))) > 1:
-            raise Ended("--host, --label and --instance are mutually exclusive.", Exit.USAGE_ERROR)
+        self.labels, self.group = _labels(labels), group
+        if group is not None and not group.strip():
+            raise Ended("--group must not be empty.", Exit.USAGE_ERROR)
+        if sum(map(bool, (self.hosts, numbers, self.labels, group))) > 1:
+            raise Ended("--host, --label, --group and --instance are mutually exclusive.", Exit.USAGE_ERROR)
         if wrong := [text for text in numbers if not is_id(text)]:
             raise Ended(f"--instance takes ids, not {wrong[0]!r}; --host takes names.", Exit.USAGE_ERROR)
         self.instances = [int(text) for text in numbers]
@@ -57,23 +69,31 @@ class Targets:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Targets:
-        return cls(arguments.hosts, arguments.instances, arguments.labels)
+        return cls(arguments.hosts, arguments.instances, arguments.labels, arguments.group)
 
     @property
     def is_named(self) -> bool:
-        return bool(self.hosts or self.instances or self.labels)
+        return bool(self.hosts or self.instances or self.labels or self.group)
 
-    def body(self, context: Context, service: str) -> dict:
+    def body(self) -> dict:
         """Return the targets as the API takes them."""
         if self.labels:
-            rows = context.client.all(f"/services/{quoted(service)}/instances/")
-            return {"instances": [row["id"] for row in self._labelled(context, service, rows)]}
+            return {"labels": self.labels}
+        if self.group:
+            return {"group": self.group}
         return {"instances": self.instances} if self.instances else {"host": self.hosts or ALL}
 
-    def select(self, context: Context, service: str, rows: list[dict]) -> list[dict]:
-        """Return the targeted ones of a service's instances."""
-        if self.labels:
-            return self._labelled(context, service, rows)
+    def query(self) -> dict[str, str | None]:
+        """Return the filter of the list of instances: what the server knows of labels and groups."""
+        words = (name if value is None else f"{name}={value}" for name, value in self.labels.items())
+        return {"label": shlex.join(words), "group": self.group}
+
+    def select(self, service: str, rows: list[dict]) -> list[dict]:
+        """Return the targeted ones of a service's instances, which were listed with `query`."""
+        if self.labels or self.group:
+            if not rows:  # nothing that is chosen must never mean everything
+                raise Ended(f"No instance of {service} is on a host that was chosen.", Exit.USAGE_ERROR)
+            return rows
         if not self.is_named:
             return rows
         known = {name: row for row in rows for name in self._names(row)}
@@ -88,17 +108,6 @@ class Targets:
             )
         return [known[name] for name in wanted]
 
-    def _labelled(self, context: Context, service: str, rows: list[dict]) -> list[dict]:
-        hosts = {host["id"] for host in context.client.all("/hosts/") if self._fits(host["labels"])}
-        found = [row for row in rows if row["host_id"] in hosts]
-        if not found:  # nothing named must never mean everything
-            words = ", ".join(name if value is None else f"{name}={value}" for name, value in self.labels)
-            raise Ended(f"No host of {service} has the label {words}.", Exit.USAGE_ERROR)
-        return found
-
-    def _fits(self, labels: dict[str, str]) -> bool:
-        return all(name in labels and value in (None, labels[name]) for name, value in self.labels)
-
     def _names(self, row: dict) -> tuple[int | str, ...]:
         return (row["id"],) if self.instances else (row["host_id"], row["host"].partition(":")[0])
 
@@ -111,8 +120,14 @@ def _split(values: Iterable[str], option: str) -> list[str]:
     return parts
 
 
-def _label(text: str) -> tuple[str, str | None]:
-    name, sign, value = text.partition("=")
-    if not name.strip() or (sign and not value.strip()):
-        raise Ended(f"--label takes NAME=VALUE or NAME, not {text!r}.", Exit.USAGE_ERROR)
-    return name.strip(), value.strip() if sign else None
+def _labels(texts: Iterable[str]) -> dict[str, str | None]:
+    """Return {name: value, or None for any}. An empty value is refused, as that of an unset variable."""
+    found: dict[str, str | None] = {}
+    for text in texts:
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if not name or (sign and not value):
+            raise Ended(f"--label takes NAME=VALUE or NAME, not {text!r}.", Exit.USAGE_ERROR)
+        if name in found:
+            raise Ended(f"--label {name} is given twice: a host has one value of it.", Exit.USAGE_ERROR)
+        found[name] = value if sign else None
+    return found

@@ -152,10 +152,8 @@ def list_hosts(
         rows = rows.filter(hostname__icontains=hostname)
     if team:
         rows = rows.filter(teams__name=team)
-    if label:
-        rows = rows.filter(pk__in=labels.find(labels.parse(label, "/query/label"), rows))
-    if group:
-        rows = rows.filter(pk__in=labels.find(labels.group(group, "/query/group").labels, rows))
+    for selector in labels.query(label, group):
+        rows = rows.filter(pk__in=labels.find(selector, rows))
     page = paging.page(query, rows, "-id" if archived else "hostname")  # names of archived hosts are not unique
     hidden = tenancy.hidden(who, (row.jump_host_id for row in page.rows))
     return page.answer(HostList, lambda host: serialize(host, hidden))

@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from access.problems import invalid
+from asset import labels
+from asset.models import Asset
 from messages.invalid import InvalidValue
 from microservice import catalog, instances
 from microservice.deployments import actions
@@ -49,6 +51,8 @@ def list_instances(
     locked: str = Query("", description="0, 1, true or false"),
     status: str = Query("", description="Number or word"),
     host: str = Query("", description="A host's id (digits alone), name or address"),
+    label: str = Query("", description="Labels of their hosts: zone=eu, or zone for any value; several with blanks"),
+    group: str = Query("", description="A host group's name"),
 ) -> shapes.InstanceList:
     """List the instances of a service, oldest first."""
     row = catalog.find_service(caller(request), service)
@@ -61,6 +65,8 @@ def list_instances(
         rows = rows.filter(status=_status(status))
     if host:
         rows = rows.filter(_is_on(host))
+    for selector in labels.query(label, group):
+        rows = rows.filter(host__in=labels.find(selector, Asset.objects.filter(instances__microservice=row)))
     return paging.page(query, _whole(rows), "id").answer(shapes.InstanceList, shapes.instance)
 
 

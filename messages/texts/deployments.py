@@ -25,6 +25,10 @@ _REFUSALS: dict[str, Text] = {
     "wrong_target.several": Text(_OTHERS, _WRONG),
     "plan_changed.several": Text(_("{reason} Other changes: {more}."), _PLAN),
     "nothing_to_do": Text(_("There is nothing to do: no instance matches.")),
+    "nothing_to_do.not_installed": Text(
+        _("There is nothing to do: {service} is not installed on any host."),
+        _("Install the version on hosts first: in the console, or with deployctl install."),
+    ),
     "nothing_to_do.target": Text(_("There is nothing to do: {reason}")),
     "nothing_to_do.several": Text(_("There is nothing to do: {reason} Other skipped targets: {more}.")),
     "plan_changed.expired": Text(_("The plan is more than a day old."), _("Request a new plan.")),

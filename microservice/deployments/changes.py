@@ -1,6 +1,7 @@
 """Upgrades, reverts and deploys: what a VersionChange is looked up to, and what it starts."""
 
 from django.db import transaction
+from django.db.models import Q
 
 from access.callers import Caller
 from access.problems import Problem, invalid
@@ -94,6 +95,7 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         where.pointer,
         change.force,
         skip,
+        condition=Q(version__lt=destination.pk) if change.upgrades_only else Q(),
         closed=placement.on_closed_host(service),
         destination=destination if change.action == Action.DEPLOY else None,
         new_status=STATUS_DURING.get(change.action),

@@ -8,7 +8,7 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Su
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 
-from access.problems import FieldError
+from access.problems import FieldError, refused
 from messages import Message
 from messages.rendering import literal, render
 
@@ -48,7 +48,8 @@ class TargetSelection:
         if self.ids is not None:
             return rows.filter(pk__in=self.ids)
         if self.hosts is not None:
-            return rows.filter(host__in=self.hosts)
+            rows = rows.filter(host__in=self.hosts)
+            return rows.filter(version=self.version) if self.by_label and self.version else rows
         if self.destination:
             return rows.exclude(version=self.destination)
         return rows.filter(version=self.version) if self.version else rows
@@ -184,6 +185,8 @@ def refuse_unavailable(selection: TargetSelection, targets: int, skipped: Sequen
         if refused_rows:
             raise refused_targets(as_errors(refused_rows, selection.pointer))
     if not targets and not _all_are_there(selection, skipped):
+        if not skipped and not selection.service.instances.exists():
+            raise refused("nothing_to_do.not_installed", service=selection.service.name)
         raise nothing_to_do(as_errors(skipped, selection.pointer))
 
 

@@ -36,6 +36,7 @@ class VersionChange:
     on_locked: OnLocked | None = None  # None: refuse targets that are named, skip those of "all"
     strategy: Strategy | None = None  # None: the service's own
     force: bool = False
+    upgrades_only: bool = False  # DEPLOY: refuse what runs a newer version meanwhile
     allow_bad: bool = False
     mark_bad: bool = False  # a revert: `version`, which it leaves
     reason: str = ""  # why that version is bad

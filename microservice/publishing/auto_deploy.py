@@ -51,24 +51,20 @@ def _upgrade_instances(version: MicroServiceVersion) -> None:
         status__in=MAY_CHANGE_VERSION,
         version__lt=version.pk,
     ).exclude(on_closed_host(service))
-    by_version: dict[int, list[int]] = {}
-    for number, old in rows.order_by("pk").values_list("pk", "version_id"):
-        by_version.setdefault(old, []).append(number)
+    numbers = tuple(rows.order_by("pk").values_list("pk", flat=True))
+    if not numbers:
+        return
+    change = VersionChange(
+        service=service,
+        action=Action.DEPLOY,
+        dest_version=version.pk,
+        instances=numbers,
+        on_locked=OnLocked.SKIP,
+        upgrades_only=True,
+    )
     caller = Caller(name="auto_deploy", scopes=frozenset({"read", "deploy"}))
-    known = service.versions.in_bulk(by_version)
-    for old, numbers in by_version.items():
-        try:
-            with transaction.atomic():
-                actions.change_version(
-                    caller,
-                    VersionChange(
-                        service=service,
-                        version=known[old],
-                        action=Action.UPGRADE,
-                        dest_version=version.pk,
-                        instances=tuple(numbers),
-                        on_locked=OnLocked.SKIP,
-                    ),
-                )
-        except Problem as problem:
-            log.warning("no automatic upgrade of %s to %s: %s", service.name, version.version, problem.detail)
+    try:
+        with transaction.atomic():
+            actions.deploy(caller, change)
+    except Problem as problem:
+        log.warning("no automatic upgrade of %s to %s: %s", service.name, version.version, problem.detail)

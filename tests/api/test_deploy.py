@@ -2,7 +2,7 @@
 
 import pytest
 
-from microservice.models import Deployment
+from microservice.models import Deployment, MicroServiceInstance
 from tests.api.addresses import unchanged
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +35,15 @@ def test_one_that_is_there_is_named_beside_the_others(api, shop):
     assert [(row["instance_id"], row["code"]) for row in body["skipped"]] == [(there.pk, "already_there")]
     assert "runs 3.0 already" in body["skipped"][0]["reason"]
     assert body["counts"]["queued"] == 1
+
+
+def test_service_that_runs_nowhere_says_what_comes_first(api, shop):
+    """As after the first job of a pipeline: the version is published, and no host has the service yet."""
+    MicroServiceInstance.objects.all().delete()
+    answer = api("deploy").post(DEPLOY, {"version": "3.0", "host": "all"})
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (409, "nothing_to_do")
+    assert "shop is not installed on any host" in body["detail"] and "install" in body["hint"].lower()
 
 
 def test_dry_run_changes_nothing_and_its_token_holds(api, shop):

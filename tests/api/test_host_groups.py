@@ -76,6 +76,32 @@ def test_hosts_are_listed_by_label_and_group(api, labelled):
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
 
+def test_instances_are_listed_by_label_and_group_of_their_hosts(api, labelled):
+    admin = api()
+    admin.post(GROUPS, {"name": "europe", "labels": {"zone": "eu"}})
+    europe = [row.pk for row in labelled.instances[:2]]
+    for query, found in (
+        ("label=zone%3Deu", europe),
+        ("group=europe", europe),
+        ("label=zone%3Dus&group=europe", []),
+        ("label=zone&status=running", [row.pk for row in labelled.instances]),
+    ):
+        assert [row["id"] for row in admin.get(f"/services/shop/instances/?{query}").json()["data"]] == found, query
+    answer = admin.get("/services/shop/instances/?group=asia")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/group")
+
+
+def test_an_upgrade_by_label_takes_what_runs_its_version(api, labelled):
+    """As with all: what runs another version is not meant, and is not reported."""
+    first = labelled.instances[0]
+    first.version = labelled.versions[2]
+    first.save()
+    where = f"/services/shop/versions/{labelled.versions[1].pk}/upgrade"
+    body = {"dest_version": labelled.versions[3].pk, "labels": {"zone": "eu"}}
+    made = api("deploy").post(where, body).json()
+    assert (made["counts"]["queued"], made["skipped"]) == (1, []), made
+
+
 @pytest.mark.parametrize("where", [{"labels": {"zone": "eu"}}, {"group": "europe"}])
 def test_deploys_where_the_labels_are(api, labelled, where):
     api().post(GROUPS, {"name": "europe", "labels": {"zone": "eu"}})

@@ -165,13 +165,41 @@ def alone(*words: str, **more: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ([], ["build", "builds", "cancel"]),
+        (["ver"], ["versions"]),
+        (["versions", ""], ["attempts", "delete", "list", "name", "publish"]),
+        (["--json", "versions", "n"], ["name"]),
+        (["deploy", "shop", "--c"], ["--canary"]),
+        (["deploy", "shop", "2"], []),
+    ],
+)
+def test_completes_commands_and_options(words, offered):
+    done = alone("complete", *words)
+    found = [line for line in done.stdout.splitlines() if line]
+    assert (done.returncode, found[: len(offered) or None]) == (0, offered), done.stderr
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shell_completion(shell):
+def test_completion_asks_for_what_may_follow(shell):
     done = alone("completion", shell)
-    assert (done.returncode, "_DEPLOYCTL_COMPLETE" in done.stdout) == (0, True), done.stderr
-    words = {"COMP_WORDS": "deployctl ver", "COMP_CWORD": "ver" if shell == "fish" else "1"}
-    completed = alone(**words, _DEPLOYCTL_COMPLETE=f"{shell}_complete")
-    assert "versions" in completed.stdout, completed.stdout + completed.stderr
+    assert (done.returncode, "deployctl complete" in done.stdout) == (0, True), done.stderr
+
+
+def test_bash_completes(tmp_path):
+    program = tmp_path / "deployctl"
+    program.write_text(f'#!/bin/sh\ncd {ROOT} && exec {sys.executable} -m deployctl "$@"\n')
+    program.chmod(0o755)
+    script = """eval "$(deployctl completion bash)"
+COMP_WORDS=(deployctl versions pub) COMP_CWORD=2
+_deployctl
+echo "${COMPREPLY[@]}"
+"""
+    known = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-euc", script], env=known, text=True, capture_output=True, timeout=60)
+    assert done.stdout == "publish\n", done.stderr
 
 
 def test_does_not_import_django():

@@ -41,7 +41,7 @@ def test_rejects_unknown_targets(ctl):
         (["--host", "9103"], "no instance on host 9103"),
         (["--instance", "9003"], "no instance 9003"),
         (["--instance", "web1"], "'web1'"),
-        (["--host", "web1", "--instance", "9001"], "--host and --instance"),
+        (["--host", "web1", "--instance", "9001"], "mutually exclusive"),
         (["--host", ""], "must not be empty"),
         (["--host", "web1,,web2"], "must not be empty"),
         (["--host", "all,web1"], "cannot be combined"),

@@ -41,8 +41,8 @@ def script(system: str, text: str) -> str:
 
 
 @pytest.fixture
-def web(environment, tmp_path, store):
-    with Web({**environment, "PACKAGE_ROOT": str(store)}, tmp_path / "web.log") as server:
+def web(environment, tmp_path):
+    with Web(environment, tmp_path / "web.log") as server:
         yield server
 
 
