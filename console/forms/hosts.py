@@ -5,12 +5,11 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from access.models import Team
 from asset import pasted_keys
-from asset.models import Asset, Credential
 from messages.invalid import InvalidValue
 from messages.rendering import render
 
+from .choosers import Chooser, Choosers
 from .fields import Form
 from .services import encoding_field
 
@@ -51,12 +50,7 @@ class HostForm(Form):
     )
     port = forms.IntegerField(label=_("SSH port"), min_value=1, max_value=65535, initial=22)
     username = forms.CharField(label=_("SSH user"), max_length=64, initial="root")
-    credential_id = forms.ModelChoiceField(
-        Credential.objects.defer("secret", "passphrase"),
-        label=_("Credential"),
-        required=False,
-        empty_label=_("none"),
-    )
+    credential_id = Chooser("credential", label=_("Credential"), required=False, placeholder=_("none"))
     base_path = forms.CharField(label=_("Base path for services"), max_length=512, initial="/srv/services")
     sudo = forms.BooleanField(label=_("Run with sudo -n"), required=False)
     legacy_algorithms = forms.BooleanField(
@@ -71,14 +65,11 @@ class HostForm(Form):
         _("Of command output on this host; a service can override it. Output is stored unchanged."),
         _("detect automatically (UTF-8 by default)"),
     )
-    jump_host_id = forms.ModelChoiceField(
-        Asset.objects.all(), label=_("Jump host"), required=False, empty_label=_("none (direct connection)")
-    )
-    teams = forms.ModelMultipleChoiceField(
-        Team.objects.all(),
+    jump_host_id = Chooser("host", label=_("Jump host"), required=False, placeholder=_("none (direct connection)"))
+    teams = Choosers(
+        "team",
         label=_("Teams"),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
         help_text=_("Restricts the host to these teams’ services and members. Without a team it is open to all."),
     )
     labels = Labels(label=_("Labels"), help_text=_("One name=text per line, for example zone=eu."))
@@ -131,6 +122,5 @@ class HostForm(Form):
         data = dict(self.cleaned_data)
         for name in ("credential_id", "jump_host_id"):
             data[name] = data[name].pk if data[name] else None
-        data["teams"] = [team.pk for team in data["teams"]]
         data["package_address"] = data["package_address"] or None
         return data

@@ -45,12 +45,14 @@ def host_list(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page("admin", ("GET", "POST"))
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
-    form = HostForm(post_data(request))
+    form = HostForm(post_data(request), initial=proposed(request, "hostname"), caller=caller)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             host = asset.hosts.create(caller, form.values())
-            flash(request, _("%(name)s was added.") % {"name": host.hostname})
-            return _redirect_with_check(request, caller, host, form.fingerprint)
+            _check(request, caller, host, form.fingerprint)
+            return added(request, host.hostname, _("%(name)s was added.") % {"name": host.hostname}, "host", host.pk)
+    if in_dialog(request):
+        return form_alone(request, form, _("Add a host"), _("Add host"))
     return render(request, "host/edit.html", {"form": form}, status=422 if form.errors else 200)
 
 
@@ -58,14 +60,15 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
 def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     host = hosts.host(caller, number)
     before = asset.hosts.shown(host)
-    form = HostForm(post_data(request), initial=before | {"teams": [team.pk for team in host.teams.all()]})
+    chosen = {"credential_id": host.credential, "jump_host_id": host.jump_host}
+    form = HostForm(post_data(request), initial=before | chosen, caller=caller)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             asset.hosts.change(caller, host, form.values())
             flash(request, _("%(name)s was saved.") % {"name": host.hostname})
             moved = any(before[name] != getattr(host, name) for name in asset.hosts.CONNECTION_FIELDS)
             if form.fingerprint or moved:
-                return _redirect_with_check(request, caller, host, form.fingerprint)
+                _check(request, caller, host, form.fingerprint)
             return redirect_to("host", host.pk)
     return render(request, "host/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
 
@@ -113,7 +116,8 @@ def trust(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     except Problem as problem:
         return _page(request, caller, hosts.host(caller, number), problem=problem, trust_form=form)
     flash(request, _("The host key of %(name)s is now trusted.") % {"name": host.hostname})
-    return _redirect_with_check(request, caller, host)
+    _check(request, caller, host)
+    return redirect_to("host", host.pk)
 
 
 @page("admin", ("POST",))
@@ -213,8 +217,8 @@ def credential_delete(request: HttpRequest, caller: Caller, number: int) -> Http
     return redirect_to("credentials")
 
 
-def _redirect_with_check(request: HttpRequest, caller: Caller, host: Asset, fingerprint: str = "") -> HttpResponse:
-    """Check the host and redirect to its page, after pinning the key with the given fingerprint.
+def _check(request: HttpRequest, caller: Caller, host: Asset, fingerprint: str = "") -> None:
+    """Check the host, after pinning the key with the given fingerprint. Its page shows the result.
 
     The result is kept in the session for one view, so that a reload submits nothing again.
     """
@@ -228,10 +232,9 @@ def _redirect_with_check(request: HttpRequest, caller: Caller, host: Asset, fing
             if problem.code == "host_unreachable":  # its page says so by now
                 # It need not be pasted again once the host is up.
                 request.session[PASTED_FINGERPRINT] = [host.pk, fingerprint]
-                return redirect_to("host", host.pk)
+                return
     finding = host_check.check(host, caller) | {"checked": ""}
     request.session[FINDING] = [host.pk, finding]
-    return redirect_to("host", host.pk)
 
 
 def _page(

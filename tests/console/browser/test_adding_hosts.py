@@ -16,6 +16,7 @@ def node(demo):
     """One of the demo's hosts as it is now, and what would make it another row of this system."""
     client = Client(demo["url"], demo["token"])
     row = client.get(f"hosts/{demo['hosts'][0]['id']}")
+    credential = client.get(f"credentials/{row['credential_id']}")
 
     def fill(page, name: str, **more):
         page.goto("/hosts/new/")
@@ -29,7 +30,7 @@ def node(demo):
         }
         for field, value in fields.items():
             page.locator(f"[name={field}]").fill(value)
-        page.locator("[name=credential_id]").select_option(str(row["credential_id"]))
+        page.locator("[name=credential_id]").fill(credential["name"])
 
     yield row, fill, client
     for one in client.all("hosts/"):

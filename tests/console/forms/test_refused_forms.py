@@ -44,7 +44,9 @@ PAGES = {
             {"hostname": "taken"},
             {"port": "x"},
             {"base_path": "/other"},
-            {"jump_host_id": "HOST"},
+            {"jump_host_id": "nosuch"},
+            {"credential_id": "nosuch"},
+            {"jump_host_id": "host1"},
         ],
     ),
     "person": (

@@ -35,7 +35,7 @@ def form(server):
         "port": str(server.port),
         "username": server.username,
         "base_path": str(server.root),
-        "credential_id": str(credential.pk),
+        "credential_id": credential.name,
     }
 
 
@@ -93,7 +93,8 @@ def test_trusts_offered_key(admin, server, form, tmp_path):
 
 
 def test_trusts_offered_key_in_api(server, form):
-    host = host_changes.create(WHO, form | {"port": server.port, "credential_id": int(form["credential_id"])})
+    key = Credential.objects.get(name=form["credential_id"])
+    host = host_changes.create(WHO, form | {"port": server.port, "credential_id": key.pk})
     host_check.check(host, WHO)
     Asset.objects.filter(pk=host.pk).update(reachable=False, last_error="old")
     host = host_check.trust(host, host_keys.fingerprint(server.host_key), WHO)

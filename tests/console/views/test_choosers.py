@@ -171,3 +171,50 @@ def test_dialog_refuses_without_the_right(operator, address):
 def test_dialogs_above_each_other_have_their_own_ids(admin):
     assert 'id="new2-title"' in markup(admin.get("/teams/", headers={"X-Dialog": "2"}))
     assert 'id="new1-title"' in markup(admin.get("/teams/", headers={"X-Dialog": '"><b>'}))
+
+
+# --- the host's form --------------------------------------------------------------------------------------------------
+
+HOST = {"hostname": "web9", "ip": "192.0.2.9", "port": "22", "username": "root", "base_path": "/srv/services"}
+
+
+@pytest.fixture
+def never_checked(monkeypatch):
+    from asset import host_check
+
+    monkeypatch.setattr(host_check, "check", lambda host, caller: {"offered_key": "", "key_changed": False})
+
+
+def test_host_names_its_credential_jump_host_and_teams(admin, red, never_checked):
+    key = Credential.objects.create(name="prod key", kind="password", secret="s")
+    (gate,) = factories.hosts(1, prefix="gate")
+    chosen = {"credential_id": "prod key", "jump_host_id": gate.hostname, "teams": ["red"]}
+    assert admin.post("/hosts/new/", HOST | chosen).status_code == 302
+    host = Asset.objects.get(hostname="web9")
+    assert (host.credential, host.jump_host, list(host.teams.all())) == (key, gate, [red])
+    form = next(one for one in as_a_browser.forms(markup(admin.get(f"/hosts/{host.pk}/edit/"))) if one.has("teams"))
+    assert form.data()["credential_id"] == ["prod key"] and form.data()["teams"] == ["red"]
+    assert admin.post(f"/hosts/{host.pk}/edit/", HOST | {"credential_id": ""}).status_code == 302
+    host.refresh_from_db()
+    assert (host.credential, host.jump_host, list(host.teams.all())) == (None, None, [])
+
+
+@pytest.mark.parametrize("name", ["credential_id", "jump_host_id", "teams"])
+def test_host_with_unknown_name_is_refused_at_its_field(admin, name):
+    page = markup(admin.post("/hosts/new/", HOST | {name: "nosuch"}))
+    assert f'id="id_{name}-wrong"' in page and "nosuch" in page and not Asset.objects.exists()
+
+
+def test_dialog_adds_a_host_and_checks_it(admin, never_checked):
+    answer = admin.post("/hosts/new/", HOST, headers=DIALOG)
+    assert answer.status_code == 201 and answer.json()["name"] == "web9"
+    assert 'value="web7"' in markup(admin.get("/hosts/new/", {"name": "web7"}, headers=DIALOG))
+
+
+def test_form_of_a_host_costs_the_same_with_many_rows(admin, cost):
+    (host,) = factories.hosts(1)
+    few = cost(admin, f"/hosts/{host.pk}/edit/")
+    factories.hosts(20, prefix="more")
+    for number in range(20):
+        Team.objects.create(name=f"team {number}")
+    assert cost(admin, f"/hosts/{host.pk}/edit/") == few
