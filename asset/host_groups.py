@@ -92,5 +92,6 @@ def _save(group: HostGroup, **options: Any) -> None:
             group.save(**options)
     except IntegrityError as error:
         if HostGroup.objects.filter(name=group.name).exclude(pk=group.pk).exists():
-            raise refused("already_exists.host_group", group=group.name) from error
+            taken = "already_exists.host_group"
+            raise refused(taken, [FieldError("/name", taken, group=group.name)], group=group.name) from error
         raise

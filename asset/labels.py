@@ -5,7 +5,8 @@ it is `zone=eu canary`, with quotes around what contains a space.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -38,6 +39,11 @@ def parse(text: str, pointer: str = "/labels") -> Selector:
     except ValueError:
         raise invalid(pointer, "label_quotes") from None
     pairs = [word.partition("=") for word in words]
+    if len(pairs) > MAX_CONDITIONS:
+        raise invalid(pointer, "too_many_labels", max=MAX_CONDITIONS)
+    repeated = next((name for name, times in Counter(name for name, _, _ in pairs).items() if times > 1), None)
+    if repeated is not None:
+        raise invalid(pointer, "label_repeated", label=repeated)
     return check({name: value if sign else None for name, sign, value in pairs}, pointer) if pairs else {}
 
 
@@ -56,6 +62,15 @@ def find(selector: Selector, rows: QuerySet[Asset]) -> list[int]:
     for name in selector:
         rows = rows.filter(labels__has_key=name)
     return [pk for pk, labels in rows.values_list("pk", "labels").distinct() if fits(labels, selector)]
+
+
+def narrow(rows: QuerySet[Asset], selectors: Iterable[Selector] | None) -> QuerySet[Asset]:
+    """Return those of these hosts that all selectors mean; none of them for None. One query for each."""
+    if selectors is None:
+        return rows.none()
+    for selector in selectors:
+        rows = rows.filter(pk__in=find(selector, rows))
+    return rows
 
 
 def group(name: str, pointer: str = "/group") -> HostGroup:

@@ -11,6 +11,8 @@ from django import forms
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
+from asset import labels
+from asset.labels import Selector
 from builds import listing
 from messages import Message
 from messages.rendering import render, term
@@ -19,6 +21,7 @@ from microservice.status import Action, BuildStatus
 
 from .. import moments
 from ..queries import builds, deployments, history, hosts, services
+from .targets import LabelsField
 
 MAX_QUERY = 200  # characters of a parameter in the address
 BOUNDS: tuple[moments.Bound, moments.Bound] = ("since", "until")
@@ -69,14 +72,34 @@ class FleetFilters(Filters):
     q = _search(_("Service name"), _("Find a service"))
 
 
-class HostFilters(Filters):
+class LabelFilters(Filters):
+    """Filters of hosts, or of what is on them, with a label and a group."""
+
+    label = LabelsField(label=_("Label"))
+
+    def __init__(self, values: Mapping[str, str], groups: Iterable[str]) -> None:
+        super().__init__(values)
+        if (names := [(name, name) for name in groups]) or values.get("group"):
+            self.fields["group"] = _choice(_("Host group"), _("All groups"), (), names)
+
+    def selectors(self) -> list[Selector] | None:
+        """Return what the hosts must have; None where that cannot be read, which no host has. One query for a group."""
+        if self.errors.keys() & {"label", "group"}:
+            return None
+        label, group = self.cleaned_data["label"], self.cleaned_data.get("group")
+        return [one for one in (label, labels.group(group).labels if group else {}) if one]
+
+
+class HostFilters(LabelFilters):
     q = _search(_("Name or address"), _("Find a name or address"))
     state = _choice(_("State"), _("All states"), hosts.STATES)
+    field_order = ("q", "label", "group", "state", "team")
 
-    def __init__(self, values: Mapping[str, str], teams: Iterable[str]) -> None:
-        super().__init__(values)
+    def __init__(self, values: Mapping[str, str], groups: Iterable[str], teams: Iterable[str]) -> None:
+        super().__init__(values, groups)
         if names := [(name, name) for name in teams]:
             self.fields["team"] = _choice(_("Team"), _("All teams"), (), names)
+        self.order_fields(self.field_order)
 
 
 class VersionFilters(Filters):
@@ -84,10 +107,15 @@ class VersionFilters(Filters):
     status = _choice(_("Status"), _("All statuses"), BuildStatus.labels, [("runs", _("Running on hosts"))])
 
 
-class InstanceFilters(Filters):
+class InstanceFilters(LabelFilters):
     version = forms.CharField(required=False, widget=forms.HiddenInput())
     q = _search(_("Host or tag"), _("Find a host or tag"))
     state = _choice(_("State"), _("All states"), services.INSTANCE_STATES)
+    field_order = ("version", "q", "label", "group", "state")
+
+    def __init__(self, values: Mapping[str, str], groups: Iterable[str]) -> None:
+        super().__init__(values, groups)
+        self.order_fields(self.field_order)
 
 
 class DeploymentFilters(Filters):
@@ -217,6 +245,6 @@ class VersionSearch(Filters):
 
 
 class HostSearch(Filters):
-    """In the dialog of an install."""
+    """In the dialogs that choose hosts."""
 
-    find = _live_search(_("Find a name or address"), "hosts", "[name=host]:checked")
+    find_host = _live_search(_("Find a name or address"), "hosts", "[name=host]:checked")

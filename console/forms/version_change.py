@@ -12,26 +12,15 @@ from access.problems import Problem
 from microservice.deployments.installs import Installation
 from microservice.deployments.notes import MAX_NOTE
 from microservice.deployments.reverts import DeploymentRevert
-from microservice.deployments.selection import ALL
 from microservice.deployments.version_change import VersionChange
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import Action
 from microservice.strategy import Strategy
-from runtime.ids import parse_id
 
 from .strategy import StrategyFields, as_typed, number_field
+from .targets import TargetFields
 
 MARKED_BAD = _("API tokens and automation will no longer deploy it. Signed-in users still can, explicitly.")
-
-
-class HostIds(forms.MultipleChoiceField):
-    """The ids of the ticked hosts. Which of them exist is checked where the request is looked up."""
-
-    def valid_value(self, value: str) -> bool:
-        return parse_id(value) is not None
-
-    def clean(self, value: Any) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(int(one) for one in super().clean(value)))
 
 
 class StrategyForm(StrategyFields):
@@ -70,11 +59,7 @@ class StrategyForm(StrategyFields):
     @property
     def shown_fields(self) -> tuple[str, ...]:
         """The fields that the field template shows, each with a place for its errors."""
-        return ("note", *(name for name in self.STRATEGY if name in self.fields))
-
-    def chosen_hosts(self) -> list[str]:
-        """Return the ticked hosts as text, valid or not."""
-        return self["host"].value() or []
+        return ("note", *(name for name in (*self.STRATEGY, *TargetFields.BY_LABEL) if name in self.fields))
 
     def confirmation(self, plan_token: str) -> "StrategyForm":
         """Return the same choices as hidden fields, with the token of the plan that is shown."""
@@ -83,12 +68,7 @@ class StrategyForm(StrategyFields):
         return type(self)(data, auto_id=False)
 
 
-def require_hosts(form: forms.Form, cleaned: Mapping[str, Any]) -> None:
-    if cleaned.get("where") == "some" and not cleaned.get("host") and "host" not in form.errors:
-        form.add_error("host", gettext("Select at least one host, or all hosts."))
-
-
-class VersionChangeForm(StrategyForm):
+class VersionChangeForm(TargetFields, StrategyForm):
     """The dialog of an upgrade or a revert."""
 
     DEFAULTS = {"where": "all"}
@@ -96,9 +76,6 @@ class VersionChangeForm(StrategyForm):
     dest_version = forms.IntegerField(
         error_messages={"required": _("Choose a version."), "invalid": _("Choose a version.")}
     )
-    # Their labels are markup, in the template.
-    where = forms.ChoiceField(choices=[("all", ""), ("some", "")], required=False, widget=forms.RadioSelect())
-    host = HostIds(required=False)
     allow_bad = forms.BooleanField(required=False)
     mark_bad = forms.BooleanField(
         required=False,
@@ -116,11 +93,6 @@ class VersionChangeForm(StrategyForm):
     def shown_fields(self) -> tuple[str, ...]:
         return (*super().shown_fields, "mark_bad", "reason")
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        require_hosts(self, cleaned)
-        return cleaned
-
     def change(self, version: MicroServiceVersion, action: Action) -> VersionChange:
         """Return the value of a valid form."""
         data = self.cleaned_data
@@ -130,7 +102,7 @@ class VersionChangeForm(StrategyForm):
             version=version,
             action=action,
             dest_version=data["dest_version"],
-            host=data["host"] if data["where"] == "some" else ALL,
+            **self.targets.as_change(),
             strategy=data["strategy"],
             allow_bad=data["allow_bad"],
             mark_bad=reverts and data["mark_bad"],
@@ -140,22 +112,15 @@ class VersionChangeForm(StrategyForm):
         )
 
 
-class DeployForm(StrategyForm):
+class DeployForm(TargetFields, StrategyForm):
     """The dialog that takes instances to one version, whichever they run."""
 
     DEFAULTS = {"where": "all"}
 
-    where = forms.ChoiceField(choices=[("all", ""), ("some", "")], required=False, widget=forms.RadioSelect())
-    host = HostIds(required=False)
     allow_bad = forms.BooleanField(label=_("Deploy although it was marked bad"), required=False)
 
     def __init__(self, data: QueryDict, version: MicroServiceVersion | None = None, **more: Any) -> None:
         super().__init__(data, version.microservice.default_strategy if version else None, **more)
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        require_hosts(self, cleaned)
-        return cleaned
 
     def change(self, version: MicroServiceVersion) -> VersionChange:
         """Return the value of a valid form."""
@@ -164,7 +129,7 @@ class DeployForm(StrategyForm):
             service=version.microservice,
             action=Action.DEPLOY,
             dest_version=version.pk,
-            host=data["host"] if data["where"] == "some" else ALL,
+            **self.targets.as_change(),
             strategy=data["strategy"],
             allow_bad=data["allow_bad"],
             note=data["note"],
@@ -172,13 +137,11 @@ class DeployForm(StrategyForm):
         )
 
 
-class RevertForm(StrategyForm):
+class RevertForm(TargetFields, StrategyForm):
     """The dialog that takes back a deployment. Without a strategy: all at once, and no failure ends it."""
 
     DEFAULTS = {"where": "all"}
 
-    where = forms.ChoiceField(choices=[("all", ""), ("some", "")], required=False, widget=forms.RadioSelect())
-    host = HostIds(required=False)
     allow_bad = forms.BooleanField(label=_("Revert although it was marked bad"), required=False)
     mark_bad = forms.BooleanField(required=False, help_text=MARKED_BAD)
     reason = forms.CharField(label=_("Reason"), max_length=256, required=False)
@@ -192,17 +155,13 @@ class RevertForm(StrategyForm):
     def shown_fields(self) -> tuple[str, ...]:
         return (*super().shown_fields, "mark_bad", "reason")
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        require_hosts(self, cleaned)
-        return cleaned
-
     def revert(self, origin: Deployment) -> DeploymentRevert:
         """Return the value of a valid form."""
         data = self.cleaned_data
         return DeploymentRevert(
             origin=origin,
-            hosts=data["host"] if data["where"] == "some" else None,
+            hosts=self.targets.hosts,
+            labels=self.targets.labels,
             strategy=None if data["strategy"] == Strategy() else data["strategy"],
             allow_bad=data["allow_bad"],
             mark_bad=data["mark_bad"],
@@ -212,14 +171,17 @@ class RevertForm(StrategyForm):
         )
 
 
-class InstallForm(StrategyForm):
+class InstallForm(TargetFields, StrategyForm):
     """The dialog of an install. It always holds on too many failures: there is no version to revert to."""
 
-    DEFAULTS = {"port": "0", "weight": "100"}
+    DEFAULTS = {"where": "some", "port": "0", "weight": "100"}
     INSTANCE = ("port", "tag", "weight", "adopt")
+    NEEDS_TICKS = False
 
     on_failure = None  # type: ignore[assignment]  # Django's way to drop an inherited field
-    host = HostIds(required=False)
+    where = forms.ChoiceField(
+        choices=[("some", ""), ("labels", ""), ("group", "")], required=False, widget=forms.RadioSelect()
+    )
     port = number_field(_("Port"), required=True, min_value=0, max_value=65535)
     tag = forms.CharField(label=_("Tag"), max_length=64, required=False)
     weight = number_field(_("Weight"), required=True, min_value=0, max_value=1_000_000)
@@ -238,7 +200,12 @@ class InstallForm(StrategyForm):
         return (self[name] for name in self.INSTANCE)
 
     def installation(self, version: MicroServiceVersion) -> Installation:
-        """Return the value of a valid form with at least one host."""
+        """Return the value of a valid form that `names_hosts`."""
         data = self.cleaned_data
-        names = ("host", "port", "tag", "weight", "adopt", "strategy", "allow_bad", "note", "plan_token")
-        return Installation(version=version, **{name: data[name] for name in names})
+        names = ("port", "tag", "weight", "adopt", "strategy", "allow_bad", "note", "plan_token")
+        return Installation(
+            version=version,
+            host=self.targets.hosts or (),
+            labels=self.targets.labels,
+            **{name: data[name] for name in names},
+        )

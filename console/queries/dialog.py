@@ -17,7 +17,7 @@ from microservice.status import MAY_CHANGE_VERSION, Action
 from runtime.ids import parse_id
 
 from .paging import Page, by_key, newest_first
-from .services import came_from, unavailable_reason, with_names
+from .services import came_from, found, unavailable_reason, with_names
 
 ALLOWED, GREYED, BETWEEN, HOSTS = 30, 20, 8, 50
 _SHOWN = ("version", "ref", "created", "status", "bad", "bad_reason", "image", "image_tag", "microservice_id")
@@ -110,31 +110,43 @@ def between(service: MicroService, first: int, last: int) -> tuple[int, list[Mic
 Picks = tuple[list[tuple[MicroServiceInstance, str]], str]
 
 
-def hosts(version: MicroServiceVersion, ticked: list[str], after: str = "") -> Picks:
-    """Return the instances that run a version, those on ticked hosts (ids) first, each with why it cannot go now; and
-    the cursor of the next ones."""
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Of a list of hosts: those that are ticked (ids), what was searched for, and the cursor of the page."""
+
+    ticked: list[str]
+    find: str = ""
+    after: str = ""
+
+
+def hosts(version: MicroServiceVersion, picked: Picked) -> Picks:
+    """Return the instances that run a version, those on ticked hosts first, each with why it cannot go now; and the
+    cursor of the next ones."""
     service = version.microservice
     selection = TargetSelection(service, MAY_CHANGE_VERSION, version, closed=on_closed_host(service))
-    return _picks(selection, with_names(service).filter(version=version), ticked, after)
+    return _picks(selection, with_names(service).filter(version=version), picked)
 
 
-def hosts_without(version: MicroServiceVersion, ticked: list[str], after: str = "") -> Picks:
+def hosts_without(version: MicroServiceVersion, picked: Picked) -> Picks:
     """Return the same of the instances that run another version than this one."""
     service = version.microservice
     selection = TargetSelection(service, MAY_CHANGE_VERSION, destination=version, closed=on_closed_host(service))
     rows = with_names(service).filter(version__isnull=False).exclude(version=version)
-    return _picks(selection, rows, ticked, after)
+    return _picks(selection, rows, picked)
 
 
-def revertible_hosts(origin: Deployment, ticked: list[str], after: str = "") -> Picks:
+def revertible_hosts(origin: Deployment, picked: Picked) -> Picks:
     """Return the same of the instances that a deployment changed."""
     selection = reverts.revertible(origin)
-    return _picks(selection, with_names(origin.microservice).filter(selection.scope), ticked, after)
+    return _picks(selection, with_names(origin.microservice).filter(selection.scope), picked)
 
 
-def _picks(selection: TargetSelection, of: QuerySet[MicroServiceInstance], ticked: list[str], after: str) -> Picks:
+def _picks(selection: TargetSelection, of: QuerySet[MicroServiceInstance], picked: Picked) -> Picks:
     rows = selection.with_closed(of)
-    ids = [number for host in ticked[:1000] if (number := parse_id(host))]
-    page = by_key(rows.exclude(host__in=ids) if ids else rows, "host__hostname", after, HOSTS)
-    first = list(rows.filter(host__in=ids).order_by("host__hostname")) if ids and not after else []
+    ids = [number for host in picked.ticked[:1000] if (number := parse_id(host))]
+    others = rows.exclude(host__in=ids) if ids else rows
+    if picked.find:
+        others = others.filter(found(picked.find))
+    page = by_key(others, "host__hostname", picked.after, HOSTS)
+    first = list(rows.filter(host__in=ids).order_by("host__hostname")) if ids and not picked.after else []
     return [(row, unavailable_reason(row, selection)) for row in [*first, *page]], page.next

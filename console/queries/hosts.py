@@ -1,13 +1,14 @@
 """Hosts, credentials and tokens."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from access.callers import Caller
 from access.models import Team, Token
 from access.problems import not_found
-from asset import tenancy
+from asset import labels, tenancy
 from asset.models import Asset, Credential
 from microservice.catalog.visibility import visible
 from microservice.models import MicroService, MicroServiceInstance
@@ -18,30 +19,21 @@ from .paging import PAGE, Page, by_key, newest_first
 ARCHIVED = "archived"
 STATES = ("unreachable", "untrusted", "changed", ARCHIVED)  # to filter by
 MAX_TEAMS = 500
+Selectors = Iterable[labels.Selector] | None  # of labels; None: one that no host has
 MAX_USES = 500  # hosts listed on a credential's page
 
 
-def hosts(caller: Caller, q: str = "", state: str = "", team: str = "", after: str = "", size: int = PAGE) -> Page:
-    """Return the hosts that the caller may see, by name. Three queries.
+def hosts(
+    caller: Caller, filters: dict[str, str], selectors: Selectors = (), after: str = "", size: int = PAGE
+) -> Page:
+    """Return the hosts that the caller may see, by name. Three queries, and one for each selector of labels.
 
     Each has the number of its instances, `running`, and of failed ones, `wrong`, among the services that the caller may
-    see. `team` is a name. Archived hosts are listed only with the state `archived`, newest first.
+    see. `filters`: q, state, and team (a name). Archived hosts are listed only with the state `archived`, newest first.
     """
-    rows = Asset.every.exclude(archived=None) if state == ARCHIVED else Asset.objects.all()
-    rows = rows.filter(tenancy.visible(caller)).select_related("credential").prefetch_related("teams")
-    if team:
-        rows = rows.filter(teams__name=team)
-    if q:
-        rows = rows.filter(Q(hostname__icontains=q) | Q(ip__startswith=q))
-    if state == "unreachable":
-        rows = rows.filter(reachable=False)
-    elif state == "untrusted":
-        rows = rows.filter(host_key="")
-    elif state == "changed":
-        rows = rows.exclude(host_key="").exclude(
-            offered_key=""
-        )  # a host that was never trusted has an offered key, too
-    page = newest_first(rows, after, size) if state == ARCHIVED else by_key(rows, "hostname", after, size)
+    rows = matching(caller, filters, selectors).select_related("credential").prefetch_related("teams")
+    is_archive = filters.get("state") == ARCHIVED
+    page = newest_first(rows, after, size) if is_archive else by_key(rows, "hostname", after, size)
     counts: dict[int, dict[str, Any]] = {
         row["host_id"]: dict(row)
         for row in MicroServiceInstance.objects.filter(
@@ -55,6 +47,26 @@ def hosts(caller: Caller, q: str = "", state: str = "", team: str = "", after: s
         row.running = counts.get(row.pk, {}).get("n", 0)
         row.wrong = counts.get(row.pk, {}).get("wrong", 0)
     return page
+
+
+def matching(caller: Caller, filters: dict[str, str], selectors: Selectors) -> QuerySet[Asset]:
+    """Return the hosts that the caller may see and the filters mean."""
+    q, state = filters.get("q"), filters.get("state")
+    rows = Asset.every.exclude(archived=None) if state == ARCHIVED else Asset.objects.all()
+    rows = rows.filter(tenancy.visible(caller))
+    if team := filters.get("team"):
+        rows = rows.filter(teams__name=team)
+    if q:
+        rows = rows.filter(Q(hostname__icontains=q) | Q(ip__startswith=q))
+    if state == "unreachable":
+        rows = rows.filter(reachable=False)
+    elif state == "untrusted":
+        rows = rows.filter(host_key="")
+    elif state == "changed":
+        rows = rows.exclude(host_key="").exclude(
+            offered_key=""
+        )  # a host that was never trusted has an offered key, too
+    return labels.narrow(rows, selectors)
 
 
 def host(caller: Caller, number: int) -> Asset:

@@ -19,7 +19,7 @@ from django.db.models import (
 
 from access.callers import Caller
 from access.problems import not_found
-from asset import tenancy
+from asset import labels, tenancy
 from asset.models import Asset
 from messages.rendering import render
 from microservice.catalog.visibility import visible
@@ -31,6 +31,7 @@ from microservice.status import DEPLOYMENT_OPEN, BuildStatus
 from runtime.ids import parse_id
 
 from .fleet import FAILED, LOCKED, MAINTENANCE
+from .hosts import Selectors
 from .paging import PAGE, Page, by_key, newest_first
 
 INSTANCE_STATES = {"failed": FAILED, "locked": LOCKED, "maintenance": MAINTENANCE}
@@ -108,16 +109,32 @@ def versions(of: MicroService, q: str = "", status: str = "", after: str = "", s
     return page
 
 
-def instances(of: MicroService, filters: dict[str, str], after: str = "", size: int = PAGE) -> Page:
-    """Return instances by host name; `filters`: q, state (failed, locked, maintenance) and version (an id)."""
-    rows = with_names(of)
+def instances(
+    of: MicroService, filters: dict[str, str], selectors: Selectors = (), after: str = "", size: int = PAGE
+) -> Page:
+    """Return instances by host name. A query, and one for each selector of labels."""
+    return by_key(matching(with_names(of), of, filters, selectors), "host__hostname", after, size)
+
+
+def matching(
+    rows: QuerySet[MicroServiceInstance], of: MicroService, filters: dict[str, str], selectors: Selectors
+) -> QuerySet[MicroServiceInstance]:
+    """Return those of a service's instances that the filters mean: q, state (failed, locked, maintenance) and version
+    (an id); and whose hosts have labels."""
     if q := filters.get("q"):
-        rows = rows.filter(Q(host__hostname__icontains=q) | Q(host__ip__startswith=q) | Q(tag__icontains=q))
+        rows = rows.filter(found(q))
     if condition := INSTANCE_STATES.get(filters.get("state", "")):
         rows = rows.filter(condition)
     if version_id := parse_id(filters.get("version", "")):
         rows = rows.filter(version=version_id)
-    return by_key(rows, "host__hostname", after, size)
+    if selectors is None or any(selectors):
+        rows = rows.filter(host__in=labels.narrow(Asset.objects.filter(instances__microservice=of), selectors))
+    return rows
+
+
+def found(words: str) -> Q:
+    """Return the condition of instances whose host or tag was searched for."""
+    return Q(host__hostname__icontains=words) | Q(host__ip__startswith=words) | Q(tag__icontains=words)
 
 
 def instances_of_version(of: MicroService, number: int, limit: int) -> list[MicroServiceInstance]:

@@ -42,6 +42,7 @@ NAV_SECTIONS = {
     "deployments": "deployments",
     "fleet": "fleet",
     "history": "history",
+    "host_groups": "hosts",
     "hosts": "hosts",
     "install": "fleet",
     "log": "deployments",

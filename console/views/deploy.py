@@ -15,11 +15,12 @@ from access.problems import Problem
 from microservice.deployments import actions
 from microservice.models import Deployment
 
-from ..forms.version_change import DeployForm, RevertForm, StrategyForm
+from ..forms.filters import HostSearch
+from ..forms.version_change import DeployForm, RevertForm
 from ..once import once
 from ..queries import deployments, dialog, services, version_diff
 from .decorators import flash, page, query, redirect_to
-from .version_change import group_by_steps, irreversible_steps
+from .version_change import group_by_steps, irreversible_steps, picked
 
 
 @page("deploy", ("GET", "POST"))
@@ -53,7 +54,7 @@ def deploy(request: HttpRequest, caller: Caller, name: str, number: int) -> Http
         "asks_for_bad": version.bad,
         "address": reverse("console:deploy", args=[service.name, version.pk]),
     }
-    picks = lambda after="": dialog.hosts_without(version, form.chosen_hosts(), after)
+    picks = lambda: dialog.hosts_without(version, picked(request, form))
     plan = lambda: actions.preview(caller, form.change(version))
     try:
         return _answer(request, caller, form, f"deploy {version.pk}", start, subject, texts, picks, plan)
@@ -91,7 +92,7 @@ def revert(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         "address": reverse("console:revert", args=[deployment.pk]),
     }
     start = lambda: actions.revert(caller, form.revert(deployment))
-    picks = lambda after="": dialog.revertible_hosts(deployment, form.chosen_hosts(), after)
+    picks = lambda: dialog.revertible_hosts(deployment, picked(request, form))
     plan = lambda: actions.preview_revert(caller, form.revert(deployment))
     return _answer(request, caller, form, f"revert {deployment.pk}", start, subject, texts, picks, plan)
 
@@ -103,17 +104,17 @@ def _chosen(request: HttpRequest) -> Any:
 def _answer(
     request: HttpRequest,
     caller: Caller,
-    form: StrategyForm,
+    form: DeployForm | RevertForm,
     requested: str,
     start: Callable[[], Deployment],
     subject: dict[str, Any],
     texts: Callable[[int], dict[str, str]],
-    picks: Callable[..., dialog.Picks],
+    picks: Callable[[], dialog.Picks],
     preview: Callable[[], dict[str, Any]],
 ) -> HttpResponse:
     """Show a dialog, a part of it, or carry it out. `texts`: by the number of targets; `picks`: a page of hosts."""
     problem, status = None, 200
-    context: dict[str, Any] = {**subject, "form": form}
+    context: dict[str, Any] = {**subject, "form": form, "host_search": HostSearch(query(request, "find_host"))}
     if request.method == "POST":
         status = 422
         if form.is_valid():
@@ -123,7 +124,7 @@ def _answer(
             except Problem as refusal:
                 problem, status = refusal, refusal.status
     elif request.GET.get("part"):
-        context["hosts"], context["more_hosts"] = picks(query(request, "after")["after"])
+        context["hosts"], context["more_hosts"] = picks()
         return render(request, "change/host_picks.html", context)
     context["hosts"], context["more_hosts"] = picks()
     context |= {"problem": problem, "key": str(uuid.uuid4())}

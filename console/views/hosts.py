@@ -20,7 +20,7 @@ from ..forms.credentials import CredentialChangeForm, CredentialForm
 from ..forms.filters import HostFilters
 from ..forms.hosts import HostForm
 from ..forms.imports import HostImportForm
-from ..queries import hosts
+from ..queries import host_groups, hosts
 from ..queries.paging import MAX_ROWS, PAGE
 from .decorators import errors_on, flash, flash_problem, page, page_size, post_data, query, redirect_to, render_list
 from .making import added, form_alone, in_dialog, proposed
@@ -31,12 +31,14 @@ PASTED_FINGERPRINT = "host_key_named"  # session key: [host id, fingerprint that
 
 @page(live=True)
 def host_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    params = query(request, "q", "state", "team", "after")
+    params = query(request, "q", "state", "team", "label", "group", "after")
+    after = params.pop("after")
+    filters = HostFilters(params, host_groups.group_names(), hosts.teams(caller))
     context = {
         **params,
-        "page": hosts.hosts(caller, **params, size=page_size(request, PAGE, MAX_ROWS)),
-        "filters": HostFilters(params, hosts.teams(caller)),
-        "filtered": bool(params["q"] or params["state"] or params["team"]),
+        "page": hosts.hosts(caller, params, filters.selectors(), after, page_size(request, PAGE, MAX_ROWS)),
+        "filters": filters,
+        "filtered": any(params.values()),
         "archived": params["state"] == hosts.ARCHIVED,
         "may_admin": caller.may("admin"),
     }

@@ -25,9 +25,9 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
     service = services.service(caller, name)
     version = services.version(service, number)
     sent = request.method == "POST"
-    form, find = InstallForm(request.POST if sent else request.GET), query(request, "find")["find"]
+    form, find = InstallForm(request.POST if sent else request.GET), query(request, "find_host")["find_host"]
     problem = None
-    if sent and not form.chosen_hosts():
+    if sent and not form.names_hosts:
         form.add_error("host", gettext("Select at least one host."))
     if sent and form.is_valid():
         try:
@@ -36,7 +36,7 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
             problem = refusal
     hosts, more = services.hosts_without(caller, service, form.chosen_hosts(), find)
     context = {"service": service, "version": version, "form": form, "find": find, "hosts": hosts, "more": more}
-    context["search"] = HostSearch({"find": find})
+    context["host_search"] = HostSearch({"find_host": find})
     if request.GET.get("part") == "hosts":
         return render(request, "change/install_hosts.html", context)
     context |= {"key": str(uuid.uuid4()), "problem": problem, **_plan(caller, form, version)}
@@ -51,8 +51,8 @@ def _start(request: HttpRequest, caller: Caller, form: InstallForm, version: Mic
 
 
 def _plan(caller: Caller, form: InstallForm, version: MicroServiceVersion) -> dict:
-    """Return the server's plan for the ticked hosts, or why there is none; neither while no host is ticked."""
-    if not form.is_valid() or not form.chosen_hosts():
+    """Return the server's plan for the chosen hosts, or why there is none; neither while no host is chosen."""
+    if not form.is_valid() or not form.names_hosts:
         return {}
     try:
         plan = actions.preview_install(caller, form.installation(version))

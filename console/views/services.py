@@ -26,7 +26,7 @@ from ..forms.secrets import SecretForm, saved_secrets
 from ..forms.services import NewServiceForm, NewVersionForm, PackageForm, ServiceForm, VersionForm
 from ..forms.strategy import DefaultStrategyForm
 from ..once import once
-from ..queries import services
+from ..queries import host_groups, services
 from ..queries.paging import MAX_ROWS, PAGE
 from . import builds, containers
 from .decorators import (
@@ -82,16 +82,17 @@ def version_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespons
 @page(live=True)
 def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
-    params = query(request, "q", "state", "version", "after")
+    params = query(request, "q", "state", "version", "label", "group", "after")
     after = params.pop("after")
-    rows = services.instances(service, params, after, page_size(request, PAGE, MAX_ROWS))
+    filters = InstanceFilters(params, host_groups.group_names())
+    rows = services.instances(service, params, filters.selectors(), after, page_size(request, PAGE, MAX_ROWS))
     for instance in rows:
         instance.unlock_form = UnlockForm(instance=instance.pk) if instance.locked else None
     context = {
         **params,
         **service_context(caller, service, "instances"),
         "page": rows,
-        "filters": InstanceFilters(params),
+        "filters": filters,
         "filtered": any(params.values()),
         "forget_form": ForgetInstancesForm(),
     }

@@ -13,7 +13,8 @@ from microservice.deployments.version_change import VERSION_ACTIONS
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.status import Action
 
-from ..forms.filters import VersionSearch
+from ..forms.filters import HostSearch, VersionSearch
+from ..forms.targets import TargetFields
 from ..forms.version_change import VersionChangeForm
 from ..once import once
 from ..queries import dialog, services, version_diff
@@ -64,11 +65,10 @@ def _dialog(
 ) -> dict[str, Any]:
     """Return everything that the dialog shows."""
     version, action = destinations.version, destinations.action
-    find = query(request, "find")["find"]
-    offer = dialog.offer(destinations, form["dest_version"].value(), find)
-    hosts, more_hosts = dialog.hosts(version, form.chosen_hosts())
+    offer = dialog.offer(destinations, form["dest_version"].value(), query(request, "find")["find"])
+    hosts, more_hosts = dialog.hosts(version, picked(request, form))
     context = {
-        **_subject(destinations, form, find),
+        **_subject(request, destinations, form),
         "key": str(uuid.uuid4()),
         "offer": offer,
         "hosts": hosts,
@@ -86,6 +86,12 @@ def _dialog(
     return context
 
 
+def picked(request: HttpRequest, form: TargetFields) -> dialog.Picked:
+    """Return what the list of hosts shows: those that are ticked, and a page of those that were searched for."""
+    words = query(request, "find_host", "after")
+    return dialog.Picked(form.chosen_hosts(), words["find_host"], words["after"])
+
+
 def group_by_steps(targets: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Group hosts that have the very same steps."""
     groups: dict[str, dict[str, Any]] = {}
@@ -100,8 +106,8 @@ def irreversible_steps(targets: list[dict[str, Any]]) -> list[str]:
     return sorted({name for target in targets for name in target["cannot_be_undone"]})
 
 
-def _subject(destinations: dialog.Destinations, form: VersionChangeForm, find: str) -> dict[str, Any]:
-    version = destinations.version
+def _subject(request: HttpRequest, destinations: dialog.Destinations, form: VersionChangeForm) -> dict[str, Any]:
+    version, find = destinations.version, query(request, "find")["find"]
     return {
         "service": version.microservice,
         "version": version,
@@ -109,18 +115,19 @@ def _subject(destinations: dialog.Destinations, form: VersionChangeForm, find: s
         "form": form,
         "find": find,
         "search": VersionSearch({"find": find}),
+        "host_search": HostSearch(query(request, "find_host")),
     }
 
 
 def _part(request: HttpRequest, destinations: dialog.Destinations, form: VersionChangeForm) -> HttpResponse:
     """Render one list that the page's script requests: versions that were searched for, or the next rows of a list."""
     words = query(request, "part", "find", "after")
-    context = _subject(destinations, form, words["find"])
+    context = _subject(request, destinations, form)
     if words["part"] == "versions":
         context["offer"] = dialog.offer(destinations, form["dest_version"].value(), words["find"], words["after"])
         return render(request, "change/version_picks.html", context)
     # Ticked hosts stand in the first part of the list.
-    context["hosts"], context["more_hosts"] = dialog.hosts(destinations.version, form.chosen_hosts(), words["after"])
+    context["hosts"], context["more_hosts"] = dialog.hosts(destinations.version, picked(request, form))
     return render(request, "change/host_picks.html", context)
 
 

@@ -15,6 +15,8 @@ TEXTS: dict[str, Text] = {
     "path_with_dots": Text(_("must not contain . or .. as a folder")),
     "not_labels": Text(_("must be an object of at most {max} names and texts")),
     "label_selector": Text(_("must be an object of 1 to {max} labels: names, each with a text, or null for any value")),
+    "too_many_labels": Text(_("must have at most {max} labels")),
+    "label_repeated": Text(_("names the label {label} twice: a host has one value of it")),
     "label_quotes": Text(_("has a quotation mark that is not closed")),
     "no_such_group": Text(_("host group {group} not found")),
     "surrounding_blanks": Text(_("must not begin or end with a blank")),

@@ -77,6 +77,7 @@ _TARGETS: dict[str, Text] = {
     "wrong_target.host_runs_other_version": Text(_("Host {id} ({host}) does not run {version}."), _WRONG),
     "wrong_target.not_changed": Text(_("Deployment {deployment} did not change host {host}.")),
     "wrong_target.no_such_label": Text(_("no host of the service has these labels: {labels}")),
+    "wrong_target.no_labelled_host": Text(_("no host that could be chosen has these labels: {labels}")),
     "wrong_target.not_an_instance": Text(_("Instance {instance} is not an instance of {service}."), _WRONG),
     "wrong_target.instance_runs_other_version": Text(_("Instance {instance} does not run {version}."), _WRONG),
     "already_installed": Text(_("{host} already has {service} ({status:term})."), _INSTALLED),

@@ -8,6 +8,7 @@ from django.db import transaction
 from access.callers import Caller
 from access.problems import invalid
 from asset import tenancy
+from asset.labels import Selector
 from asset.models import Asset
 
 from ..models import Deployment, MicroServiceVersion
@@ -25,7 +26,7 @@ from .new_instances import (
     unsaved,
 )
 from .preview import plan_for
-from .selection import HostNames, find_hosts
+from .selection import HostNames, find_hosts, find_labelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,8 @@ class Installation:
     """A request to install `version` on hosts. Its fields are parsed; nothing is looked up yet."""
 
     version: MicroServiceVersion
-    host: HostNames
+    host: HostNames = ()
+    labels: Selector | None = None  # instead of host: the hosts with these labels that can have the service
     port: int = 0
     tag: str = ""
     weight: int = 100
@@ -108,6 +110,21 @@ def _look_up(caller: Caller, installation: Installation) -> list[Asset]:
     check_bad(caller, [version] if version.bad else [], installation.allow_bad, "/path/version")
     if not installation.adopt:
         require_package(version, "/path/version")
-    hosts = find_hosts(installation.host, tenancy.visible(caller))
+    hosts = _hosts(caller, installation)
     placement.refuse_closed(version.microservice, hosts)
     return hosts
+
+
+def _hosts(caller: Caller, installation: Installation) -> list[Asset]:
+    """Return the hosts that are named; of those with labels, the ones that do not have the service and are open to it.
+
+    Raise Problem 422 where a host is not found, or none has the labels.
+    """
+    if installation.labels is None:
+        return find_hosts(installation.host, tenancy.visible(caller))
+    service = installation.version.microservice
+    has = service.instances.exclude(FIRST_INSTALL_FAILED).values("host")
+    rows = Asset.objects.filter(tenancy.visible(caller)).exclude(pk__in=has)
+    free = rows.exclude(placement.closed_hosts(service))
+    ids = find_labelled(installation.labels, free, "wrong_target.no_labelled_host")
+    return list(Asset.objects.filter(pk__in=ids).order_by("pk"))

@@ -1,7 +1,7 @@
 """Send instances back to the version a deployment brought them from: a person's revert, or a strategy's own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -9,6 +9,8 @@ from django.db.models import OuterRef, Q, QuerySet
 
 from access.callers import SYSTEM, Caller
 from access.problems import FieldError, Problem, invalid
+from asset.labels import Selector
+from asset.models import Asset
 
 from .. import catalog
 from ..models import Deployment, MicroServiceInstance, Operation
@@ -19,6 +21,7 @@ from .create import check_right, lock_or_refuse, queue, require_finished, save_r
 from .destinations import check_bad, marked_bad
 from .preview import Move, plan_for
 from .refusals import refused_targets
+from .selection import find_labelled
 from .targets import TargetSelection, describe_skipped, has_operation, refuse_unavailable, skipped_targets
 from .version_change import VERSION_ACTIONS
 
@@ -31,6 +34,7 @@ class DeploymentRevert:
 
     origin: Deployment
     hosts: tuple[int, ...] | None = None  # ids; None: every one that it changed
+    labels: Selector | None = None  # instead of hosts: those of them that have these
     strategy: Strategy | None = None  # None: all at once, whatever fails
     allow_bad: bool = False
     mark_bad: bool = False  # the version that they leave
@@ -44,7 +48,7 @@ def revert(caller: Caller, request: DeploymentRevert) -> Deployment:
     origin = request.origin
     selection, deployment = _look_up(caller, request)
     with transaction.atomic():
-        catalog.refuse_deleted(_chosen(request).values_list("from_version", flat=True), "/path/id")
+        catalog.refuse_deleted(_chosen(origin, selection).values_list("from_version", flat=True), "/path/id")
         if request.mark_bad and origin.dest_version:
             catalog.mark_bad(caller, origin.dest_version, request.reason)
         return _revert(caller, origin, deployment, selection, request.plan_token)
@@ -74,7 +78,11 @@ def _look_up(caller: Caller, request: DeploymentRevert) -> tuple[TargetSelection
     require_finished(origin)
     selection = _selection(origin, hosts=request.hosts)
     _refuse_unchanged_hosts(origin, selection)
-    check_bad(caller, marked_bad(_chosen(request).values("from_version")), request.allow_bad, "/path/id")
+    if request.labels is not None:
+        changed = Asset.objects.filter(pk__in=selection.selected().values("host"))
+        hosts = find_labelled(request.labels, changed, "wrong_target.no_labelled_host")
+        selection = replace(selection, hosts=hosts, by_label=True, pointer="/labels")
+    check_bad(caller, marked_bad(_chosen(origin, selection).values("from_version")), request.allow_bad, "/path/id")
     return selection, _deployment(origin, request.strategy, note=notes.clean(request.note))
 
 
@@ -95,10 +103,10 @@ def _refuse_unchanged_hosts(origin: Deployment, selection: TargetSelection) -> N
         )
 
 
-def _chosen(request: DeploymentRevert) -> QuerySet[Operation]:
+def _chosen(origin: Deployment, selection: TargetSelection) -> QuerySet[Operation]:
     """Return the operations that a revert takes back."""
-    rows = _succeeded(request.origin)
-    return rows if request.hosts is None else rows.filter(host__in=request.hosts)
+    rows = _succeeded(origin)
+    return rows if selection.hosts is None else rows.filter(host__in=selection.hosts)
 
 
 def _succeeded(origin: Deployment) -> QuerySet[Operation]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from access.problems import FieldError, invalid, invalid_fields
 from asset import labels
@@ -68,7 +68,9 @@ def find_targets(
     if len(given) > 1:
         raise invalid_fields([FieldError(f"/{name}", "exclusive_fields") for name in given], "invalid")
     if selector is not None:
-        return SelectedTargets("/labels", hosts=_labelled(service, selector), by_label=True)
+        of_service = Asset.objects.filter(instances__microservice=service)
+        hosts = find_labelled(selector, of_service, "wrong_target.no_such_label")
+        return SelectedTargets("/labels", hosts=hosts, by_label=True)
     if instances is not None:
         return SelectedTargets("/instances", instances=find_instances(service, instances, version))
     if host is None:
@@ -76,11 +78,11 @@ def find_targets(
     return SelectedTargets("/host", hosts=None if host == ALL else find_service_hosts(service, host, version))
 
 
-def _labelled(service: MicroService, selector: labels.Selector) -> tuple[int, ...]:
-    """Return the service's hosts with these labels. Raise Problem 422 where there is none: nothing is never all."""
-    found = labels.find(selector, Asset.objects.filter(instances__microservice=service))
+def find_labelled(selector: labels.Selector, rows: QuerySet[Asset], none_found: str) -> tuple[int, ...]:
+    """Return those of these hosts (ids) with the labels. Raise Problem 422 where there is none: none is never all."""
+    found = labels.find(selector, rows)
     if not found:
-        raise invalid("/labels", "wrong_target.no_such_label", "wrong_target", labels=labels.as_text(selector))
+        raise invalid("/labels", none_found, "wrong_target", labels=labels.as_text(selector))
     return tuple(sorted(found))
 
 

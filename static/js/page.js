@@ -10,7 +10,7 @@
      data-waits="TEXT"          with data-once: the button's text while the form is submitted
      data-auto                  on a form: submit when a select changes
      data-all="NAME"            check or clear all boxes of that name
-     data-means="ID"            when checked, check the control ID too
+     data-means="ID"            when checked, chosen or typed, check the control ID too
      data-count="NAME"          show how many boxes of that name are checked
      data-needs="NAME"          on a button: disabled while no box of that name is checked
      data-ticked="NAME"         in a dialog: list the labels of the checked boxes of that name
@@ -140,9 +140,18 @@
       for (const box of boxes(field.dataset.all)) box.checked = field.checked;
     }
     if (field.matches(".part input[type=checkbox]") && field.checked) field.closest(".part").querySelector("details").open = true;
-    if (field.matches("[data-means]") && field.checked) document.getElementById(field.dataset.means).checked = true;
+    if (field.matches("[data-means]") && field.checked) choose(field.dataset.means);
     countTicks();
   });
+
+  /* A list or a text that says something means its choice while it is typed: plan.js reads the form soon after. */
+  document.addEventListener("input", ({ target }) => {
+    if (target.matches("[data-means]:not([type=checkbox])") && target.value) choose(target.dataset.means);
+  });
+
+  function choose(id) {
+    document.getElementById(id).checked = true;
+  }
 
   function boxes(name) {
     return document.querySelectorAll(`input[type=checkbox][name="${CSS.escape(name)}"]:not(:disabled)`);

@@ -43,7 +43,17 @@ def test_texts(text, meant):
 
 @pytest.mark.pure
 @pytest.mark.parametrize(
-    "text", ["=eu", "zone='eu", "-x=1", "zö=1", " ".join(f"n{at}" for at in range(11)), "a=" + "x" * 256]
+    "text",
+    [
+        "=eu",
+        "zone='eu",
+        "-x=1",
+        "zö=1",
+        "zone=eu zone=us",
+        "zone zone=us",
+        " ".join(f"n{at}" for at in range(11)),
+        "a=" + "x" * 256,
+    ],
 )
 def test_wrong_texts_are_refused_at_their_field(text):
     with pytest.raises(Problem) as caught:

@@ -1,6 +1,7 @@
 """Versions to choose from, and what the form of a dialog sends."""
 
 import re
+from html import unescape
 from typing import NamedTuple
 
 from microservice.models import MicroServiceVersion
@@ -17,5 +18,5 @@ def hidden(page: str) -> dict[str, list[str]]:
     form = page[page.index('class="confirm"') :]
     found: dict[str, list[str]] = {}
     for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form):
-        found.setdefault(name, []).append(value)
+        found.setdefault(name, []).append(unescape(value))
     return found

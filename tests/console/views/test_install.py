@@ -80,7 +80,7 @@ def test_searches_install_hosts(admin, versions, cost):
     page = markup(admin.get(f"{where}?host={free[119].pk}"))
     boxes = re.findall(r'name="host" id="host-(\d+)" value="\d+"( checked)?', page)
     assert boxes[0] == (str(free[119].pk), " checked") and len(boxes) == 101 and "More hosts exist" in page
-    found = markup(admin.get(f"{where}?part=hosts&find={free[110].hostname}&host={free[119].pk}"))
+    found = markup(admin.get(f"{where}?part=hosts&find_host={free[110].hostname}&host={free[119].pk}"))
     assert free[110].hostname in found and free[119].hostname in found and free[0].hostname not in found
     small = cost(admin, where)
     factories.hosts(50, prefix="more")

@@ -1,0 +1,142 @@
+"""Where the request of a dialog goes: all hosts, those with certain labels, those of a group, or the ticked ones.
+
+The hosts of a label or a group are looked up when the plan is made, and again when it is confirmed.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.forms.boundfield import BoundWidget
+from django.urls import reverse_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from access.problems import Problem
+from asset import labels as host_labels
+from asset.labels import Selector
+from asset.models import HostGroup
+from microservice.deployments.selection import ALL
+from runtime.ids import parse_id
+
+LABEL_EXAMPLE = "zone=eu"
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """One of three: neither hosts nor labels where the form says "all"."""
+
+    hosts: tuple[int, ...] | None = None
+    labels: Selector | None = None
+
+    def as_change(self) -> dict[str, Any]:
+        """Return the fields of a VersionChange."""
+        return {"host": (self.hosts or ALL) if self.labels is None else None, "labels": self.labels}
+
+
+class HostIds(forms.MultipleChoiceField):
+    """The ids of the ticked hosts. Which of them exist is checked where the request is looked up."""
+
+    def valid_value(self, value: str) -> bool:
+        return parse_id(value) is not None
+
+    def clean(self, value: Any) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(int(one) for one in super().clean(value)))
+
+
+class LabelsField(forms.CharField):
+    """A selector as its text; `clean` returns the selector, {} for none. A script offers the labels that hosts have."""
+
+    def __init__(self, **more: Any) -> None:
+        widget = forms.TextInput(
+            {
+                "placeholder": LABEL_EXAMPLE,
+                "list": "known-labels",
+                "autocomplete": "off",
+                "spellcheck": "false",
+                "hx-get": reverse_lazy("console:host_labels"),
+                "hx-trigger": "focus once, input changed delay:200ms",
+                "hx-target": "#known-labels",
+                "hx-swap": "innerHTML",
+                "hx-sync": "this:replace",
+            }
+        )
+        super().__init__(widget=widget, **{"label": _("Labels"), "required": False, **more})
+
+    def clean(self, value: Any) -> Selector:
+        try:
+            return host_labels.parse(super().clean(value))
+        except Problem as problem:
+            raise forms.ValidationError([error["reason"] for error in problem.errors]) from problem
+
+
+class GroupField(forms.ModelChoiceField):
+    """A host group, by its name."""
+
+    def __init__(self, **more: Any) -> None:
+        defaults = {"label": _("Host group"), "empty_label": _("Choose a group"), "to_field_name": "name"}
+        super().__init__(HostGroup.objects.order_by("name"), required=False, **{**defaults, **more})
+
+
+class TargetFields(forms.Form):
+    """`targets` of a valid form says where. The labels of the radio buttons are markup, in the template."""
+
+    BY_LABEL = ("labels", "group")
+    NEEDS_TICKS = True  # False: a dialog that may be shown before a host is ticked
+
+    where = forms.ChoiceField(
+        choices=[("all", ""), ("some", ""), ("labels", ""), ("group", "")], required=False, widget=forms.RadioSelect()
+    )
+    host = HostIds(required=False)
+    labels = LabelsField()
+    group = GroupField()
+
+    def __init__(self, *values: Any, **more: Any) -> None:
+        super().__init__(*values, **more)
+        for name in self.BY_LABEL:
+            self.fields[name].widget.attrs["data-means"] = self.radios[name].id_for_label
+
+    @property
+    def radios(self) -> dict[str, BoundWidget]:
+        """Return the radio buttons of `where` by their values."""
+        return {radio.data["value"]: radio for radio in self["where"]}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        where = cleaned.get("where")
+        for name in self.BY_LABEL:
+            if where != name:
+                self.errors.pop(name, None)  # what was typed and is not chosen is in no one's way
+        if where == "some" and not cleaned.get("host") and self.NEEDS_TICKS:
+            self._require("host", gettext("Select at least one host, or all hosts."))
+        elif where == "labels" and not cleaned.get("labels"):
+            self._require("labels", gettext("Enter at least one label, such as %(label)s.") % {"label": LABEL_EXAMPLE})
+        elif where == "group" and not cleaned.get("group"):
+            self._require("group", gettext("Choose a group."))
+        return cleaned
+
+    def _require(self, name: str, text: str) -> None:
+        if name not in self.errors:
+            self.add_error(name, text)
+
+    @property
+    def targets(self) -> Targets:
+        data = self.cleaned_data
+        if data["where"] == "some":
+            return Targets(hosts=data["host"])
+        if data["where"] == "labels":
+            return Targets(labels=data["labels"])
+        return Targets(labels=data["group"].labels) if data["where"] == "group" else Targets()
+
+    def chosen_hosts(self) -> list[str]:
+        """Return the ticked hosts as text, valid or not."""
+        return self["host"].value() or []
+
+    @property
+    def names_hosts(self) -> bool:
+        """Return whether something says where: a ticked host, or another choice than the ticked ones."""
+        return bool(self.chosen_hosts()) or self["where"].value() != "some"
+
+    @property
+    def has_groups(self) -> bool:
+        return len(self.fields["group"].choices) > 1  # type: ignore[attr-defined]
