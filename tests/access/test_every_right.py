@@ -63,6 +63,7 @@ def ids(address: str, things: Things, thing: str) -> dict:
         "operations": of["operation"],
         "teams": of.get("team"),
         "hosts": shared["host"],
+        "host-groups": shared["host_group"],
         "credentials": shared["credential"],
         "tokens": shared["token"],
         "users": shared["user"],
@@ -72,6 +73,8 @@ def ids(address: str, things: Things, thing: str) -> dict:
     }.get(first)
     for part, named in (("deliveries/<number>", "delivery"), ("sessions/<int:number>", "session")):
         number = shared[named] if part in address else number
+    if "groups/" in address:
+        number = shared["host_group"]
     return {
         "id": number,
         "number": number,
@@ -115,6 +118,7 @@ def body(line: Line, things: Things, thing: str) -> object:
         "POST /tokens": {"name": "new", "scopes": ["tokens"]},
         "POST /hosts": {"hostname": "new", "ip": "127.0.0.2"},
         "POST /hosts/import": [{"hostname": "new", "ip": "127.0.0.2"}],
+        "POST /host-groups": {"name": "new", "labels": {"zone": "eu"}},
         "POST /hosts/<id>/trust": {"fingerprint": "SHA256:x"},
         "POST /hosts/<id>/archive": {"reason": "it is gone"},
         "POST /credentials": {"name": "new", "kind": "password", "secret": "open sesame"},
@@ -130,6 +134,8 @@ def body(line: Line, things: Things, thing: str) -> object:
 FORMS = {
     "services/<str:name>/settings/": {"language": "go", "check_timeout": 60, "keep_releases": 3, "build_orig": "git"},
     "services/<str:name>/versions/new/": {"version": "9.9", "ref": "main"},
+    "hosts/groups/new/": {"name": "new", "labels": "zone=eu"},
+    "hosts/groups/<int:number>/": {"name": "new", "labels": "zone=eu"},
     "hosts/new/": {"hostname": "new", "ip": "127.0.0.2"},
     "tokens/": {"name": "new", "scopes": ["tokens"]},
     "people/": {"username": "new", "active": "on"},
