@@ -13,6 +13,9 @@ from .targets import TARGETS, Targets
 
 DEPLOYMENT = argument("deployment", type=whole(1), help="A deployment's number.")
 NOTE = argument("--note", default="", metavar="TEXT", help="Why, for the people who look at it later.")
+MARK_BAD = argument(
+    "--mark-bad", metavar="REASON", help="Also mark the version that is left as bad: it is not deployed again."
+)
 FROM = argument("--from", dest="from_version", metavar="VERSION", help="Only instances of this version.")
 
 
@@ -91,6 +94,7 @@ def upgrade(context: Context, arguments: argparse.Namespace) -> None:
     FROM,
     *TARGETS,
     *STRATEGY,
+    MARK_BAD,
     NOTE,
     WAIT,
     TIMEOUT,
@@ -98,20 +102,28 @@ def upgrade(context: Context, arguments: argparse.Namespace) -> None:
 def revert(context: Context, arguments: argparse.Namespace) -> None:
     """Revert SERVICE to an older VERSION, or DEPLOYMENT (its number) to the versions before it.
 
+    Of a deployment, --host chooses some of the hosts that it changed.
+
     examples:
       deployctl revert shop 1.9
       deployctl revert 4711
+      deployctl revert 4711 --host web1,web2 --mark-bad "loses orders"
     """
     if arguments.version is not None:
         return _change(context, "revert", arguments.what, arguments)
-    if Targets.of(arguments).is_named or arguments.from_version or arguments.plan or strategy_body(arguments):
-        raise Ended(
-            "A deployment is reverted as a whole: these options need a service and a version.", Exit.USAGE_ERROR
-        )
     if not is_id(arguments.what):
         words = "is not a deployment number; to revert a service, add the version."
         raise Ended(f"{arguments.what!r} {words}", Exit.USAGE_ERROR)
-    return context.follow([context.client.post(f"/deployments/{arguments.what}/revert", _note(arguments) or None)])
+    targets = Targets.of(arguments)
+    if (targets.is_named and not targets.hosts) or arguments.from_version or arguments.force or arguments.skip_locked:
+        raise Ended("Of a deployment, --host alone chooses where; for the others, add a version.", Exit.USAGE_ERROR)
+    body = {**strategy_body(arguments), **_marked(arguments), **_note(arguments)}
+    if targets.hosts:
+        body["host"] = targets.hosts
+    path = f"/deployments/{arguments.what}/revert"
+    if arguments.plan:
+        return _show_plan(context, path, body)
+    return context.follow([context.client.post(path, body or None)])
 
 
 def _change(context: Context, action: str, service: str, arguments: argparse.Namespace) -> None:
@@ -119,7 +131,7 @@ def _change(context: Context, action: str, service: str, arguments: argparse.Nam
     targets, strategy = Targets.of(arguments), strategy_body(arguments)
     dest = context.version(service, arguments.version)
     starts = _starts(context, action, service, dest, arguments.from_version, targets)
-    body = {"dest_version": dest["id"], **strategy, **targets.body(), **_note(arguments)}
+    body = {"dest_version": dest["id"], **strategy, **targets.body(), **_marked(arguments), **_note(arguments)}
     paths = [f"/services/{quoted(service)}/versions/{start}/{action}" for start in starts]
     if arguments.plan:
         plans = [context.client.post(path, {**body, "dry_run": True}) for path in paths]
@@ -143,6 +155,11 @@ def _starts(context: Context, action: str, service: str, dest: dict, old: str | 
     if len(starts) > 1 and targets.is_named:
         raise Ended("The targets run several versions: use deploy, or choose one with --from.", Exit.USAGE_ERROR)
     return starts
+
+
+def _marked(arguments: argparse.Namespace) -> dict[str, Any]:
+    reason = getattr(arguments, "mark_bad", None)
+    return {} if reason is None else {"mark_bad": True, "reason": reason}
 
 
 def _note(arguments: argparse.Namespace) -> dict[str, str]:

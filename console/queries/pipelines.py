@@ -3,13 +3,22 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from microservice.models import MicroServiceInstance
 
 FOLDER = Path(settings.BASE_DIR) / "docs" / "ci"
 FILES = {"gitlab": "gitlab-ci.yml", "github": "github-actions.yml", "jenkins": "Jenkinsfile"}
 NAMES = {"gitlab": "GitLab CI", "github": "GitHub Actions", "jenkins": "Jenkins"}
 PATHS = {"gitlab": ".gitlab-ci.yml", "github": ".github/workflows/deploy.yml", "jenkins": "Jenkinsfile"}
+SECRETS = {  # where each keeps the token
+    "gitlab": _("Store it as the masked CI/CD variable DEPLOYCTL_TOKEN of the project or its group."),
+    "github": _("Store it as the secret DEPLOYCTL_TOKEN of the repository or its organization."),
+    "jenkins": _("Store it as the credential deployctl-token, of the kind Secret text."),
+}
 URL, SERVICE = "https://deployer.example.com", " shop "  # what stands in the files for what is filled in
 
 
@@ -18,13 +27,19 @@ class Pipeline:
     system: str
     name: str
     path: str  # where the file is to stand in a repository
+    secret: Any  # the sentence that says where its token is kept
     text: str
 
 
 def pipeline(system: str, url: str, service: str) -> Pipeline:
     """Return the job for a system of FILES. `service`: its name, of which every character is harmless in a shell."""
     text = _file(FILES[system]).replace(URL, url.rstrip("/")).replace(SERVICE, f" {service} ")
-    return Pipeline(system, NAMES[system], PATHS[system], text)
+    return Pipeline(system, NAMES[system], PATHS[system], SECRETS[system], text)
+
+
+def runs_anywhere(service: str) -> bool:
+    """Return whether a service has an instance: only then is there anything to deploy to. One query."""
+    return MicroServiceInstance.objects.filter(microservice__name=service).exists()
 
 
 @lru_cache(maxsize=len(FILES))

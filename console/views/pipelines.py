@@ -8,7 +8,7 @@ from access.callers import Caller
 
 from ..forms.filters import PipelineFilters
 from ..queries import services
-from ..queries.pipelines import FILES, NAMES, pipeline
+from ..queries.pipelines import FILES, NAMES, pipeline, runs_anywhere
 from .decorators import page, query
 
 
@@ -25,6 +25,7 @@ def pipelines(request: HttpRequest, caller: Caller) -> HttpResponse:
         "filters": PipelineFilters({"service": service, "system": system}, names, NAMES),
         "unknown": params["service"] if params["service"] != service else "",
         "service": service,
+        "nowhere": service and not runs_anywhere(service),
         "url": url.rstrip("/"),
         "job": pipeline(system, url, service or "my-service"),
     }

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from django.contrib.auth import get_user_model
 from django.test import Client
 
 from access.tokens import make_token
 from console.queries.pipelines import FILES, pipeline
-from microservice.models import Deployment, MicroServiceVersion
+from microservice.models import Deployment, MicroService, MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.lab.fleet import Fleet
 from tests.lab.web import Web
@@ -30,14 +31,16 @@ SET_BY = {
 SYSTEMS = pytest.mark.parametrize("system", FILES)
 
 
-def script(system: str, text: str) -> str:
-    """Return the shell code in a job, without the file's own syntax around it."""
+def parsed(system: str, text: str) -> tuple[str, str]:
+    """Return the address that a job sets and its shell code, as the CI system reads them."""
+    if system == "jenkins":
+        code = "\n".join(line.strip() for line in text.partition("sh '''\n")[2].partition("'''")[0].splitlines())
+        return re.search(r"DEPLOYCTL_URL = '(.*?)'", text)[1], code
+    job = yaml.safe_load(text)
     if system == "gitlab":
-        lines = text.partition("  script:\n")[2].splitlines()
-        assert all(line.startswith("    - ") for line in lines)
-        return "\n".join(line.removeprefix("    - ") for line in lines)
-    begin, end = {"github": ("run: |\n", "\0"), "jenkins": ("sh '''\n", "'''")}[system]
-    return "\n".join(line.strip() for line in text.partition(begin)[2].partition(end)[0].splitlines())
+        return job["deploy"]["variables"]["DEPLOYCTL_URL"], "\n".join(job["deploy"]["script"])
+    job = job["jobs"]["deploy"]
+    return job["env"]["DEPLOYCTL_URL"], job["steps"][1]["run"]
 
 
 @pytest.fixture
@@ -47,46 +50,65 @@ def web(environment, tmp_path):
 
 
 @pytest.fixture
-def job(web, tmp_path):
-    """Return `job(system)`, which runs what the page shows in a checkout, with nothing of this machine's but Python."""
+def checkout(tmp_path):
+    """Return a checkout with one commit and a build."""
+    folder = tmp_path / "checkout"
+    (folder / "build").mkdir(parents=True)
+    (folder / "build" / "app").write_text("#!/bin/sh\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    dates = {"GIT_COMMITTER_DATE": WHEN, "GIT_AUTHOR_DATE": WHEN}
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True, env={**os.environ, **dates})
+    return folder
+
+
+@pytest.fixture
+def shown(web, settings):
+    """Return `shown(system)`: the environment and the shell code of the job that the page has to copy."""
+    settings.PUBLIC_URL = web.url
     ann = get_user_model().objects.create(username="ann", is_superuser=True)
     token = make_token(ann, "ci", ["read", "publish", "deploy"])[1]
     browser = Client()
     browser.force_login(ann)
-    bare, checkout = tmp_path / "bin", tmp_path / "checkout"
+
+    def show(system: str) -> tuple[dict[str, str], str]:
+        page = browser.get("/pipelines/", {"service": "shop", "system": system}).content.decode()
+        text = html.unescape(re.search(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)[1])
+        assert text == html.unescape(re.search(r'data-copies="([^"]*)"', page)[1])
+        url, code = parsed(system, text)
+        return {"DEPLOYCTL_URL": url, "DEPLOYCTL_TOKEN": token, **SET_BY[system]}, code
+
+    return show
+
+
+@pytest.fixture
+def job(shown, checkout, tmp_path):
+    """Return `job(system)`, which runs what the page shows in a checkout, with nothing of this machine's but Python."""
+    bare = tmp_path / "bin"
     bare.mkdir()
     (bare / "python3").symlink_to(sys._base_executable)
-    (checkout / "build").mkdir(parents=True)
-    (checkout / "build" / "app").write_text("#!/bin/sh\n")
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(checkout)]
-    subprocess.run([*git, "init", "-q"], check=True)
-    dates = {"GIT_COMMITTER_DATE": WHEN, "GIT_AUTHOR_DATE": WHEN}
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True, env={**os.environ, **dates})
 
     def run(system: str) -> subprocess.CompletedProcess:
-        page = browser.get("/pipelines/", {"service": "shop", "system": system}).content.decode()
-        shown = html.unescape(re.search(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)[1])
-        known = {
-            "PATH": f"{bare}:/usr/bin:/bin",
-            "HOME": str(tmp_path),
-            "DEPLOYCTL_URL": web.url,
-            "DEPLOYCTL_TOKEN": token,
-            **SET_BY[system],
-        }
-        command = ["sh", "-eu", "-c", script(system, shown)]
+        given, code = shown(system)
+        known = {"PATH": f"{bare}:/usr/bin:/bin", "HOME": str(tmp_path), **given}
+        command = ["sh", "-eu", "-c", code]
         return subprocess.run(command, cwd=checkout, env=known, capture_output=True, text=True, timeout=200)
 
     return run
 
 
+def simple_fleet(hosts) -> Fleet:
+    """Return a service on hosts whose commands take any package."""
+    fleet = Fleet(hosts, versions=1)
+    fleet.service.start_command = fleet.service.stop_command = fleet.service.check_command = "true"
+    fleet.service.save()
+    return fleet
+
+
 @SYSTEMS
 def test_job_publishes_and_deploys_and_may_be_retried(job, sshds, worker, system):
-    fleet = Fleet(sshds(2), versions=1)
     worker()
-    fleet.install(0)
-    fleet.service.start_command = "true"  # the package of the job is not the fleet's
-    fleet.service.stop_command = fleet.service.check_command = "true"
-    fleet.service.save()
+    simple_fleet(sshds(2)).install(0)
     done = job(system)
     assert done.returncode == 0, done.stdout + done.stderr
     version = MicroServiceVersion.objects.latest("pk")
@@ -97,6 +119,29 @@ def test_job_publishes_and_deploys_and_may_be_retried(job, sshds, worker, system
     again = job(system)
     assert again.returncode == 0 and "is there already" in again.stdout, again.stdout + again.stderr
     assert Deployment.objects.latest("pk") == deployment
+
+
+def test_job_runs_in_a_container_with_python_alone(shown, docker_engine, checkout, sshds, worker):
+    """A busybox, this machine's Python and the libraries that it needs; no user, no home, no files of anyone."""
+    worker()
+    simple_fleet(sshds(1)).install(0)
+    python = Path(sys._base_executable).resolve()
+    parts = {str(python.parents[1]), "/lib", "/lib64", "/usr/lib"}
+    words = [word for part in sorted(parts) if Path(part).exists() for word in ("-v", f"{part}:{part}:ro")]
+    given, code = shown("gitlab")
+    known = {"PATH": f"{python.parent}:/bin", **given}
+    words += [word for name, value in known.items() for word in ("-e", f"{name}={value}")]
+    words += ["-v", f"{checkout}:/builds", "-w", "/builds", "--network", "host", "--rm"]
+    done = docker_engine.command_line("run", *words, "base:1", "sh", "-eu", "-c", code)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Deployment.objects.latest("pk").dest_version.ref == BRANCH
+
+
+def test_first_job_of_a_service_says_what_comes_first(job):
+    MicroService.objects.create(name="shop")
+    done = job("gitlab")
+    assert done.returncode == 4 and "shop is not installed on any host" in done.stderr, done.stderr
+    assert MicroServiceVersion.objects.get().status == BuildStatus.SUCCESS
 
 
 def test_job_fails_with_its_deployment_and_says_why(job, sshds, worker):
