@@ -5,19 +5,11 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from tests.console.browser.pages import PAGES
+
 pytestmark = pytest.mark.browser
 
 SHANGHAI = {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
-PAGES = (
-    "/",
-    "/services/checkout/",
-    "/deployments/",
-    "/hosts/",
-    "/history/",
-    "/history/moves/",
-    "/settings/",
-    "/tokens/",
-)
 # Names are what they are in every language; a page shows no other English word.
 ENGLISH = re.compile(r"\b(the|and|of|with|no|not|yet|from|service|version|host|deployment|never|ago)\b")
 

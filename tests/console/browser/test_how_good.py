@@ -1,0 +1,67 @@
+"""How many clicks it takes to see what matters, counted by the browser itself."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.console.browser.demo import DESKTOP, PHONE
+from tests.console.browser.greeter import Greeter, ended, soon
+
+pytestmark = [pytest.mark.browser, pytest.mark.demo]
+# Each click of a person, on whatever page of this tab.
+COUNT = """addEventListener("click", (event) => {
+  if (event.isTrusted) sessionStorage.clicks = Number(sessionStorage.clicks ?? 0) + 1;
+}, true)"""
+
+
+@pytest.fixture(scope="module")
+def failing(demo) -> Greeter:
+    """An upgrade of four hosts, two of which failed for two reasons."""
+    greeter = Greeter(demo, "greeter-of-clicks")
+    greeter.misbehave("web-fra-2", "fail", "start")
+    greeter.misbehave("web-iad-1", "fail", "check")
+    path = f"services/{greeter.name}/versions/{greeter.ids[1]}/upgrade"
+    asked = greeter.client.post(path, {"dest_version": greeter.ids[2], "host": "all", "note": "Orders were lost"})
+    assert ended(greeter.client, asked["id"])["status"] == "failed"
+    return greeter
+
+
+def clicks(page: Page) -> int:
+    return int(page.evaluate("Number(sessionStorage.clicks ?? 0)"))
+
+
+def test_one_click_from_sign_in_to_what_runs_where(demo, browser):
+    context = browser.new_context(base_url=demo["url"], viewport=DESKTOP)
+    context.add_init_script(COUNT)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_label("Username").fill(demo["username"])
+    page.get_by_label("Password").fill(demo["password"])
+    page.get_by_label("Password").press("Enter")  # which the browser makes a click of the button
+    page.get_by_role("link", name="checkout", exact=True).wait_for(timeout=soon())
+    before = clicks(page)
+    page.get_by_role("link", name="checkout", exact=True).click()
+    runs = page.get_by_role("region", name="What runs where")
+    for host in ("web-fra-1", "web-fra-2", "web-iad-1", "web-iad-2"):
+        expect(runs.get_by_role("link", name=host)).to_be_in_viewport(timeout=soon())
+    assert clicks(page) - before == 1
+    context.close()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_one_click_from_home_to_every_cause(visit, failing, size):
+    page = visit("/", viewport=size)
+    page.evaluate(COUNT)
+    page.context.add_init_script(COUNT)
+    row = page.get_by_role("row", name=re.compile(failing.name))
+    row.get_by_role("link", name=re.compile("upgrade to")).click()
+    causes = page.locator("li.cause")
+    expect(causes).to_have_count(2)
+    for step, host in (("start", "web-fra-2"), ("check", "web-iad-1")):
+        cause = causes.filter(has_text=step).filter(has_text=host)
+        expect(cause).to_contain_text("told to fail")
+        for what in (cause.get_by_role("link", name="Open", exact=True), cause.get_by_role("button", name="Retry")):
+            expect(what).to_be_visible()
+    expect(causes.first.get_by_role("heading")).to_be_in_viewport()
+    assert clicks(page) == 1
