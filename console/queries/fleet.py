@@ -8,7 +8,14 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sub
 from access.callers import Caller
 from microservice.catalog.visibility import visible
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
-from microservice.status import DEPLOYMENT_OPEN, MAY_RETRY, OPERATION_DONE, BuildStatus, DeploymentStatus
+from microservice.status import (
+    DEPLOYMENT_OPEN,
+    MAY_RETRY,
+    OPERATION_DONE,
+    OPERATION_FAILED_STATUSES,
+    BuildStatus,
+    DeploymentStatus,
+)
 
 from .paging import PAGE, Page, by_key
 
@@ -89,10 +96,12 @@ def _of_interest(newest: list[int | None]) -> QuerySet[Deployment]:
 
 
 def _with_progress(deployments: QuerySet[Deployment]) -> list[Deployment]:
-    """Return the deployments with their numbers of operations: `total` and `ended`."""
+    """Return the deployments with their numbers of operations: `total`, `done` and, of these, `failed`."""
     return list(
         deployments.annotate(
-            total=Count("operations"), done=Count("operations", filter=Q(operations__status__in=OPERATION_DONE))
+            total=Count("operations"),
+            done=Count("operations", filter=Q(operations__status__in=OPERATION_DONE)),
+            failed=Count("operations", filter=Q(operations__status__in=OPERATION_FAILED_STATUSES)),
         )
     )
 

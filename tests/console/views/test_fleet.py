@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from microservice.models import Deployment, MicroServiceInstance
+from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import BuildStatus, InstanceStatus
 from tests import factories
 
@@ -124,10 +124,12 @@ def test_links_the_newest_deployment_where_it_failed(admin, newer):
     """From it one click leads to every cause; what was mended since needs none."""
     failed = factories.running(2)
     Deployment.objects.update(status="failed")
+    Operation.objects.filter(pk=failed.operations.first().pk).update(status="undone")
+    Operation.objects.filter(pk=failed.operations.last().pk).update(status="succeeded")
     version, instance = failed.dest_version, failed.operations.first().instance
     after = factories.deployment([instance], version, newer) if newer else None
     page = markup(admin.get("/"))
-    assert (f'href="/deployments/{failed.pk}/"' in page) is (not newer)
+    assert (f'href="/deployments/{failed.pk}/"' in page) is ("2 of 2, 1 failed" in page) is (not newer)
     if after:
         assert (f'href="/deployments/{after.pk}/"' in page) is (newer == "failed")
 
