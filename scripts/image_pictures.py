@@ -38,7 +38,7 @@ def prepare(client: Client) -> dict[str, str]:
         "image-settings": "/settings/",
         "recipe": f"{SERVICE}recipe/",
         "build": f"{SERVICE}versions/{newest}/",
-        "image-versions": SERVICE,
+        "image-versions": f"{SERVICE}versions/",
         "pull": f"/operations/{done['id']}/",
     }
 
