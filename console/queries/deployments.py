@@ -1,4 +1,4 @@
-"""Deployments: lists, progress, the matrix of hosts and steps, the first error."""
+"""Deployments: lists, progress, the matrix of hosts and steps, and what came after."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -11,11 +11,9 @@ from access.problems import not_found
 from asset import tenancy
 from microservice import atoms
 from microservice.catalog.visibility import visible
-from microservice.deployments.failures import failed_operations
 from microservice.models import Deployment, MicroServiceInstance, Operation, Step
 from microservice.status import (
     DEPLOYMENT_OPEN,
-    MAY_RETRY,
     OPERATION_DONE,
     OPERATION_FAILED_STATUSES,
     RETRYABLE,
@@ -168,6 +166,10 @@ class Counts:
         return sum(n for status, n in self.by_status.items() if status in OPERATION_DONE)
 
     @property
+    def succeeded(self) -> int:
+        return self.by_status.get(OperationStatus.SUCCEEDED, 0)
+
+    @property
     def retryable(self) -> int:
         return sum(n for status, n in self.by_status.items() if status in RETRYABLE)
 
@@ -239,9 +241,3 @@ def followers(caller: Caller, of: Deployment) -> list[Deployment]:
     found = list(rows.select_related("from_version", "dest_version").order_by("-pk")[:MAX_FOLLOWERS])
     progress_of(found)
     return found
-
-
-def still_wrong(caller: Caller, of: Deployment) -> int:
-    """Return how many of the instances that failed in a deployment have not been well since. One query."""
-    rows = failed_operations(caller, of)
-    return rows.filter(instance__status__in=MAY_RETRY).count()

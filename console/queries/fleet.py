@@ -9,12 +9,14 @@ from access.callers import Caller
 from microservice.catalog.visibility import visible
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import (
+    DEPLOYMENT_ENDED,
     DEPLOYMENT_OPEN,
     MAY_RETRY,
     OPERATION_DONE,
     OPERATION_FAILED_STATUSES,
     BuildStatus,
     DeploymentStatus,
+    OperationStatus,
 )
 
 from .paging import PAGE, Page, by_key
@@ -107,7 +109,10 @@ def _with_progress(deployments: QuerySet[Deployment]) -> list[Deployment]:
 
 
 def progress_of(deployments: list[Deployment]) -> None:
-    """Set `total`, `done` and `by_status` on each deployment of a page. One query."""
+    """Set `total`, `done` and `by_status` on each deployment of a page. One query.
+
+    `done`: operations that are over; of a deployment that has ended, those that succeeded.
+    """
     counts: dict[int, dict[str, int]] = defaultdict(dict)
     for row in (
         Operation.objects.filter(deployment__in=[row.pk for row in deployments])
@@ -118,7 +123,8 @@ def progress_of(deployments: list[Deployment]) -> None:
         counts[row["deployment_id"]][row["status"]] = row["n"]
     for deployment in deployments:
         by_status = counts[deployment.pk]
-        done = sum(n for status, n in by_status.items() if status in OPERATION_DONE)
+        counted = {OperationStatus.SUCCEEDED} if deployment.status in DEPLOYMENT_ENDED else OPERATION_DONE
+        done = sum(n for status, n in by_status.items() if status in counted)
         vars(deployment).update(total=sum(by_status.values()), done=done, by_status=by_status)
 
 

@@ -218,7 +218,7 @@ def script_words() -> str:
 @register.simple_tag(takes_context=True)
 def link(context: Context, **changes: object) -> str:
     """Return this page's URL with changed query parameters and without cursor; an empty value removes a parameter."""
-    query = {name: value for name, value in context["request"].GET.items() if name not in ("after", "rows")}
+    query = {name: value for name, value in context["request"].GET.items() if name not in ("after", "rows", "seen")}
     query.update(changes)
     kept = {name: value for name, value in query.items() if value not in ("", None)}
     return "?" + urlencode(kept)

@@ -1,21 +1,21 @@
 """The buttons and the progress bar of a deployment. Pure; the rules are enforced when a button is used."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from messages.rendering import term
 from microservice.models import Deployment
 from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus, UndoStatus, outcome_of
 
+from ..queries.deployments import Counts
 from ..templatetags.console import tone
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A button: its command, label, and the reason why it is disabled ("" if enabled).
+    """A button: its command and label. `why_not`: why there is no button although a person may look for it.
 
     `question`, `sure` and `confirm`: the heading, text and button of its confirmation, "" without one. `opens`: the
     name of the page that it leads to instead.
@@ -28,7 +28,7 @@ class Control:
     question: str = ""
     sure: str = ""
     confirm: str = ""
-    opens: str = ""  # the page that it leads to, instead
+    opens: str = ""
 
     @property
     def key(self) -> str:
@@ -36,51 +36,48 @@ class Control:
         return {"retry": "r", "revert": "x"}.get(self.what, "")
 
 
-def controls(deployment: Deployment, left: int, failed: bool, may_deploy: bool) -> list[Control]:
-    """Return the buttons of a deployment's page in order. `left`: how many operations a retry would repeat now;
-    `failed`: whether there ever were any."""
+def controls(deployment: Deployment, counts: Counts, left: int, may_deploy: bool) -> list[Control]:
+    """Return what can be done with a deployment now, in order. `left`: how many operations a retry would repeat."""
     status = DeploymentStatus(deployment.status)
-    ended = status in DEPLOYMENT_ENDED
-    over = _("it has ended") if ended else ""
-    going = "" if ended else _("it is still running")
-    retry = ngettext("Retry %(n)s host", "Retry %(n)s hosts", left) % {"n": left} if left else _("Retry")
-    nothing = _("what failed was retried or changed since") if failed else _("nothing failed")
-    buttons = [
-        Control(
-            "retry",
-            retry,
-            going or ("" if left else nothing),
-            look="main",
-        ),
-        Control(
-            "pause",
-            _("Pause"),
-            over or ("" if status in (DeploymentStatus.QUEUED, DeploymentStatus.RUNNING) else _it_is(status)),
-        ),
-        Control(
-            "resume",
-            _("Resume"),
-            over or ("" if status == DeploymentStatus.PAUSED else _("it is not paused")),
-            look="main",
-        ),
-        Control("revert", _("Revert…"), going or _irreversible(deployment), look="danger", opens="console:revert"),
-        Control(
-            "cancel",
-            _("Cancel…"),
-            over or (_("it is being cancelled") if status == DeploymentStatus.CANCELLING else ""),
-            look="danger",
-            question=_("Cancel deployment %(number)s?") % {"number": deployment.pk},
-            confirm=_("Cancel deployment"),
-            sure=_("Running operations are stopped and undone; the others do not start."),
-        ),
-    ]
+    buttons = _after_end(deployment, counts, left) if status in DEPLOYMENT_ENDED else _under_way(deployment, counts)
     if may_deploy:
         return buttons
-    return [Control(button.what, button.word, _("requires the “deploy” scope"), look=button.look) for button in buttons]
+    scope = _("requires the “deploy” scope")
+    return [replace(button, why_not=scope) for button in buttons if not button.why_not]
 
 
-def _it_is(status: DeploymentStatus) -> str:
-    return _("it is %(status)s") % {"status": term(status.label)}
+def _after_end(deployment: Deployment, counts: Counts, left: int) -> list[Control]:
+    retry = ngettext("Retry %(n)s host", "Retry %(n)s hosts", left) % {"n": left} if left else _("Retry")
+    buttons = []
+    if counts.retryable:
+        gone = "" if left else _("what failed was retried or changed since")
+        buttons.append(Control("retry", retry, gone, look="main"))
+    buttons.append(Control("revert", _("Revert…"), _irreversible(deployment), look="danger", opens="console:revert"))
+    return buttons
+
+
+def _under_way(deployment: Deployment, counts: Counts) -> list[Control]:
+    status = DeploymentStatus(deployment.status)
+    buttons = []
+    if lost := counts.by_status.get(OperationStatus.UNKNOWN, 0):
+        word = ngettext("Contact %(n)s host now", "Contact %(n)s hosts now", lost) % {"n": lost}
+        buttons.append(Control("retry", word))
+    if status in (DeploymentStatus.QUEUED, DeploymentStatus.RUNNING):
+        buttons.append(Control("pause", _("Pause")))
+    if status == DeploymentStatus.PAUSED:
+        buttons.append(Control("resume", _("Resume"), look="main"))
+    if status != DeploymentStatus.CANCELLING:
+        buttons.append(
+            Control(
+                "cancel",
+                _("Cancel…"),
+                look="danger",
+                question=_("Cancel deployment %(number)s?") % {"number": deployment.pk},
+                confirm=_("Cancel deployment"),
+                sure=_("Running operations are stopped and undone; the others do not start."),
+            )
+        )
+    return buttons
 
 
 def _irreversible(deployment: Deployment) -> str:

@@ -19,7 +19,7 @@ from asset.models import Asset
 from asset.ssh_command import hops, ssh_line
 from messages.rendering import render as render_message
 from microservice.deployments import actions, notes, retries
-from microservice.deployments.failures import failed_operations, failures_of
+from microservice.deployments.failures import failed_operations
 from microservice.deployments.targets import describe_skipped
 from microservice.models import Deployment, Operation
 from microservice.output import encodings, logs, terminal
@@ -31,6 +31,7 @@ from ..forms.filters import DeploymentFilters
 from ..once import once
 from ..queries import deployments, operations, progress
 from ..queries.advice import advice
+from ..queries.causes import causes
 from . import tab
 from .controls import controls, segments
 from .decorators import flash_problem, page, page_size, query, redirect_to, render_list, wants_next_rows
@@ -88,7 +89,7 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
     return {
         **context,
         **_times(deployment, counts.by_status, context["matrix"]),
-        **_failures(caller, deployment, left),
+        "causes": causes(caller, deployment, left),
         "deployment": deployment,
         "reason": render_message(deployment.reason) if deployment.reason else "",
         "skipped": describe_skipped(deployment.skipped[:MAX_SKIPPED]),
@@ -98,26 +99,10 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
         "segments": segments(counts.by_status),
         "note_form": NoteForm(initial={"note": deployment.note}),
         "followers": deployments.followers(caller, deployment),
-        "controls": controls(deployment, left.total(), bool(counts.retryable), may_deploy),
+        "controls": controls(deployment, counts, left.total(), may_deploy),
         "may_deploy": may_deploy,
         "has_ended": deployment.status in DEPLOYMENT_ENDED,
         "paused": deployment.status == DeploymentStatus.PAUSED,
-    }
-
-
-def _failures(caller: Caller, deployment: Deployment, left: Counter[str]) -> dict[str, Any]:
-    """Return the causes, each with what to do about it, and the end of the output of the first one."""
-    failures = failures_of(caller, deployment)
-    line, output_tail = operations.error_lines(failures.shown[0].first) if failures.shown else (0, "")
-    return {
-        "failures": failures,
-        "causes": [
-            {"failure": one, "advice": advice(one.first), "left": left[one.cause] if one.cause else 0}
-            for one in failures.shown
-        ],
-        "error_line": line,
-        "error_lines": terminal.render(output_tail).html,
-        "still_wrong": deployments.still_wrong(caller, deployment) if failures.shown else 0,
     }
 
 

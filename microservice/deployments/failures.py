@@ -11,7 +11,7 @@ from access.callers import Caller
 from asset import tenancy
 
 from ..models import Deployment, Operation
-from ..status import OPERATION_FAILED_STATUSES, RETRYABLE, OperationStatus
+from ..status import OPERATION_FAILED_STATUSES, OperationStatus
 
 MAX_CAUSES = 20
 MAX_HOSTS = 12  # of one cause, named
@@ -29,6 +29,7 @@ class Failure:
     cause: str
     step: str
     by_status: Counter[str] = field(default_factory=Counter)
+    in_maintenance: int = 0  # instances
     first_id: int = 0
     first: Operation = None  # type: ignore[assignment]  # set for each that is returned, with its host
     hosts: list[tuple[int, str]] = field(default_factory=list)  # operation and host name, MAX_HOSTS at most
@@ -43,18 +44,16 @@ class Failure:
         return self.count - len(self.hosts)
 
     @property
-    def retryable(self) -> int:
-        return sum(number for status, number in self.by_status.items() if status in RETRYABLE)
+    def broken(self) -> int:
+        """How many hosts are not as they were: the undo failed too, or nobody knows."""
+        return self.by_status[OperationStatus.FAILED]
 
 
 @dataclass(slots=True)
 class Failures:
     shown: list[Failure] = field(default_factory=list)
+    count: int = 0  # operations, of all causes
     more: int = 0  # further causes
-
-    @property
-    def count(self) -> int:
-        return sum(one.count for one in self.shown)
 
 
 def failed_operations(caller: Caller, deployment: Deployment) -> QuerySet[Operation]:
@@ -63,10 +62,10 @@ def failed_operations(caller: Caller, deployment: Deployment) -> QuerySet[Operat
 
 
 def failures_of(caller: Caller, deployment: Deployment) -> Failures:
-    """Return the causes, the most frequent first, and of equal ones the earlier."""
+    """Return the causes: first those that left a host broken, then the most frequent, and of equal ones the earlier."""
     rows = failed_operations(caller, deployment)
     found = _grouped(rows)
-    shown = sorted(found, key=lambda one: (-one.count, one.first_id))[:MAX_CAUSES]
+    shown = sorted(found, key=lambda one: (not one.broken, -one.count, one.first_id))[:MAX_CAUSES]
     if not shown:
         return Failures()
     first = rows.select_related("host").in_bulk([one.first_id for one in shown])
@@ -75,15 +74,20 @@ def failures_of(caller: Caller, deployment: Deployment) -> Failures:
         one.first = first[one.first_id]
         one.first.deployment = deployment
         one.hosts = names.get((one.cause, one.step), [])
-    return Failures(shown, len(found) - len(shown))
+    return Failures(shown, sum(one.count for one in found), len(found) - len(shown))
 
 
 def _grouped(rows: QuerySet[Operation]) -> list[Failure]:
     found: dict[tuple[str, str], Failure] = {}
-    counted = rows.order_by().values_list("cause", "error_step", "status").annotate(Count("pk"), Min("pk"))
-    for cause, step, status, number, first in counted:
+    counted = (
+        rows.order_by()
+        .values_list("cause", "error_step", "status")
+        .annotate(Count("pk"), Min("pk"), in_maintenance=Count("pk", filter=Q(instance__is_maintain=True)))
+    )
+    for cause, step, status, number, first, in_maintenance in counted:
         one = found.setdefault((cause, step), Failure(cause, step, first_id=first))
         one.by_status[status] += number
+        one.in_maintenance += in_maintenance
         one.first_id = min(one.first_id, first)
     return list(found.values())
 

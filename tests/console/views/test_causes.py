@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from deployer.engine.codes import Code, error, reason
 from microservice.models import Deployment, MicroServiceInstance
-from microservice.status import OperationStatus, UndoStatus
+from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
 from tests import factories
 from worker import results
 
@@ -24,6 +24,9 @@ def said(words: str):
 
 def end(deployment: Deployment, words: list[str]) -> Deployment:
     rows = list(deployment.operations.select_related("deployment", "host").order_by("pk"))
+    MicroServiceInstance.objects.filter(operations__in=rows).update(
+        locked=True, lock_deployment=deployment, status=InstanceStatus.UPGRADING
+    )
     ends = [
         results.OperationResult(row, OperationStatus.UNDONE, UndoStatus.UNDONE, said(text), "start")
         if text
@@ -56,10 +59,12 @@ def button(part: str, what: str) -> dict[str, str]:
 def test_seven_failures_of_three_kinds_are_three_lines(admin, failed):
     page = markup(admin.get(f"/deployments/{failed.pk}/"))
     shown = causes(page)
-    assert len(shown) == 3 and "7 hosts failed" in page and "for 3 reasons" in page
+    assert len(shown) == 3 and "7 hosts failed" in page and "3 causes" in page
     for part, words, count in zip(shown, ("port 8000 is in use", "no licence", "is full"), (4, 2, 1), strict=True):
         assert words in part and (f"{count} host{'s' if count > 1 else ''}" in " ".join(part.split()))
-        assert ">start<" in part, "the step"
+        assert ">start<" in part and ">exit status 1<" in part, "the step and what it came to"
+        copied = re.search(r'data-copies="([^"]*)"', part)[1]
+        assert copied.startswith("start exit status 1 ") and words in copied
         names = re.findall(r'href="/operations/\d+/">([^<]+)</a>', part)
         assert len([name for name in names if name.strip() != "Open"]) == count
         assert {"Start maintenance", "Open"} <= {text.strip() for text in re.findall(r">([^<>]+)<", part)}
@@ -68,7 +73,8 @@ def test_seven_failures_of_three_kinds_are_three_lines(admin, failed):
 
 def test_counts_are_honest(admin, failed):
     page = " ".join(re.sub(r"<[^>]+>", " ", markup(admin.get(f"/deployments/{failed.pk}/"))).split())
-    assert "failed, rolled back 7" in page and "succeeded 33" in page and "40 of 40 hosts done" in page
+    assert "failed, rolled back 7" in page and "succeeded 33" in page and "33 of 40 hosts succeeded" in page
+    assert "33 of 40" in markup(admin.get("/deployments/"))
 
 
 def test_what_failed_comes_first_in_the_table(admin, failed):
@@ -110,6 +116,8 @@ def test_one_cause_is_put_into_maintenance(admin, failed):
     answer = admin.post(f"{where}maintenance/", button(part, "maintenance"), follow=True)
     assert "4 instances are now in maintenance" in markup(answer)
     assert MicroServiceInstance.objects.filter(is_maintain=True).count() == 4
+    first, second, _ = causes(markup(admin.get(where)))
+    assert "4 in maintenance" in first and "Start maintenance" not in first and "Start maintenance" in second
 
 
 @pytest.mark.parametrize("fields", [{"shown": "3"}, {"shown": ""}, {"shown": "x"}, {"cause": "x"}, {"cause": ""}])
@@ -126,9 +134,12 @@ def test_what_is_still_wrong_is_said(admin, failed):
     part = causes(markup(admin.get(where)))[0]
     admin.post(f"{where}retry/", button(part, "retry"))
     made = Deployment.objects.exclude(pk=failed.pk).get()
+    page = " ".join(markup(admin.get(where)).split())
+    assert "3 are still in a failed state" in page and "4 are being changed now" in page
+    Deployment.objects.filter(pk=made.pk).update(status=DeploymentStatus.RUNNING)
     end(made, [""] * 4)
     page = " ".join(markup(admin.get(where)).split())
-    assert "3 are still in a failed state" in page and "4 of 4" in page
+    assert "3 are still in a failed state" in page and "4 of 4" in page and "being changed" not in page
 
 
 def test_where_nothing_ran_nothing_was_rolled_back(admin):

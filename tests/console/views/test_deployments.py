@@ -69,12 +69,15 @@ def test_live_fragment_equals_page(admin):
     assert matrix(part) == matrix(whole)
 
 
+def causes(page: str) -> str:
+    return page[page.index('aria-labelledby="causes-title"') : page.index('class="matrix"')]
+
+
 def test_shows_first_error_with_output(admin):
     deployment = failed()
     factories.output(deployment.operations.first(), b"\x1b[31mconnection refused\x1b[0m\n<b>x</b>\n")
     page = markup(admin.get(f"/deployments/{deployment.pk}/"))
-    top = page[page.index("First error") : page.index('class="matrix"')]
-    assert "the check did not pass" in top and "connection refused" in top and "<b>x</b>" not in page
+    assert "the check did not pass" in causes(page) and "connection refused" in causes(page) and "<b>x</b>" not in page
 
 
 def test_error_line_is_of_failed_step(admin):
@@ -82,8 +85,7 @@ def test_error_line_is_of_failed_step(admin):
     Operation.objects.update(error="start failed with exit status 7: told to fail")
     operation = deployment.operations.get()
     factories.output(operation, b"x\n" * 3000 + b"told to fail\n", b"the old version answers again\n" * 8)
-    page = markup(admin.get(f"/deployments/{deployment.pk}/"))
-    top = page[page.index("First error") : page.index('class="matrix"')]
+    top = causes(markup(admin.get(f"/deployments/{deployment.pk}/")))
     assert "Line 3001 of the output" in top and "told to fail</pre>" in top and "answers again" not in top
 
 
@@ -95,39 +97,61 @@ def test_opens_output_by_url(admin):
     assert "hello from the host" in page and f'id="output-{operation.pk}"' in page
 
 
+def buttons(page: str, deployment: Deployment) -> set[str]:
+    """Return what the buttons at the top do."""
+    top = page[page.index('id="controls"') : page.index('id="note"')]
+    assert "disabled" not in top, "what cannot be done now has no button"
+    revert = {"revert"} if f'href="/deployments/{deployment.pk}/revert/"' in top else set()
+    return revert | set(re.findall(rf'action="/deployments/{deployment.pk}/(\w+)/"', top))
+
+
 @pytest.mark.parametrize(
     ("status", "usable"),
     [
+        (DeploymentStatus.QUEUED, {"pause", "cancel"}),
         (DeploymentStatus.RUNNING, {"pause", "cancel"}),
         (DeploymentStatus.PAUSED, {"resume", "cancel"}),
         (DeploymentStatus.CANCELLING, set()),
         (DeploymentStatus.FAILED, {"retry", "revert"}),
     ],
 )
-def test_disabled_buttons_have_reasons(admin, status, usable):
+def test_what_can_be_done_now_has_a_button(admin, status, usable):
     deployment = failed()
     Deployment.objects.update(status=status)
+    assert buttons(markup(admin.get(f"/deployments/{deployment.pk}/")), deployment) == usable
+
+
+def test_nothing_failed_so_there_is_no_retry(admin):
+    deployment = failed()
+    deployment.operations.update(status=OperationStatus.SUCCEEDED, error="")
+    Deployment.objects.update(status=DeploymentStatus.SUCCEEDED)
+    assert buttons(markup(admin.get(f"/deployments/{deployment.pk}/")), deployment) == {"revert"}
+
+
+def test_says_why_there_is_no_button(admin, viewer):
+    deployment = failed()
+    deployment.operations.update(instance=None)
+    Deployment.objects.update(action="install")
     page = markup(admin.get(f"/deployments/{deployment.pk}/"))
-    for what in ("retry", "pause", "resume", "revert", "cancel"):
-        assert (f'action="/deployments/{deployment.pk}/{what}/"' in page) == (what in usable), what
-    if len(usable) < 5:
-        assert 'id="why-not"' in page
+    assert "Retry: what failed was retried or changed since." in page
+    assert "Revert…: an install has no previous version." in page and buttons(page, deployment) == set()
+    Deployment.objects.update(status=DeploymentStatus.RUNNING)
+    page = markup(viewer.get(f"/deployments/{deployment.pk}/"))
+    assert "Pause, Cancel…: requires the “deploy” scope." in page and "<form" not in page[page.index('id="controls"') :]
 
 
-def test_groups_reasons_of_buttons(admin):
-    page = markup(admin.get(f"/deployments/{failed().pk}/"))
-    assert "Pause, Resume, Cancel…: it has ended." in page
-
-
-def test_revert_confirmation_names_hosts(admin):
-    deployment = factories.running(60, "shop")
-    deployment.operations.exclude(pk=deployment.operations.last().pk).update(status=OperationStatus.SUCCEEDED)
-    Deployment.objects.update(status=DeploymentStatus.FAILED)
-    page = markup(admin.get(f"/deployments/{deployment.pk}/?status=undone"))
-    sure = page[page.index('id="sure-revert"') :]
-    sure = sure[: sure.index("</dialog>")]
-    named = set(re.findall(r"<li>([^<]+)</li>", sure))
-    assert named == set(deployment.operations.filter(status="succeeded").values_list("host__hostname", flat=True))
+def test_hosts_that_do_not_answer_are_contacted_at_once(admin):
+    deployment = factories.running(2, "shop")
+    lost = deployment.operations.first()
+    Operation.objects.filter(pk=lost.pk).update(
+        status=OperationStatus.UNKNOWN, due=timezone.now() + timedelta(minutes=5)
+    )
+    where = f"/deployments/{deployment.pk}/"
+    page = markup(admin.get(where))
+    assert "Contact 1 host now" in page and buttons(page, deployment) == {"retry", "pause", "cancel"}
+    admin.post(f"{where}retry/", {"key": str(uuid.uuid4())})
+    lost.refresh_from_db()
+    assert lost.due <= timezone.now() and Deployment.objects.count() == 1
 
 
 def test_shows_duration_of_each_step(admin):
@@ -194,19 +218,37 @@ def test_deployment_page_query_count(admin, cost):
     assert cost(admin, "/deployments/") == listed
 
 
+def hosts(page: str) -> list[str]:
+    """Return the hosts of the matrix's rows, as they stand there."""
+    return re.findall(r'<th scope="row"><a href="/operations/\d+/">([^<]+)</a>', page)
+
+
 def test_pages_and_filters_matrix(admin):
     deployment = factories.running(130, "shop")
     where = f"/deployments/{deployment.pk}/"
-    page = markup(admin.get(where))
-    last = deployment.operations.order_by("pk")[39].pk
-    assert page.count('<th scope="row">') == 40 and f'hx-get="?after={last}"' in page
-    script = {"HX-Request": "true"}
-    more = markup(admin.get(f"{where}?after={last}", headers=script))
-    assert more.count('<th scope="row">') == 40 and "<table" not in more and "Progress" not in more
+    rows = list(deployment.operations.order_by("pk"))
+    Operation.objects.filter(pk=rows[99].pk).update(status=OperationStatus.UNDONE)
+    Operation.objects.filter(pk__in=[row.pk for row in rows[:50]]).update(status=OperationStatus.SUCCEEDED)
+    page, script = markup(admin.get(where)), {"HX-Request": "true"}
+    pages = [hosts(page)]
+    while more := re.search(r'hx-get="(\?after=[\w-]+)"', page):
+        page = markup(admin.get(where + more[1], headers=script))
+        assert "<table" not in page and "Progress" not in page
+        pages.append(hosts(page))
+    shown = [host for page in pages for host in page]
+    assert [len(page) for page in pages] == [40, 40, 40, 10]
+    order = [99, *range(50, 99), *range(100, 130), *range(50)]
+    assert shown == [f"shop-{number + 1}" for number in order], "what failed, what runs, what is well; each in order"
     anew = markup(admin.get(f"{where}?rows=80", headers=script))
-    assert anew.count('<th scope="row">') == 80 and "Progress" in anew
-    assert markup(admin.get(f"{where}?after={last}")).count('<th scope="row">') == 40
-    assert "No hosts are failed now" in markup(admin.get(f"/deployments/{deployment.pk}/?status=failed"))
+    assert hosts(anew) == shown[:80] and "Progress" in anew
+    assert "No hosts are failed now" in markup(admin.get(f"{where}?status=failed"))
+
+
+@pytest.mark.parametrize("after", ["x", "1", "1-", "-1", "1-x", "99-1", "1-99999999999999999999", "a-b-c", "%00"])
+def test_ignores_an_invalid_place_in_the_matrix(admin, after):
+    deployment = factories.running(2, "shop")
+    answer = admin.get(f"/deployments/{deployment.pk}/?after={after}")
+    assert answer.status_code == 200
 
 
 def test_operation_page(admin):
