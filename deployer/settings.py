@@ -50,6 +50,7 @@ CALLBACK_ALLOWED_NETWORKS = env.networks("CALLBACK_ALLOWED_NETWORKS")
 TLS_CA_FILE = setting_paths.certificate_file("TLS_CA_FILE")
 SECURE = PUBLIC_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CSRF_FAILURE_VIEW = "console.views.error_pages.stale_form"
 if TRUSTED_PROXIES:  # access.client_ip.ForwardedMiddleware removes the header of others
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
@@ -185,6 +186,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "api.errors.ProblemsOnlyMiddleware",
+    "console.views.error_pages.ErrorPagesMiddleware",
     "api.bodies.BodyMiddleware",  # before anything that reads a body
     "django.contrib.sessions.middleware.SessionMiddleware",
     "console.language.LanguageMiddleware",

@@ -7,12 +7,12 @@ from django.urls import include, path
 
 from api import command_line, errors
 from api.v1 import api
-from console.views import unavailable
-from console.views.missing import missing
+from console.views import error_pages, unavailable
 
 from . import health
 
-handler404 = missing  # the API answers an unknown path itself
+# The API answers its own paths.
+handler400, handler403, handler404 = error_pages.bad_request, error_pages.forbidden, error_pages.missing
 
 
 def handler500(request: HttpRequest) -> HttpResponse:

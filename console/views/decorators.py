@@ -26,7 +26,7 @@ from microservice.stream_events import newest
 from runtime.ids import parse_id, parse_number
 
 from ..forms.fields import with_unix_lines
-from ..forms.filters import MAX_QUERY
+from ..forms.filters import MAX_QUERY, FleetFilters
 from ..forms.services import add_problem
 from . import fragment_cache, making
 
@@ -103,7 +103,7 @@ def page(
             request.nav_section = nav_section  # type: ignore[attr-defined]
             try:
                 if request.method not in (*methods, "HEAD"):
-                    raise refused("method_not_allowed.page")
+                    raise refused("method_not_allowed.page", headers={"Allow": ", ".join((*methods, "HEAD"))})
                 shared = live and request.method == "GET" and "HX-Request" in request.headers
                 caller = (session_cache.caller_of if shared else caller_of)(request)
                 if caller is None or not caller.is_person:
@@ -153,7 +153,9 @@ def _redirect_to_sign_in(request: HttpRequest) -> HttpResponse:
 
 def render_problem(request: HttpRequest, problem: Problem) -> HttpResponse:
     template = "making/refused.html" if making.in_dialog(request) else "problem.html"
-    response = render(request, template, {"problem": problem}, status=problem.status)
+    response = render(request, template, {"problem": problem, "search": FleetFilters({})}, status=problem.status)
+    for name, value in problem.headers.items():
+        response[name] = value
     response.reason_code = problem.code  # type: ignore[attr-defined]  # for the log: access/security_log.py
     return response
 

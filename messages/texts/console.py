@@ -6,6 +6,12 @@ from ..text import Text
 
 TEXTS: dict[str, Text] = {
     "not_found.page": Text(_("There is nothing at this address.")),
+    "bad_request.page": Text(_("The request cannot be read."), _("Check the address.")),
+    "too_large.page": Text(_("The form is too large."), _("Send a list in parts. A package has its own form.")),
+    "forbidden.stale_form": Text(
+        _("This form was opened in another session."),
+        _("Go back, reload the page and send the form again. If this repeats, allow cookies for this site."),
+    ),
     "method_not_allowed.page": Text(_("This page does not accept that method.")),
     "forbidden.no_team_role": Text(
         _("You have no role in any team."), _("Ask a team's owner or an administrator for a role.")

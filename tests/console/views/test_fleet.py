@@ -163,7 +163,7 @@ def test_pages_have_no_inline_code(admin):
 
 @pytest.mark.parametrize("signed_in", [True, False])
 def test_unknown_address_has_a_page(admin, signed_in):
-    answer = (admin if signed_in else Client()).get("/hosts")  # without the slash
+    answer = (admin if signed_in else Client()).get("/nothing-here")
     page = markup(answer)
     assert answer.status_code == 404 and "There is nothing at this address." in page
     assert 'href="/">Back to the fleet<' in page and ("Sign out" in page) == signed_in
