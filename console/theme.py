@@ -4,11 +4,11 @@ It is kept for each person. A cookie keeps it too, for pages that know no person
 """
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from .models import Preference, Theme
+from .returning import go_back
 
 COOKIE = "theme"
 COOKIE_AGE = 365 * 86400  # seconds
@@ -33,10 +33,7 @@ def cookie_theme(request: HttpRequest) -> str:
 @require_POST
 def set_theme(request: HttpRequest) -> HttpResponse:
     """Keep the posted theme for the person and the browser, and return to the page where it was chosen."""
-    chosen, back = request.POST.get("theme", ""), request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
-        back = "/"
-    response = HttpResponseRedirect(back)
+    chosen, response = request.POST.get("theme", ""), go_back(request)
     if chosen in Theme.values:
         if request.user.is_authenticated:
             Preference.objects.update_or_create(pk=request.user.pk, defaults={"theme": chosen})

@@ -22,18 +22,19 @@ from audit.models import History
 from integrations import registry
 from integrations.images.pages import ImagePages
 from messages import rendering
-from microservice.models import Operation, Step
+from microservice.models import MicroService, Operation, Step
 from microservice.operation_errors import error_of, reason_of, undo_reason_of
 from microservice.output import terminal
 from microservice.packages import images
 from microservice.status import Outcome, outcome_of
 
-from .. import copying, language
+from .. import copying, favourites, language
 from ..durations import age, lasted
 from ..looks import LOOKS
 from ..theme import theme_of
 
 MAX_BATCH_SIZES = 12  # shown in a plan
+UNLINKED = ("after", "rows", "seen", favourites.PARAMETER)  # parameters of this page that no link keeps
 register = template.Library()
 register.simple_tag(copying.button, name="copy")
 register.filter("term", rendering.term)
@@ -80,6 +81,28 @@ def _status(value: Any, kind: str, _language: str | None) -> SafeString:
 @register.filter
 def outcome(operation: Operation) -> Outcome:
     return outcome_of(operation.status, operation.undo_status)
+
+
+@register.simple_tag(takes_context=True)
+def star(context: Context, service: MicroService) -> SafeString:
+    """Render the button by which a person makes a service a favourite. Its form is in base.html."""
+    is_on = service.pk in favourites.ids_of(context["request"])
+    return format_html(
+        '<button class="star" form="stars" formaction="{}" name="on" value="{}" aria-pressed="{}" title="{}">{}'
+        '<span class="visually-hidden">{}</span></button>',
+        reverse("console:favourite", args=[service.name]),
+        "0" if is_on else "1",
+        "true" if is_on else "false",
+        gettext("Remove from favourites") if is_on else gettext("Add to favourites"),
+        glyph("star"),
+        gettext("Favourite"),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def favourite_ids(context: Context) -> str:
+    """Return the ids of the favourites that the page shows, for its live fragments."""
+    return ",".join(map(str, favourites.ids_of(context["request"])))
 
 
 @register.simple_tag(takes_context=True)
@@ -218,7 +241,7 @@ def script_words() -> str:
 @register.simple_tag(takes_context=True)
 def link(context: Context, **changes: object) -> str:
     """Return this page's URL with changed query parameters and without cursor; an empty value removes a parameter."""
-    query = {name: value for name, value in context["request"].GET.items() if name not in ("after", "rows", "seen")}
+    query = {name: value for name, value in context["request"].GET.items() if name not in UNLINKED}
     query.update(changes)
     kept = {name: value for name, value in query.items() if value not in ("", None)}
     return "?" + urlencode(kept)

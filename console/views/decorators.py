@@ -40,6 +40,7 @@ NAV_SECTIONS = {
     "choices": "fleet",
     "deploy": "fleet",
     "deployments": "deployments",
+    "favourites": "fleet",
     "fleet": "fleet",
     "history": "history",
     "host_groups": "hosts",
@@ -104,7 +105,7 @@ def page(
             try:
                 if request.method not in (*methods, "HEAD"):
                     raise refused("method_not_allowed.page", headers={"Allow": ", ".join((*methods, "HEAD"))})
-                shared = live and request.method == "GET" and "HX-Request" in request.headers
+                shared = live and _is_refresh(request)
                 caller = (session_cache.caller_of if shared else caller_of)(request)
                 if caller is None or not caller.is_person:
                     return _redirect_to_sign_in(request)
@@ -190,6 +191,11 @@ def render_list(request: HttpRequest, whole: str, rows: str, context: dict[str, 
     """Render a list's page. The page's script may ask for the next rows only, or for the part that changes (`live`)."""
     part = live if live and request.headers.get("HX-Request") else whole
     return render(request, rows if wants_next_rows(request) else part, context)
+
+
+def _is_refresh(request: HttpRequest) -> bool:
+    """Return whether a script asks for what the page shows by now. Next rows are asked for by a person."""
+    return request.method == "GET" and "HX-Request" in request.headers and not wants_next_rows(request)
 
 
 def wants_next_rows(request: HttpRequest) -> bool:

@@ -6,10 +6,11 @@ from django.utils.translation import gettext_lazy as _
 from access.callers import Caller
 from microservice.publishing import upload
 
+from ..favourites import MAX_FAVOURITES, ids_of
 from ..forms.filters import FleetFilters
 from ..forms.services import PackageForm, VersionForm
 from ..queries import fleet
-from ..queries.paging import MAX_ROWS, PAGE
+from ..queries.paging import MAX_ROWS, PAGE, Page
 from .decorators import page, page_size, query, render_list
 
 # The states to filter by, each with its tone, glyph and label.
@@ -24,19 +25,24 @@ STATES = (
 
 @page(live=True)
 def home(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """List services, filtered by the query parameters `q` and `state`."""
+    """List services, filtered by the query parameters `q` and `state`; the caller's favourites come first."""
     params = query(request, "q", "state", "after")
-    services = fleet.services(caller, **params, size=page_size(request, PAGE, MAX_ROWS))
-    for row in services:
+    starred = ids_of(request)
+    services = fleet.services(caller, **params, size=page_size(request, PAGE, MAX_ROWS), without=starred)
+    first = Page()
+    if starred and not params["after"]:
+        first = fleet.services(caller, **params, size=MAX_FAVOURITES, among=starred)
+    for row in (*first, *services):
         row.may_deploy = caller.may_for_team("deploy", row.service.team_id)
     totals = fleet.totals(caller)
     context = {
         **params,
         "page": services,
+        "first": first,
         "filters": FleetFilters(params),
         "totals": totals,
         "states": [(*state, totals.get(state[0], "")) for state in STATES],
-        "none_at_all": not services.rows and not any(params.values()),
+        "none_at_all": not (services.rows or first.rows) and not any(params.values()),
         "may_make": caller.may_anywhere("admin"),
         "may_publish": caller.may_anywhere("publish"),
         "upload_form": VersionForm(auto_id="publish-%s"),

@@ -43,6 +43,7 @@
     const shown = root.querySelectorAll("[data-rows] > tr:not(:has(> .more), :has(> .inside))").length;
     url.searchParams.set("rows", shown);
     url.searchParams.set("seen", root.dataset.last);
+    if (root.dataset.favourites) url.searchParams.set("favourites", root.dataset.favourites);
     url.hash = "";
     return url;
   }

@@ -27,6 +27,7 @@
    live.js
      data-live, data-events="URL", data-kinds="KIND …", data-last="ID"
                                 the part that is fetched again when an event of these kinds comes after ID
+     data-favourites            the services whose stars the fragment shows
      data-service, data-host    only events of this service or host count
      data-ended="1"             nothing more will come
      data-word="TEXT"           announced to screen readers when it changes

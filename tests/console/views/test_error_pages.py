@@ -32,7 +32,21 @@ LISTS = (
     "/operations/1/log/",
 )
 HOSTILE = ("\0", "'", "-1", "9" * 30, "%", "\ud800", "😀", "<b>", "a" * 3000, "２")
-PARAMS = ("after", "rows", "q", "state", "status", "version", "service", "since", "until", "line", "at", "from", "group")
+PARAMS = (
+    "after",
+    "rows",
+    "q",
+    "state",
+    "status",
+    "version",
+    "service",
+    "since",
+    "until",
+    "line",
+    "at",
+    "from",
+    "group",
+)
 
 
 def lenient(client: Client) -> Client:
