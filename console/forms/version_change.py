@@ -11,15 +11,17 @@ from django.utils.translation import gettext_lazy as _
 from access.problems import Problem
 from microservice.deployments.installs import Installation
 from microservice.deployments.notes import MAX_NOTE
-from microservice.deployments.reverts import DeploymentRevert
+from microservice.deployments.reverts import DeploymentRevert, default_strategy
 from microservice.deployments.version_change import VersionChange
-from microservice.models import Deployment, MicroServiceVersion
+from microservice.models import Deployment, MicroService, MicroServiceVersion
 from microservice.status import Action
 from microservice.strategy import Strategy
 
 from .strategy import StrategyFields, as_typed, number_field
 from .targets import TargetFields
 
+CAUTIOUS = Strategy(canary=1, batch_size="20%")  # proposed for many hosts of a service without a strategy
+MANY = 10  # hosts that change at the same moment: the dialog then proposes batches
 MARKED_BAD = _("API tokens and automation will no longer deploy it. Signed-in users still can, explicitly.")
 
 
@@ -58,8 +60,25 @@ class StrategyForm(StrategyFields):
 
     @property
     def shown_fields(self) -> tuple[str, ...]:
-        """The fields that the field template shows, each with a place for its errors."""
-        return ("note", *(name for name in (*self.STRATEGY, *TargetFields.BY_LABEL) if name in self.fields))
+        """The fields that have a place for their errors."""
+        return ("host", "note", *(name for name in (*self.STRATEGY, *TargetFields.BY_LABEL) if name in self.fields))
+
+    def caution(self, batches: list[int], service: MicroService) -> dict[str, Any]:
+        """Return how many hosts change at the same moment, and this dialog with a strategy; {} where they are few.
+
+        The strategy: the service's, where it parts these hosts (`own`), or a cautious one. `query`: the
+        dialog's address with it; `fields`: the names of the fields that it sets.
+        """
+        if len(batches) != 1 or batches[0] < MANY:
+            return {}
+        service_s = Strategy.from_row(service.default_strategy)
+        own = len(service_s.batches(batches[0])) > 1
+        query = self.chosen.copy()
+        for name in ("key", "plan_token", "csrfmiddlewaretoken", *self.STRATEGY):
+            query.pop(name, None)
+        typed = as_typed((service_s if own else CAUTIOUS).to_json())
+        query.update({name: str(value) for name, value in typed.items()})
+        return {"count": batches[0], "own": own, "query": query.urlencode(), "fields": " ".join(self.STRATEGY)}
 
     def confirmation(self, plan_token: str) -> "StrategyForm":
         """Return the same choices as hidden fields, with the token of the plan that is shown."""
@@ -138,7 +157,7 @@ class DeployForm(TargetFields, StrategyForm):
 
 
 class RevertForm(TargetFields, StrategyForm):
-    """The dialog that takes back a deployment. Without a strategy: all at once, and no failure ends it."""
+    """The dialog that takes back a deployment."""
 
     DEFAULTS = {"where": "all"}
 
@@ -147,7 +166,7 @@ class RevertForm(TargetFields, StrategyForm):
     reason = forms.CharField(label=_("Reason"), max_length=256, required=False)
 
     def __init__(self, data: QueryDict, origin: Deployment | None = None, **more: Any) -> None:
-        super().__init__(data, **more)
+        super().__init__(data, default_strategy(origin).to_json() if origin else None, **more)
         leaves = origin.dest_version.version if origin and origin.dest_version else ""
         self.fields["mark_bad"].label = gettext("Mark %(version)s as bad") % {"version": leaves}
 
@@ -162,7 +181,7 @@ class RevertForm(TargetFields, StrategyForm):
             origin=origin,
             hosts=self.targets.hosts,
             labels=self.targets.labels,
-            strategy=None if data["strategy"] == Strategy() else data["strategy"],
+            strategy=data["strategy"],
             allow_bad=data["allow_bad"],
             mark_bad=data["mark_bad"],
             reason=data["reason"] if data["mark_bad"] else "",

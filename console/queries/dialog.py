@@ -1,9 +1,6 @@
 """What the dialog offers: versions a page at a time, those that are not allowed with the reason, and hosts."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -12,14 +9,14 @@ from microservice.deployments import reverts
 from microservice.deployments.destinations import allowed_destinations, refusal_reason
 from microservice.deployments.placement import on_closed_host
 from microservice.deployments.targets import TargetSelection
-from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion
 from microservice.status import MAY_CHANGE_VERSION, Action
 from runtime.ids import parse_id
 
 from .paging import Page, by_key, newest_first
 from .services import came_from, found, unavailable_reason, with_names
 
-ALLOWED, GREYED, BETWEEN, HOSTS = 30, 20, 8, 50
+ALLOWED, GREYED, HOSTS = 30, 20, 50
 _SHOWN = ("version", "ref", "created", "status", "bad", "bad_reason", "image", "image_tag", "microservice_id")
 
 
@@ -83,28 +80,6 @@ def offer(of: Destinations, chosen: str | None, find: str = "", after: str = "")
 def _refusal(of: Destinations, row: MicroServiceVersion) -> str:
     reason = refusal_reason(of.version, row, of.action, of.allow_bad)
     return render(reason) if reason else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """What happens to targets that go from one version to another: upgraded or reverted, and how many."""
-
-    action: str
-    version: str
-    dest: str
-    count: int
-
-
-def ways(targets: Iterable[Mapping[str, Any]]) -> list[Way]:
-    """Return the ways of a plan's targets, the most frequent first. Pure."""
-    counted = Counter((target["action"], target["from_version"], target["dest_version"]) for target in targets)
-    return [Way(*way, number) for way, number in counted.most_common()]
-
-
-def between(service: MicroService, first: int, last: int) -> tuple[int, list[MicroServiceVersion]]:
-    """Count the versions after one and up to the other; return also the newest, with their notes. Two queries."""
-    rows = MicroServiceVersion.objects.filter(microservice=service, pk__gt=min(first, last), pk__lte=max(first, last))
-    return rows.count(), list(rows.order_by("-pk")[:BETWEEN])
 
 
 Picks = tuple[list[tuple[MicroServiceInstance, str]], str]

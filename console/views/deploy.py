@@ -12,15 +12,15 @@ from django.utils.translation import ngettext
 
 from access.callers import Caller
 from access.problems import Problem
-from microservice.deployments import actions
+from microservice.deployments import actions, reverts
 from microservice.models import Deployment
 
 from ..forms.filters import HostSearch
 from ..forms.version_change import DeployForm, RevertForm
 from ..once import once
-from ..queries import deployments, dialog, services, version_diff
+from ..queries import deployments, dialog, plan_details, services
 from .decorators import flash, page, query, redirect_to
-from .version_change import group_by_steps, irreversible_steps, picked
+from .version_change import picked
 
 
 @page("deploy", ("GET", "POST"))
@@ -88,7 +88,8 @@ def revert(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         "version": deployment.dest_version,
         "deployment": deployment,
         "action": "revert",
-        "asks_for_bad": bool(deployment.from_version and deployment.from_version.bad),
+        "leaves": deployment.dest_version.version if deployment.dest_version else "",
+        "asks_for_bad": reverts.leads_to_bad(deployment),
         "address": reverse("console:revert", args=[deployment.pk]),
     }
     start = lambda: actions.revert(caller, form.revert(deployment))
@@ -130,26 +131,12 @@ def _answer(
     context |= {"problem": problem, "key": str(uuid.uuid4())}
     try:
         if form.is_valid():
-            context["plan"] = plan = _with_details(preview(), subject)
+            plan, of = preview(), subject["service"]
+            plan |= plan_details.details(plan, of) | {"caution": form.caution(plan["batches"], of)}
+            context["plan"] = plan
             context["confirmation"] = form.confirmation(plan["plan_token"])
     except Problem as refusal:
         context["no_plan"] = refusal
         form.add_problem(refusal)
     targets = context["plan"]["targets"] if "plan" in context else []
     return render(request, "change/instances.html", {**context, **texts(len(targets))}, status=status)
-
-
-def _with_details(plan: dict[str, Any], subject: dict[str, Any]) -> dict[str, Any]:
-    """Return the server's plan with its targets by what happens to them, and what lies between the versions."""
-    service = subject["service"]
-    ways = dialog.ways(plan["targets"])
-    details = {
-        "groups": group_by_steps(plan["targets"]),
-        "irreversible": irreversible_steps(plan["targets"]),
-        "ways": ways,
-    }
-    if len(ways) == 1:
-        before, after = ways[0].version, ways[0].dest
-        details["commits"] = version_diff.commits(before, after)
-        details["compare"] = version_diff.compare_link(service.build_url, service.build_orig, before, after)
-    return plan | details

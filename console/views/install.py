@@ -14,9 +14,8 @@ from microservice.models import MicroServiceVersion
 from ..forms.filters import HostSearch
 from ..forms.version_change import InstallForm
 from ..once import once
-from ..queries import services
+from ..queries import plan_details, services
 from .decorators import page, query, redirect_to
-from .version_change import group_by_steps, irreversible_steps
 
 
 @page("deploy", ("GET", "POST"))
@@ -59,6 +58,7 @@ def _plan(caller: Caller, form: InstallForm, version: MicroServiceVersion) -> di
     except Problem as refusal:
         form.add_problem(refusal)
         return {"no_plan": refusal}
-    plan["groups"] = group_by_steps(plan["targets"])
-    plan["irreversible"] = irreversible_steps(plan["targets"])
-    return {"plan": plan, "confirmation": form.confirmation(plan["plan_token"])}
+    return {
+        "plan": plan | plan_details.details(plan, version.microservice),
+        "confirmation": form.confirmation(plan["plan_token"]),
+    }

@@ -5,6 +5,9 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from access.callers import Caller
 from access.problems import Problem, not_found, refused
@@ -17,7 +20,7 @@ from ..forms.filters import HostSearch, VersionSearch
 from ..forms.targets import TargetFields
 from ..forms.version_change import VersionChangeForm
 from ..once import once
-from ..queries import dialog, services, version_diff
+from ..queries import dialog, plan_details, services
 from .decorators import page, query, redirect_to
 
 
@@ -79,6 +82,7 @@ def _dialog(
             raise refused(f"no_target.{action}", version=version.version)
         if form.is_valid():
             context["plan"] = plan = _plan(caller, form, version, action)
+            context["confirm"] = _confirm(plan, action)
             context["confirmation"] = form.confirmation(plan["plan_token"])
     except Problem as refusal:
         context["no_plan"] = refusal
@@ -92,26 +96,15 @@ def picked(request: HttpRequest, form: TargetFields) -> dialog.Picked:
     return dialog.Picked(form.chosen_hosts(), words["find_host"], words["after"])
 
 
-def group_by_steps(targets: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Group hosts that have the very same steps."""
-    groups: dict[str, dict[str, Any]] = {}
-    for target in targets:
-        group = groups.setdefault(repr(target["steps"]), {"steps": target["steps"], "hosts": []})
-        group["hosts"].append(target["host"])
-    return list(groups.values())
-
-
-def irreversible_steps(targets: list[dict[str, Any]]) -> list[str]:
-    """Return the steps that cannot be undone on at least one of these hosts."""
-    return sorted({name for target in targets for name in target["cannot_be_undone"]})
-
-
 def _subject(request: HttpRequest, destinations: dialog.Destinations, form: VersionChangeForm) -> dict[str, Any]:
     version, find = destinations.version, query(request, "find")["find"]
     return {
         "service": version.microservice,
         "version": version,
         "action": str(destinations.action),
+        "verb": _("Upgrade") if destinations.action == Action.UPGRADE else _("Revert"),
+        "leaves": version.version,
+        "address": reverse("console:change", args=[version.microservice.name, version.pk, str(destinations.action)]),
         "form": form,
         "find": find,
         "search": VersionSearch({"find": find}),
@@ -131,16 +124,18 @@ def _part(request: HttpRequest, destinations: dialog.Destinations, form: Version
     return render(request, "change/host_picks.html", context)
 
 
+def _confirm(plan: dict[str, Any], action: Action) -> str:
+    """Return the text of the button: both versions and how many hosts."""
+    n = len(plan["targets"])
+    if action == Action.UPGRADE:
+        text = ngettext("Upgrade %(n)s host from %(old)s to %(new)s", "Upgrade %(n)s hosts from %(old)s to %(new)s", n)
+    else:
+        text = ngettext("Revert %(n)s host from %(old)s to %(new)s", "Revert %(n)s hosts from %(old)s to %(new)s", n)
+    return text % {"n": n, "old": plan["from_version"]["version"], "new": plan["dest_version"]["version"]}
+
+
 def _plan(caller: Caller, form: VersionChangeForm, version: MicroServiceVersion, action: Action) -> dict[str, Any]:
-    """Return the server's plan, and what lies between its versions."""
-    plan = actions.preview(caller, form.change(version, action))
+    """Return the server's plan, and what the dialog says about it."""
     service: MicroService = version.microservice
-    plan["groups"] = group_by_steps(plan["targets"])
-    plan["irreversible"] = irreversible_steps(plan["targets"])
-    before, after = plan["from_version"], plan["dest_version"]
-    plan["commits"] = version_diff.commits(before["version"], after["version"])
-    plan["compare"] = version_diff.compare_link(
-        service.build_url, service.build_orig, before["version"], after["version"]
-    )
-    plan["between"], plan["notes"] = dialog.between(service, before["id"], after["id"])
-    return plan
+    plan = actions.preview(caller, form.change(version, action))
+    return plan | plan_details.details(plan, service) | {"caution": form.caution(plan["batches"], service)}

@@ -35,7 +35,7 @@ class DeploymentRevert:
     origin: Deployment
     hosts: tuple[int, ...] | None = None  # ids; None: every one that it changed
     labels: Selector | None = None  # instead of hosts: those of them that have these
-    strategy: Strategy | None = None  # None: all at once, whatever fails
+    strategy: Strategy | None = None  # None: default_strategy
     allow_bad: bool = False
     mark_bad: bool = False  # the version that they leave
     reason: str = ""  # why that version is bad
@@ -62,6 +62,11 @@ def preview_revert(caller: Caller, request: DeploymentRevert) -> dict[str, Any]:
     refuse_unavailable(selection, len(rows), skipped)
     plan = plan_for(deployment, rows, move=_moves(request.origin, rows))
     return plan | {"skipped": describe_skipped(one.to_json() for one in skipped)}
+
+
+def default_strategy(origin: Deployment) -> Strategy:
+    """Return how the deployment is reverted unless a request says otherwise: all at once, and no failure ends it."""
+    return Strategy(max_failures=origin.operations.count())
 
 
 def leads_to_bad(origin: Deployment) -> bool:
@@ -155,7 +160,7 @@ def _selection(origin: Deployment, within: Q = _ALL, hosts: tuple[int, ...] | No
 
 def _deployment(origin: Deployment, strategy: Strategy | None, **more: str) -> Deployment:
     """Return the deployment that takes it back, not saved."""
-    strategy = strategy or Strategy(max_failures=origin.operations.count())
+    strategy = strategy or default_strategy(origin)
     return Deployment(
         microservice=origin.microservice,
         action=Action.UPGRADE if origin.action == Action.REVERT else Action.REVERT,

@@ -1,4 +1,5 @@
-/* The dialogs of upgrade, revert and install: the plan follows the form, and the button confirms the plan that is shown.
+/* The dialogs of deploy, upgrade, revert and install: the plan follows the form, and the button confirms the plan that
+   is shown.
 
    A click before the plan of the last change has arrived waits for it. If that plan names the same hosts and versions on
    its button, it is submitted; otherwise it is shown for review, with a message. A plan that arrives during the click,
@@ -180,6 +181,19 @@
   /* On the document: page.js has updated related boxes by then. */
   document.addEventListener("change", (event) => {
     if (event.target.form === choose && !event.target.matches("[data-find]")) schedule();
+  });
+  /* Fill in the strategy that the plan proposes; all else stays as it was typed. */
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("#plan [data-fills]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const values = new URL(link.href).searchParams;
+    for (const name of link.dataset.fills.split(" ")) {
+      const field = choose.elements[name];
+      if (field?.type === "checkbox") field.checked = values.has(name);
+      else if (field) field.value = values.get(name) ?? field.options?.[0].value ?? "";
+    }
+    schedule();
   });
   document.addEventListener("pointerdown", (event) => {
     if (event.button === 0 && event.target.closest("#plan")) press("pointerup", "pointercancel");

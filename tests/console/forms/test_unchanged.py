@@ -179,6 +179,7 @@ def test_every_form_is_tested():
         "services.InstanceForm",
         "services.NewVersionForm",
         "recipes.RecipeForm",  # tests/console/views/test_recipes.py
+        "deployments.NoteForm",  # tests/console/views/test_notes.py
         "hosts.CredentialChangeForm",
         "hosts.HostImportForm",  # what was pasted, shown again: it is filled from no row
         "hosts.TrustKeyForm",  # the fingerprint pasted with a host that could not be reached

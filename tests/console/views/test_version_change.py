@@ -1,10 +1,14 @@
 """The dialogs that upgrade and revert: their plan, their confirmation, and their choices."""
 
+import html
 import re
 import threading
+from datetime import timedelta
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
+from django.utils import timezone
 
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
@@ -224,7 +228,7 @@ def test_shows_changes_between_versions(admin, versions):
         MicroServiceVersion.objects.filter(pk=version.pk).update(version=name, description=f"note of {name[-7:]}")
     page = markup(admin.get(f"/services/shop/versions/{versions.running.pk}/upgrade/"))
     assert "bbbbbbb..ccccccc" in page and "https://github.com/team/shop/compare/bbbbbbb...ccccccc" in page
-    assert "note of ccccccc" in page and "note of aaaaaaa" not in page and "1 version apart" in page
+    assert "note of ccccccc" in page and "note of aaaaaaa" not in page and "1 version ahead, built" in page
 
 
 def test_pages_hosts_selected_first(admin, versions):
@@ -237,3 +241,41 @@ def test_pages_hosts_selected_first(admin, versions):
     following = re.search(r"part=hosts&amp;after=([\w%-]+)", page)[1]
     more = markup(admin.get(f"{where}?part=hosts&after={following}&host={last.host_id}"))
     assert more.count('name="host"') == 50 and f'id="host-{last.host_id}"' not in more
+
+
+def test_says_how_far_back_a_revert_goes(admin, versions, cost):
+    """Also where hosts go back from several versions, as many queries for many as for one."""
+    MicroServiceVersion.objects.filter(pk=versions.older.pk).update(created=timezone.now() - timedelta(days=21))
+    where = f"/services/shop/versions/{versions.newer.pk}"
+    MicroServiceInstance.objects.filter(host__hostname__in=["host1", "host2"]).update(version=versions.newer)
+    page = markup(admin.get(f"{where}/revert/?dest_version={versions.older.pk}"))
+    assert "2 versions back, built" in page and "21 d ago" in page
+    where = f"/services/shop/versions/{versions.older.pk}/deploy/"
+    page, two_ways = markup(admin.get(where)), cost(admin, where)
+    assert "2 versions back" in page and "1 version back" in page
+    for version in factories.versions(versions.older.microservice, 3):
+        factories.instances(version, factories.hosts(1))
+    assert "5 versions back" in markup(admin.get(where)) and cost(admin, where) == two_ways
+
+
+@pytest.mark.parametrize("action", ["upgrade", "revert", "deploy"])
+def test_warns_of_many_hosts_at_once(admin, versions, action):
+    """And proposes batches; none of what was chosen is lost on the way to them."""
+    start = versions.older if action == "deploy" else versions.running
+    where = f"/services/shop/versions/{start.pk}/{action}/"
+    assert "at the same time" not in markup(admin.get(where))
+    factories.instances(versions.running, factories.hosts(10, prefix="more"))
+    page = markup(admin.get(f"{where}?max_failures=2&where=all&note=why"))
+    assert "14 hosts change at the same time" in page and "Start with one host" in page
+    careful = html.unescape(re.search(r'href="(\?[^"]*)" data-fills=', page)[1])
+    sent = QueryDict(careful[1:])
+    assert (sent["canary"], sent["batch_size"], sent["note"], "max_failures" in sent) == ("1", "20%", "why", False)
+    page = markup(admin.get(where + careful))
+    assert "at the same time" not in page and "14 hosts in 8 batches" in page
+    service = versions.running.microservice
+    service.default_strategy = {"batch_size": 5}
+    service.save()
+    assert "at the same time" not in markup(admin.get(where)), "the service's own is chosen at first"
+    page = markup(admin.get(f"{where}?shown=1&where=all"))
+    assert "14 hosts change at the same time" in page and "Use the strategy of the service" in page
+    assert "batch_size=5" in re.search(r'href="(\?[^"]*)" data-fills=', page)[1]
