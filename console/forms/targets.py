@@ -93,8 +93,11 @@ class TargetFields(forms.Form):
 
     def __init__(self, *values: Any, **more: Any) -> None:
         super().__init__(*values, **more)
+        # From their places: rendering the radio buttons would validate a form that is not made up yet.
+        where, of = self.fields["where"], self["where"].auto_id
+        places = {value: place for place, (value, _label) in enumerate(where.choices)}  # type: ignore[attr-defined]
         for name in self.BY_LABEL:
-            self.fields[name].widget.attrs["data-means"] = self.radios[name].id_for_label
+            self.fields[name].widget.attrs["data-means"] = where.widget.id_for_label(of, places[name])
 
     @property
     def radios(self) -> dict[str, BoundWidget]:

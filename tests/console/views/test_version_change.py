@@ -10,6 +10,7 @@ from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone
 
+from asset.models import HostGroup
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
 from tests import factories
@@ -279,3 +280,13 @@ def test_warns_of_many_hosts_at_once(admin, versions, action):
     page = markup(admin.get(f"{where}?shown=1&where=all"))
     assert "14 hosts change at the same time" in page and "Use the strategy of the service" in page
     assert "batch_size=5" in re.search(r'href="(\?[^"]*)" data-fills=', page)[1]
+
+
+@pytest.mark.parametrize("action", ["upgrade", "revert", "deploy", "install"])
+def test_fields_know_their_versions_and_their_choices(admin, versions, action):
+    """Fields are made up before anything is rendered: a label would stay as it was before."""
+    HostGroup.objects.create(name="europe", labels={"zone": "eu"})
+    page = markup(admin.get(f"/services/shop/versions/{versions.running.pk}/{action}/"))
+    assert ("Mark 2.0 as bad" in page) == (action == "revert")
+    means = set(re.findall(r'data-means="([^"]*)"', page))
+    assert means and all(f'id="{place}"' in page for place in means)
