@@ -33,6 +33,15 @@ def button(text: object, what: str = "", label: str = "") -> SafeString:
     )
 
 
+def link() -> SafeString:
+    """Render a button that copies the page's address as it is by then: with its filter, its line, what is open."""
+    return format_html(
+        '<button class="button small" type="button" data-copies-address>{}<span>{}</span></button>',
+        _symbol(),
+        gettext("Copy link"),
+    )
+
+
 @lru_cache(maxsize=1)  # a page of a hundred hosts shows hundreds of them
 def _symbol() -> SafeString:
     return format_html('<svg class="glyph" aria-hidden="true"><use href="{}#copy"></use></svg>', static("glyphs.svg"))

@@ -37,6 +37,7 @@ MAX_BATCH_SIZES = 12  # shown in a plan
 UNLINKED = ("after", "rows", "seen", favourites.PARAMETER)  # parameters of this page that no link keeps
 register = template.Library()
 register.simple_tag(copying.button, name="copy")
+register.simple_tag(copying.link, name="copy_link")
 register.filter("term", rendering.term)
 register.filter("message", lambda message: rendering.render(message) if message else "")
 register.filter("operation_error", lambda row: rendering.render(error) if (error := error_of(row)) else "")

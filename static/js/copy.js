@@ -1,4 +1,5 @@
-/* Buttons with data-copies="TEXT" copy the text, and say so in their last element. console/copying.py renders them.
+/* Buttons with data-copies="TEXT" copy the text, those with data-copies-address the page's address as it is by then.
+   They say so in their last element. console/copying.py renders them.
 
    The browser may have no clipboard (a page without https) or refuse it (a permission, a policy, a frame): then the text
    is copied as a selection, and where that is refused too, it is shown, selected, to be copied by a key. */
@@ -38,13 +39,13 @@
   }
 
   document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copies]");
+    const button = event.target.closest("[data-copies], [data-copies-address]");
     if (!button) return;
     event.preventDefault(); /* of a summary or label around it */
     const [drawing, words] = [button.querySelector("use"), button.lastElementChild];
     words.ariaLive = "polite";
     button.dataset.words ??= words.textContent;
-    const said = (await copy(button.dataset.copies, button)) ? gettext("Copied") : gettext("Press Ctrl+C to copy");
+    const said = (await copy(button.dataset.copies ?? location.href, button)) ? gettext("Copied") : gettext("Press Ctrl+C to copy");
     drawing.setAttribute("href", drawing.getAttribute("href").replace(/#.*/, said === gettext("Copied") ? "#ok" : "#copy"));
     words.textContent = said;
     clearTimeout(button.timer);

@@ -18,6 +18,7 @@
      data-zone                  on <html>: the zone in which the server wrote the times
    copy.js
      data-copies="TEXT"         on a button: copy the text, and say so in the button's last element
+     data-copies-address        on a button: the same with the page's address
    keys.js
      data-key="LETTER"          what that key clicks, in the focused row first
      data-find                  the field that / focuses; plan.js leaves it out of the plan

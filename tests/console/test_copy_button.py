@@ -47,3 +47,7 @@ def test_what_a_host_said_reaches_no_terminal_as_a_command():
 def test_may_show_its_words():
     button = rendered("{% copy text label='Copy link' %}", text="x")
     assert 'class="button small"' in button and "<span>Copy link</span>" in button
+
+
+def test_a_link_is_to_what_is_seen_by_then():
+    assert "data-copies-address" in rendered("{% copy_link %}") and "data-copies=" not in rendered("{% copy_link %}")
