@@ -76,4 +76,4 @@ def account_turn(turns: TurnsPerCaller, who: str, problem: Problem) -> Iterator[
 long = Turns(THREADS - RESERVE)
 streaming = Turns(max(1, THREADS // 2), within=long)  # bodies that a thread reads as they come
 pulls = Turns(max(1, THREADS // 8), within=long)  # of images by an engine, which somebody watches
-downloads = TurnsPerCaller(max(2, THREADS // 8))  # whole logs, sent as fast as they are taken
+downloads = TurnsPerCaller(max(2, THREADS // 8))  # whole logs and lists, sent as fast as they are taken

@@ -29,6 +29,7 @@ from .views import (
     sign_in,
     teams,
     version_change,
+    versions,
     workers,
 )
 
@@ -56,9 +57,9 @@ urlpatterns = [
     path(f"{_service}delete/", services.delete_service, name="service_delete"),
     path(f"{_service}recipe/", recipes.recipe, name="recipe"),
     path(f"{_service}secrets/", secrets.secret, name="service_secret"),
-    path(f"{_service}versions/new/", services.new_version, name="new_version"),
-    path(_version, services.version_detail, name="version"),
-    path(f"{_version}delete/", services.delete_version, name="version_delete"),
+    path(f"{_service}versions/new/", versions.new_version, name="new_version"),
+    path(_version, versions.version_detail, name="version"),
+    path(f"{_version}delete/", versions.delete_version, name="version_delete"),
     path(f"{_version}build/", builds.build, name="build"),
     path(f"{_version}build/cancel/", builds.cancel, name="build_cancel"),
     path(f"{_version}mark/<str:word>/", builds.mark, name="mark"),

@@ -1,14 +1,14 @@
 """/operations/{id}: an operation, and the output of its commands."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Query, Router
 
-from access import turns
+from access.downloads import Download
 from access.problems import invalid, refused
 from microservice.models import Operation
 from microservice.output import encodings, logs, searching
@@ -94,23 +94,6 @@ def get_log(
         request.META.pop("HTTP_ACCEPT_ENCODING", None)
         response["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     return response
-
-
-class Download:
-    """The download of a log, which a client may read slowly: each caller has few at once. Closing it frees the slot."""
-
-    def __init__(self, pieces: Iterator[bytes], who: str):
-        if not turns.downloads.enter(who):
-            raise refused("too_many_downloads", headers={"Retry-After": "10"}, max=turns.downloads.limit)
-        self._pieces, self._who = pieces, who
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
-
-    def close(self) -> None:
-        if who := self._who:
-            self._who = ""
-            turns.downloads.leave(who)
 
 
 def _search(operation: Operation, text: str, start: int, end: int, enough: Callable[[], bool]) -> HttpResponse:

@@ -13,6 +13,8 @@ from callbacks.models import Callback, Delivery, DeliveryState
 
 from .paging import Page, newest_first
 
+FEW = 20  # rows of a list that shares its page with others
+
 
 def callbacks() -> list[Callback]:
     """Return the subscriptions with `last_state` and `last_sent` of the newest delivery and the number `waiting`. One
@@ -20,9 +22,9 @@ def callbacks() -> list[Callback]:
     return list(_with_newest(Callback.objects.filter(request="")))
 
 
-def of_requests(after: str = "") -> Page:
+def of_requests(after: str = "", size: int = FEW) -> Page:
     """Return the callbacks of builds, newest first, each with the same and its `build`. Two queries."""
-    page = newest_first(_with_newest(Callback.objects.exclude(request="")), after, 20)
+    page = newest_first(_with_newest(Callback.objects.exclude(request="")), after, size)
     numbers = {row.pk: build_callbacks.build_of(row.request) for row in page.rows}
     builds = (
         Build.objects.select_related("version__microservice")
@@ -54,8 +56,8 @@ def callback(number: int) -> Callback:
     return row
 
 
-def deliveries(callback: Callback, after: str = "") -> Page:
-    return newest_first(Delivery.objects.filter(callback=callback), after, 20)
+def deliveries(callback: Callback, after: str = "", size: int = FEW) -> Page:
+    return newest_first(Delivery.objects.filter(callback=callback), after, size)
 
 
 def delivery(callback: Callback, number: int) -> Delivery:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Case, Count, Min, Q, Value, When
+from django.db.models import Case, Count, Min, Q, QuerySet, Value, When
 
 from access.callers import Caller
 from access.problems import not_found
@@ -28,7 +28,7 @@ from runtime.ids import parse_id, parse_number
 
 from .fleet import progress_of
 from .operations import cells, has_ended
-from .paging import Page, newest_first
+from .paging import PAGE, Page, by_key, newest_first
 
 STATUS_FILTERS = ("open", *DeploymentStatus.values)
 ROWS = 40  # of the matrix on one page; more load on scrolling
@@ -118,9 +118,10 @@ class Matrix:
     columns: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     next: str = ""
+    count: int = 0  # of the rows on all pages: see `Page.count`
 
 
-def deployments(caller: Caller, filters: dict[str, str], after: str = "") -> Page:
+def deployments(caller: Caller, filters: dict[str, str], after: str = "", size: int = PAGE) -> Page:
     """Return deployments, newest first, with progress. `filters`: service (name), status, action. Two queries."""
     rows = Deployment.objects.filter(visible(caller, "microservice")).select_related(
         "microservice", "from_version", "dest_version"
@@ -134,7 +135,7 @@ def deployments(caller: Caller, filters: dict[str, str], after: str = "") -> Pag
         rows = rows.filter(status__in=DEPLOYMENT_OPEN)
     if filters.get("action") in Action.values:
         rows = rows.filter(action=filters["action"])
-    page = newest_first(rows, after)
+    page = newest_first(rows, after, size)
     progress_of(page.rows)
     return page
 
@@ -189,12 +190,9 @@ def matrix(
 ) -> Matrix:
     """Return a page of hosts × steps, without hosts of other teams: what failed, then what waits, then what is well,
     each in rollout order. Three queries. `status`: an outcome, a status of operations, or "wrong"."""
-    rows = of.operations.filter(tenancy.visible(caller, "host")).select_related("host").only(*_SHOWN)
+    every = _operations(caller, of, status, cause)
+    rows = every.select_related("host").only(*_SHOWN)
     rows = rows.annotate(rank=_RANK).order_by("rank", "pk")
-    if condition := _STATUS_FILTERS.get(status):
-        rows = rows.filter(condition)
-    if cause:
-        rows = rows.filter(cause=cause)
     rank, _, last_id = after.partition("-")
     if (last_rank := parse_number(rank)) is not None and (last := parse_id(last_id)):
         rows = rows.filter(Q(rank__gt=last_rank) | Q(rank=last_rank, pk__gt=last))
@@ -207,7 +205,23 @@ def matrix(
     for row in operations:
         row.deployment = of  # loaded already, with its service
     columns = _columns(of) or _planned(of, operations)
-    return Matrix(columns, [Row(row, [steps[row.pk].get(name) for name in columns]) for row in operations], more)
+    count = Page(operations, every=every if more or after else None).count
+    return Matrix(columns, [Row(row, [steps[row.pk].get(name) for name in columns]) for row in operations], more, count)
+
+
+def _operations(caller: Caller, of: Deployment, status: str, cause: str) -> QuerySet[Operation]:
+    rows = of.operations.filter(tenancy.visible(caller, "host"))
+    if condition := _STATUS_FILTERS.get(status):
+        rows = rows.filter(condition)
+    return rows.filter(cause=cause) if cause else rows
+
+
+def operations_of(
+    caller: Caller, of: Deployment, status: str = "", cause: str = "", after: str = "", size: int = ROWS
+) -> Page:
+    """Return the operations of the matrix without their steps, in rollout order. One query."""
+    rows = _operations(caller, of, status, cause).select_related("host", "from_version", "dest_version")
+    return by_key(rows, "pk", after, size)
 
 
 def _columns(of: Deployment) -> list[str]:

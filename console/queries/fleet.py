@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery
 
@@ -83,7 +83,7 @@ def services(
     newest = [service.newest_deployment for service in page.rows]
     for deployment in _with_progress(_of_interest(newest).filter(microservice__in=by_service)):
         by_service[deployment.microservice_id].deployments.append(deployment)
-    return Page(list(by_service.values()), page.next)
+    return replace(page, rows=list(by_service.values()))
 
 
 def totals(caller: Caller) -> dict[str, int]:

@@ -11,7 +11,7 @@ from microservice.catalog import visibility
 from microservice.models import Operation
 from microservice.status import OperationStatus
 
-from .paging import Page, newest_first
+from .paging import PAGE, Page, newest_first
 
 ACTIONS = (
     "create",
@@ -45,8 +45,15 @@ MAX_OPERATIONS = 5000  # read for one page
 MAX_NAMED = 12  # hosts of a group shown at once; the others on demand
 
 
-def history(caller: Caller, filters: dict[str, str], since: datetime | None, until: datetime | None) -> Page:
-    """Return rows, newest first. `filters`: actor, action, service, q (part of the subject's name), after."""
+def history(
+    caller: Caller,
+    filters: dict[str, str],
+    since: datetime | None,
+    until: datetime | None,
+    after: str = "",
+    size: int = PAGE,
+) -> Page:
+    """Return rows, newest first. `filters`: actor, action, service, q (part of the subject's name)."""
     rows = visibility.history(caller).select_related("microservice")
     if since:
         rows = rows.filter(created__gte=since)
@@ -59,7 +66,7 @@ def history(caller: Caller, filters: dict[str, str], since: datetime | None, unt
         rows = rows.filter(Q(microservice__name=service) | Q(subject="service", subject_name=service))
     if q := filters.get("q"):
         rows = rows.filter(subject_name__icontains=q)
-    page = newest_first(rows, filters.get("after", ""))
+    page = newest_first(rows, after, size)
     visibility.redact(caller, page.rows)
     return page
 

@@ -4,15 +4,15 @@ from access.callers import Caller
 from asset import labels, tenancy
 from asset.models import Asset, HostGroup
 
-from .paging import Page, by_key
+from .paging import PAGE, Page, by_key
 
 MAX_HOSTS = 5000  # whose labels are suggested
 SUGGESTED = 50
 
 
-def groups(caller: Caller, after: str = "") -> Page:
+def groups(caller: Caller, after: str = "", size: int = PAGE) -> Page:
     """Return groups by name, each with `hosts`: how many the caller sees of those it means now. Two queries."""
-    page = by_key(HostGroup.objects.all(), "name", after)
+    page = by_key(HostGroup.objects.all(), "name", after, size)
     hosts = list(Asset.objects.filter(tenancy.visible(caller)).values_list("labels", flat=True)) if page.rows else []
     for group in page:
         group.hosts = sum(labels.fits(own, group.labels) for own in hosts)

@@ -20,6 +20,7 @@ ARCHIVED = "archived"
 STATES = ("unreachable", "untrusted", "changed", ARCHIVED)  # to filter by
 MAX_TEAMS = 500
 Selectors = Iterable[labels.Selector] | None  # of labels; None: one that no host has
+MAX_TOKENS = 200  # listed on one page
 MAX_USES = 500  # hosts listed on a credential's page
 
 
@@ -115,15 +116,15 @@ def uses_of(caller: Caller, credential: Credential) -> list[Asset]:
     return list(credential.hosts.filter(tenancy.visible(caller)).order_by("hostname")[:MAX_USES])
 
 
-def tokens(caller: Caller) -> list[Token]:
+def tokens(caller: Caller, after: str = "", size: int = MAX_TOKENS) -> Page:
     """Return the caller's tokens, or everyone's for an administrator, each with `service_names`. Two queries."""
     rows = Token.objects.select_related("user", "parent").filter(revoked=None)
     if not caller.may("admin"):
         rows = rows.filter(user=caller.user_id)
-    tokens = list(rows[:200])
+    tokens = newest_first(rows, after, size)
     service_ids = {number for token in tokens for number in token.services}
     names = dict(MicroService.objects.filter(pk__in=service_ids).values_list("pk", "name"))
     for token in tokens:
         service_names = [names.get(number, str(number)) for number in token.services]
-        token.service_names = service_names  # type: ignore[attr-defined]
+        token.service_names = service_names
     return tokens

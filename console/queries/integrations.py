@@ -3,12 +3,12 @@
 from integrations import registry
 from integrations.models import Setting
 
-from .paging import Page, newest_first
+from .paging import PAGE, Page, newest_first
 
 
-def revisions(after: str = "") -> Page:
+def revisions(after: str = "", size: int = PAGE) -> Page:
     """Return all revisions, newest first, each with its `parts` and those that it `changed`, by name. Two queries."""
-    page = newest_first(Setting.objects.select_related("restored"), after)
+    page = newest_first(Setting.objects.select_related("restored"), after, size)
     before = Setting.objects.filter(pk__lt=page.rows[-1].pk).order_by("-pk").first() if page.rows else None
     older = registry.document_of(before)
     for row in reversed(page.rows):

@@ -10,17 +10,17 @@ from access.teams import visible_teams
 from audit.models import History
 from microservice.models import MicroService
 
-from .paging import Page, by_key
+from .paging import PAGE, Page, by_key
 
 SIGN_IN_ACTIONS = ("sign_in", "sign_out", "sign_in_failed", "end_sessions")
 
 
-def persons(q: str = "", after: str = "") -> Page:
+def persons(q: str = "", after: str = "", size: int = PAGE) -> Page:
     """Return users by name, each with its teams and its number of `tokens`. Three queries."""
     rows = accounts.users().annotate(tokens=Count("api_tokens", filter=Q(api_tokens__revoked=None), distinct=True))
     if q:
         rows = rows.filter(Q(username__icontains=q) | Q(email__icontains=q) | Q(last_name__icontains=q))
-    return by_key(rows, "username", after)
+    return by_key(rows, "username", after, size)
 
 
 def sign_ins(user_id: int) -> list[History]:

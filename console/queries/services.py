@@ -113,7 +113,10 @@ def instances(
     of: MicroService, filters: dict[str, str], selectors: Selectors = (), after: str = "", size: int = PAGE
 ) -> Page:
     """Return instances by host name. A query, and one for each selector of labels."""
-    return by_key(matching(with_names(of), of, filters, selectors), "host__hostname", after, size)
+    page = by_key(matching(with_names(of), of, filters, selectors), "host__hostname", after, size)
+    for row in page:
+        row.microservice = of
+    return page
 
 
 def matching(

@@ -1,6 +1,7 @@
 """The user's own account: password, sessions and tokens."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from access.sessions import session_of
 from audit.history import record
 from microservice import tokens
 
+from .. import csv_lists, tables
 from ..forms.confirmations import EndAccessForm
 from ..forms.people import PasswordForm
 from ..forms.services import TokenForm
@@ -33,6 +35,8 @@ from .decorators import errors_on, flash, page, post_data, redirect_to
 @page("", ("GET", "POST"), look="", section="settings")
 def token_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     """List the caller's tokens. POST: create one; its text is shown only in the response."""
+    if file := csv_lists.file(request, tables.TOKENS, partial(hosts.tokens, caller), caller):
+        return file
     form, token, secret = make_token(request, caller)
     context = {
         "form": form,

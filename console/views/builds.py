@@ -1,5 +1,6 @@
 """A version's build: start it, watch it, and mark the version good or bad."""
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from microservice.publishing import versions
 from microservice.status import BUILD_AGAIN, BUILD_TRANSITIONS, BuildStatus
 from runtime.ids import parse_id
 
+from .. import csv_lists, tables
 from ..forms.confirmations import BuildForm, CancelBuildForm, MarkBadForm
 from ..forms.filters import BuildFilters
 from ..queries import builds as queries
@@ -33,9 +35,12 @@ def build_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     """List the builds of all services that the caller sees."""
     params = query(request, "service", "status", "origin", "requested_by", "since", "after")
     after = params.pop("after")
+    pages = partial(queries.builds, caller, params)
+    if file := csv_lists.file(request, tables.BUILDS, pages, caller, params["service"]):
+        return file
     context = {
         **params,
-        "page": queries.builds(caller, params, after, page_size(request, PAGE, MAX_ROWS)),
+        "page": pages(after, page_size(request, PAGE, MAX_ROWS)),
         "filters": BuildFilters(params),
         "filtered": any(params.values()),
     }

@@ -1,5 +1,6 @@
 """Callbacks: signed webhooks, their deliveries, and a test delivery."""
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,13 +12,19 @@ from access.problems import Problem, refused
 from callbacks import redelivery, signing, subscriptions
 from callbacks.models import Callback, EventType
 
+from .. import csv_lists, tables
 from ..forms.callbacks import CallbackForm
 from ..queries import callbacks
+from ..queries.paging import Page
 from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, render_list
 
 
 @page(look="admin")
 def callback_list(request: HttpRequest, caller: Caller) -> HttpResponse:
+    if file := csv_lists.file(request, tables.CALLBACKS, lambda **_: Page(callbacks.callbacks()), caller):
+        return file
+    if file := csv_lists.file(request, tables.BUILD_CALLBACKS, callbacks.of_requests, caller):
+        return file
     context = {
         "callbacks": callbacks.callbacks(),
         "page": callbacks.of_requests(query(request, "after")["after"]),
@@ -63,7 +70,12 @@ def callback_edit(request: HttpRequest, caller: Caller, number: int) -> HttpResp
 
 @page(look="admin")
 def callback_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    return _page(request, callbacks.callback(number))
+    row = callbacks.callback(number)
+    if file := csv_lists.file(
+        request, tables.DELIVERIES, partial(callbacks.deliveries, row), caller, f"callback-{row.pk}"
+    ):
+        return file
+    return _page(request, row)
 
 
 @page("admin", ("POST",))

@@ -56,6 +56,7 @@ NAV_SECTIONS = {
     "settings": "settings",
     "teams": "settings",
     "version_change": "fleet",
+    "versions": "fleet",
     "workers": "settings",
 }
 

@@ -26,6 +26,7 @@ from microservice.output import encodings, logs, terminal
 from microservice.status import DEPLOYMENT_ENDED, DeploymentStatus, outcome_of
 from runtime.ids import parse_id, parse_number
 
+from .. import csv_lists, tables
 from ..forms.confirmations import NoteForm
 from ..forms.filters import DeploymentFilters
 from ..once import once
@@ -46,7 +47,10 @@ MAX_OPEN_ROWS = 5  # hosts whose output is shown inside the matrix
 def deployment_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     params = query(request, "service", "status", "action", "after")
     after = params.pop("after")
-    rows = deployments.deployments(caller, params, after)
+    pages = partial(deployments.deployments, caller, params)
+    if file := csv_lists.file(request, tables.DEPLOYMENTS, pages, caller, params["service"]):
+        return file
+    rows = pages(after)
     for deployment in rows:
         deployment.segments = segments(deployment.by_status)
     context = {
@@ -62,6 +66,10 @@ def deployment_list(request: HttpRequest, caller: Caller) -> HttpResponse:
 def deployment_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Show the page; for its script, only the part that changes or the next rows, from the same templates."""
     deployment = deployments.deployment(caller, number)
+    shown = query(request, "status", "cause")
+    pages = partial(deployments.operations_of, caller, deployment, shown["status"], shown["cause"])
+    if file := csv_lists.file(request, tables.OPERATIONS, pages, caller, f"deployment-{number}"):
+        return file
     if wants_next_rows(request):
         return render(request, "deployment/matrix_rows.html", _matrix(request, caller, deployment))
     template = "deployment/live.html" if request.headers.get("HX-Request") else "deployment/page.html"

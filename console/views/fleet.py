@@ -1,11 +1,14 @@
 """The first page: all services and which versions run."""
 
+from functools import partial
+
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from access.callers import Caller
 from microservice.publishing import upload
 
+from .. import csv_lists, tables
 from ..favourites import MAX_FAVOURITES, ids_of
 from ..forms.filters import FleetFilters
 from ..forms.services import PackageForm, VersionForm
@@ -27,11 +30,14 @@ STATES = (
 def home(request: HttpRequest, caller: Caller) -> HttpResponse:
     """List services, filtered by the query parameters `q` and `state`; the caller's favourites come first."""
     params = query(request, "q", "state", "after")
+    pages = partial(fleet.services, caller, params["q"], params["state"])
+    if file := csv_lists.file(request, tables.FLEET, pages, caller):
+        return file
     starred = ids_of(request)
-    services = fleet.services(caller, **params, size=page_size(request, PAGE, MAX_ROWS), without=starred)
+    services = pages(params["after"], page_size(request, PAGE, MAX_ROWS), without=starred)
     first = Page()
     if starred and not params["after"]:
-        first = fleet.services(caller, **params, size=MAX_FAVOURITES, among=starred)
+        first = pages(size=MAX_FAVOURITES, among=starred)
     for row in (*first, *services):
         row.may_deploy = caller.may_for_team("deploy", row.service.team_id)
     totals = fleet.totals(caller)

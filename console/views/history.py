@@ -1,6 +1,7 @@
 """The history: every change, and the versions that changed between two times."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -9,9 +10,10 @@ from django.utils import timezone
 
 from access.callers import Caller
 
-from .. import moments
+from .. import csv_lists, moments, tables
 from ..forms.filters import BOUNDS, HistoryFilters, VersionChangeFilters
 from ..queries import history
+from ..queries.paging import Page
 from .decorators import page, query, render_list
 
 TIMES = ("since", "since_at", "until", "until_at")  # …_at: the UTC offset of an ambiguous clock time
@@ -27,7 +29,10 @@ def history_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     if not filters.is_valid():
         return render(request, "history/rows_page.html", context, status=422)
     since, until = (filters.cleaned_data[bound] for bound in BOUNDS)
-    context["page"] = history.history(caller, params, since, until)
+    pages = partial(history.history, caller, params, since, until)
+    if file := csv_lists.file(request, tables.HISTORY, pages, caller, params["service"]):
+        return file
+    context["page"] = pages(params["after"])
     return render_list(request, "history/rows_page.html", "history/rows.html", context)
 
 
@@ -47,5 +52,10 @@ def version_changes(request: HttpRequest, caller: Caller) -> HttpResponse:
         return render(request, "history/moves.html", context, status=422)
     since, until = (filters.cleaned_data[bound] for bound in BOUNDS)
     until = until or now
-    context["moves"] = history.version_changes(caller, since, until, params["service"])
+    moves = history.version_changes(caller, since, until, params["service"])
+    if file := csv_lists.file(
+        request, tables.VERSION_CHANGES, lambda **_: Page(moves.groups), caller, params["service"]
+    ):
+        return file
+    context["moves"] = moves
     return render(request, "history/moves.html", context | {"named": history.MAX_NAMED, "till": until})

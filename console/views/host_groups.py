@@ -1,5 +1,7 @@
 """Host groups: names for the hosts that have certain labels; and the labels that forms suggest."""
 
+from functools import partial
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -9,6 +11,7 @@ from access.problems import Problem, not_found
 from asset import host_groups, labels
 from asset.models import HostGroup
 
+from .. import csv_lists, tables
 from ..forms.host_groups import HostGroupForm
 from ..queries import host_groups as queries
 from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, render_list
@@ -23,7 +26,10 @@ def known_labels(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page()
 def group_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    context = {"page": queries.groups(caller, query(request, "after")["after"]), "may_admin": caller.may("admin")}
+    pages = partial(queries.groups, caller)
+    if file := csv_lists.file(request, tables.HOST_GROUPS, pages, caller):
+        return file
+    context = {"page": pages(query(request, "after")["after"]), "may_admin": caller.may("admin")}
     return render_list(request, "host/groups.html", "host/group_rows.html", context)
 
 

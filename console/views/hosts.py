@@ -1,5 +1,6 @@
 """Hosts and credentials."""
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -15,13 +16,14 @@ from asset.models import Asset, Credential
 from messages.rendering import with_hint
 from microservice.deployments import actions
 
+from .. import csv_lists, tables
 from ..forms.confirmations import ArchiveHostForm, TrustKeyForm
 from ..forms.credentials import CredentialChangeForm, CredentialForm
 from ..forms.filters import HostFilters
 from ..forms.hosts import HostForm
 from ..forms.imports import HostImportForm
 from ..queries import host_groups, hosts
-from ..queries.paging import MAX_ROWS, PAGE
+from ..queries.paging import MAX_ROWS, PAGE, Page
 from .decorators import errors_on, flash, flash_problem, page, page_size, post_data, query, redirect_to, render_list
 from .making import added, form_alone, in_dialog, proposed
 
@@ -34,9 +36,12 @@ def host_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     params = query(request, "q", "state", "team", "label", "group", "after")
     after = params.pop("after")
     filters = HostFilters(params, host_groups.group_names(), hosts.teams(caller))
+    pages = partial(hosts.hosts, caller, params, filters.selectors())
+    if file := csv_lists.file(request, tables.HOSTS, pages, caller):
+        return file
     context = {
         **params,
-        "page": hosts.hosts(caller, params, filters.selectors(), after, page_size(request, PAGE, MAX_ROWS)),
+        "page": pages(after, page_size(request, PAGE, MAX_ROWS)),
         "filters": filters,
         "filtered": any(params.values()),
         "archived": params["state"] == hosts.ARCHIVED,
@@ -169,7 +174,10 @@ def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
             return added(request, made.name, _("%(name)s was added.") % {"name": made.name}, "credentials")
     if in_dialog(request):
         return form_alone(request, form, _("Add a credential"), _("Add credential"))
-    context = {"form": form, "credentials": hosts.credentials(), "may_admin": caller.may("admin")}
+    rows = hosts.credentials()
+    if file := csv_lists.file(request, tables.CREDENTIALS, lambda **_: Page(rows), caller):
+        return file
+    context = {"form": form, "credentials": rows, "may_admin": caller.may("admin")}
     return render(request, "host/credentials.html", context, status=422 if form.errors else 200)
 
 

@@ -1,5 +1,6 @@
 """User accounts: add, change, deactivate, delete, reset the password."""
 
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from access.service_accounts import is_service
 from access.sessions import session_of
 from audit.history import record
 
+from .. import csv_lists, tables
 from ..forms.confirmations import EndAccessForm
 from ..forms.filters import PersonFilters
 from ..forms.people import PersonForm
@@ -42,9 +44,12 @@ def person_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     if in_dialog(request):
         return form_alone(request, form, _("Add a user"), _("Add user"))
     params = query(request, "q", "after")
+    pages = partial(people.persons, params["q"])
+    if file := csv_lists.file(request, tables.PEOPLE, pages, caller):
+        return file
     context = {
         **params,
-        "page": people.persons(**params),
+        "page": pages(params["after"]),
         "filters": PersonFilters(params),
         "form": form,
         "tab": "people",

@@ -1,5 +1,6 @@
 """A service's pages (versions, instances, settings) and the changes outside the deployment dialogs."""
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -10,25 +11,24 @@ from django.utils.translation import ngettext
 from access import url_userinfo
 from access.callers import Caller
 from access.problems import Problem, invalid
-from builds import build_requests
 from microservice import catalog, instances
 from microservice.catalog import ownership, visibility
 from microservice.deployments import actions
-from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
-from microservice.publishing import images, upload
-from microservice.status import BuildStatus
+from microservice.models import MicroService, MicroServiceInstance
+from microservice.publishing import upload
 
-from ..forms.confirmations import DeleteServiceForm, DeleteVersionForm, ForgetInstancesForm, MarkBadForm, UnlockForm
+from .. import csv_lists, tables
+from ..forms.confirmations import DeleteServiceForm, ForgetInstancesForm, UnlockForm
 from ..forms.containers import ContainerForm
 from ..forms.filters import InstanceFilters, VersionFilters
 from ..forms.instances import InstanceForm
 from ..forms.secrets import SecretForm, saved_secrets
-from ..forms.services import NewServiceForm, NewVersionForm, PackageForm, ServiceForm, VersionForm
+from ..forms.services import NewServiceForm, PackageForm, ServiceForm, VersionForm
 from ..forms.strategy import DefaultStrategyForm
 from ..once import once
 from ..queries import host_groups, services
 from ..queries.paging import MAX_ROWS, PAGE
-from . import builds, containers
+from . import containers
 from .decorators import (
     errors_on,
     flash,
@@ -66,7 +66,10 @@ def service_context(caller: Caller, service: MicroService, tab: str) -> dict[str
 def version_list(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
     params = query(request, "q", "status", "after")
-    versions = services.versions(service, **params, size=page_size(request, PAGE, MAX_ROWS))
+    pages = partial(services.versions, service, params["q"], params["status"])
+    if file := csv_lists.file(request, tables.VERSIONS, pages, caller, service.name):
+        return file
+    versions = pages(params["after"], page_size(request, PAGE, MAX_ROWS))
     context = {
         **params,
         **service_context(caller, service, "versions"),
@@ -85,7 +88,10 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
     params = query(request, "q", "state", "version", "label", "group", "after")
     after = params.pop("after")
     filters = InstanceFilters(params, host_groups.group_names())
-    rows = services.instances(service, params, filters.selectors(), after, page_size(request, PAGE, MAX_ROWS))
+    pages = partial(services.instances, service, params, filters.selectors())
+    if file := csv_lists.file(request, tables.INSTANCES, pages, caller, service.name):
+        return file
+    rows = pages(after, page_size(request, PAGE, MAX_ROWS))
     for instance in rows:
         instance.unlock_form = UnlockForm(instance=instance.pk) if instance.locked else None
     context = {
@@ -156,62 +162,6 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     if in_dialog(request):
         return form_alone(request, form, _("Add a service"), _("Add service"))
     return render(request, "service/new.html", {"form": form}, status=422 if form.errors else 200)
-
-
-@page("publish", ("GET", "POST"))
-def new_version(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-    service = services.service(caller, name)
-    form = NewVersionForm(post_data(request), initial={"ref": query(request, "ref")["ref"] or "master"})
-    if request.method == "POST":
-        require_scope(caller, "publish", service)
-        if form.is_valid():
-            with errors_on(form):
-                fields = dict(form.cleaned_data)
-                if image := fields.pop("image"):
-                    version = images.publish(caller, service, fields, image)[0]
-                    return redirect_to("version", service.name, version.pk)
-                version = catalog.create_version(caller, service, fields)[0]
-                if request.POST.get("then") == "build":
-                    return builds.build(request, name=service.name, number=version.pk)
-                return redirect_to("version", service.name, version.pk)
-    unsaved = MicroServiceVersion(microservice=service, status=BuildStatus.PENDING)
-    context = {
-        **service_context(caller, service, "versions"),
-        "form": form,
-        "why_no_build": build_requests.start_refusal(unsaved),
-    }
-    return render(request, "service/new_version.html", context, status=422 if form.errors else 200)
-
-
-@page()
-def version_detail(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
-    service = services.service(caller, name)
-    version = services.version(service, number)
-    context = {
-        **service_context(caller, service, "versions"),
-        "version": version,
-        **builds.build_context(caller, service, version, query(request, "attempt")["attempt"]),
-        "sent_hash": query(request, "sent")["sent"],
-        "runs_on": services.instances_of_version(service, number, 100),
-        "bad_form": MarkBadForm(),
-        "delete_form": DeleteVersionForm(),
-    }
-    return render(request, "service/version.html", context)
-
-
-@page("admin", ("POST",), owners=True)
-def delete_version(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
-    """Delete a version and its package. If something still needs it, its page says what."""
-    service = services.service(caller, name)
-    require_scope(caller, "admin", service)
-    version = services.version(service, number)
-    try:
-        catalog.delete_version(caller, version, DeleteVersionForm(request.POST).posted("reason"))
-    except Problem as problem:
-        flash_problem(request, problem)
-        return redirect_to("version", service.name, number)
-    flash(request, _("%(name)s was deleted.") % {"name": version.version})
-    return redirect_to("versions", service.name)
 
 
 @page("admin", ("POST",), owners=True)

@@ -12,6 +12,7 @@ from access.problems import FieldError, Problem, invalid, invalid_fields, refuse
 from integrations import probes, registry, revisions
 from messages.rendering import literal
 
+from .. import csv_lists, tables
 from ..forms.settings import IntegrationForm, add_problem_to_parts, integration_forms
 from ..queries import integrations
 from .decorators import flash, page, post_data, query, redirect_to, render_list
@@ -78,6 +79,8 @@ def _redirect_to_settings(request: HttpRequest) -> HttpResponse:
 
 @page(look="admin")
 def settings_history(request: HttpRequest, caller: Caller) -> HttpResponse:
+    if file := csv_lists.file(request, tables.REVISIONS, integrations.revisions, caller):
+        return file
     return _history_page(request, caller)
 
 

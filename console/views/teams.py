@@ -14,9 +14,11 @@ from audit.history import record
 from microservice import catalog
 from microservice.models import MicroService
 
+from .. import csv_lists, tables
 from ..forms.people import MemberForm, TeamForm, TeamServiceForm
 from ..forms.services import add_problem
 from ..queries import people, services
+from ..queries.paging import Page
 from .decorators import errors_on, flash, flash_problem, page, post_data, redirect_to
 from .making import added, form_alone, in_dialog, proposed
 
@@ -33,7 +35,10 @@ def team_list(request: HttpRequest, caller: Caller) -> HttpResponse:
             return added(request, team.name, says, "team", team.pk)
     if in_dialog(request):
         return form_alone(request, form, _("Add a team"), _("Add team"))
-    context = {"teams": people.teams(caller), "form": form, "tab": "teams", "may_admin": caller.may("admin")}
+    rows = people.teams(caller)
+    if file := csv_lists.file(request, tables.TEAMS, lambda **_: Page(rows), caller):
+        return file
+    context = {"teams": rows, "form": form, "tab": "teams", "may_admin": caller.may("admin")}
     return render(request, "people/teams.html", context, status=422 if form.errors else 200)
 
 

@@ -35,8 +35,8 @@ TEXTS: dict[str, Text] = {
         _("Try again in a few seconds with the last id that you received: nothing is lost."),
     ),
     "too_many_downloads": Text(
-        _("You already have {max} downloads of logs in progress."),
-        _("Try again later, or download the log in parts with offset."),
+        _("You already have {max} downloads in progress."),
+        _("Try again when one of them has ended. A log can be downloaded in parts with offset."),
     ),
     "range_not_satisfiable": Text(_("The log has {size} bytes so far, and none in that range.")),
     "unavailable": Text(_("The database does not answer at the moment."), _("Try again in a moment.")),

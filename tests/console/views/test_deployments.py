@@ -205,7 +205,7 @@ def test_refused_action_is_explained(admin):
 
 
 def test_deployment_page_query_count(admin, cost):
-    deployment = failed(3)
+    deployment = failed(50)  # more than a page, so they are counted
     small = cost(admin, f"/deployments/{deployment.pk}/")
     large = factories.running(160, "large")
     with_steps(large, *"abcdefgh")

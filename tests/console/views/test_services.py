@@ -105,8 +105,8 @@ def test_service_without_versions(admin):
 
 def test_service_pages_query_count(admin, cost):
     shop = factories.service("shop")
-    first = factories.versions(shop, 5)
-    factories.instances(first[0], factories.hosts(5))
+    first = factories.versions(shop, 60)  # more than a page, so they are counted
+    factories.instances(first[0], factories.hosts(60))
     small = cost(admin, "/services/shop/versions/"), cost(admin, "/services/shop/instances/")
     factories.versions(shop, 120)
     factories.instances(first[1], factories.hosts(120))

@@ -1,0 +1,35 @@
+"""The lists of the console: the page of each, and its table. A new list has a line here."""
+
+from typing import NamedTuple
+
+from console import tables
+from console.csv_lists import Table
+
+
+class List(NamedTuple):
+    table: Table
+    address: str  # its page; {callback}, {deployment}: the id of one
+
+
+LISTS = (
+    List(tables.FLEET, "/"),
+    List(tables.VERSIONS, "/services/shop/versions/"),
+    List(tables.INSTANCES, "/services/shop/instances/"),
+    List(tables.DEPLOYMENTS, "/deployments/"),
+    List(tables.OPERATIONS, "/deployments/{deployment}/"),
+    List(tables.BUILDS, "/builds/"),
+    List(tables.HOSTS, "/hosts/"),
+    List(tables.HOST_GROUPS, "/hosts/groups/"),
+    List(tables.CREDENTIALS, "/credentials/"),
+    List(tables.TOKENS, "/tokens/"),
+    List(tables.PEOPLE, "/people/"),
+    List(tables.TEAMS, "/teams/"),
+    List(tables.CALLBACKS, "/callbacks/"),
+    List(tables.BUILD_CALLBACKS, "/callbacks/"),
+    List(tables.DELIVERIES, "/callbacks/{callback}/"),
+    List(tables.WORKERS, "/workers/"),
+    List(tables.TASKS, "/workers/"),
+    List(tables.REVISIONS, "/settings/history/"),
+    List(tables.HISTORY, "/history/"),
+    List(tables.VERSION_CHANGES, "/history/moves/"),
+)
