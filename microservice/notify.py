@@ -1,6 +1,6 @@
 """Publishes events to live views and callbacks, in the transaction of their cause: both or neither."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.conf import settings
@@ -12,8 +12,8 @@ from callbacks.models import EventType
 from integrations.images.pages import ImagePages
 from messages.rendering import english
 
-from .models import Deployment, Operation
-from .status import DEPLOYMENT_ENDED, DeploymentStatus, OperationStatus
+from .models import Deployment, Operation, Step
+from .status import DEPLOYMENT_ENDED, DeploymentStatus, OperationStatus, StepStatus
 
 
 def publish(rows: Iterable[Event]) -> None:
@@ -92,7 +92,7 @@ def _name(event_type: EventType, row: Any) -> str:
 
 
 def _with_data(by_name: dict[tuple[EventType, str], Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return {(event type, name): data of the callback}. Two queries: deployments, operations."""
+    """Return {(event type, name): data of the callback}. Three queries: deployments, operations, failed steps."""
     deployments = (
         Deployment.objects.select_related("microservice", "from_version", "dest_version")
         .defer("spec")
@@ -100,6 +100,7 @@ def _with_data(by_name: dict[tuple[EventType, str], Any]) -> dict[tuple[str, str
     )
     wanted = {row.operation_id for (event, _), row in by_name.items() if event == EventType.INSTANCE_FAILED}
     operations = Operation.objects.select_related("host").in_bulk(wanted) if wanted else {}
+    steps = _failed_steps(wanted) if wanted else {}
     data_of: dict[tuple[str, str], dict[str, Any]] = {}
     for (event, name), row in by_name.items():
         deployment = deployments.get(row.deployment_id)
@@ -120,11 +121,22 @@ def _with_data(by_name: dict[tuple[EventType, str], Any]) -> dict[tuple[str, str
                 "action": operation.action,
                 "status": row.data["status"],
                 "error": row.data.get("error", "")[:2000],
+                "error_code": row.data.get("error_code", ""),
                 "error_step": row.data.get("error_step", ""),
+                "undo_status": row.data.get("undo_status", ""),
+                "cause": operation.cause,
+                "failed_step": steps.get(operation.pk),
                 "url": f"{settings.PUBLIC_URL}/operations/{operation.pk}/",
             }
         data_of[event, name] = data
     return data_of
+
+
+def _failed_steps(operations: Collection[int]) -> dict[int, dict[str, Any]]:
+    """Return {operation id: the step that failed}: what it came to, and apart from that its undo."""
+    fields = ("name", "status", "exit_status", "undo_status", "undo_exit_status")
+    rows = Step.objects.filter(operation__in=operations, status=StepStatus.FAILED).order_by("-position")
+    return {step.operation_id: {name: getattr(step, name) for name in fields} for step in rows}
 
 
 def _deployment_data(deployment: Any) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from callbacks.models import Delivery
 from messages.rendering import literal
 from microservice import notify
 from microservice.deployments import advance, control
+from microservice.models import Step
 from microservice.publishing import versions
-from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
+from microservice.status import BuildStatus, DeploymentStatus, OperationStatus, StepStatus, UndoStatus
 from tests import factories
 
 from .factories import create_callback, enqueue
@@ -81,13 +82,29 @@ def test_queues_failed_and_undone_operations():
     assert (data["operation"]["error"], data["deployment"]["service"]) == ("it broke", "shop")
 
 
+def test_says_what_the_failed_step_came_to_and_its_undo():
+    create_callback("https://example.org/")
+    operation = factories.running().operations.get()
+    undone = {"undo_status": UndoStatus.UNDONE, "undo_exit_status": 0}
+    for position, (name, status) in enumerate([("stop", StepStatus.DONE), ("start", StepStatus.FAILED)]):
+        exit_status = 7 if status == StepStatus.FAILED else 0
+        Step.objects.create(
+            operation=operation, position=position, name=name, status=status, exit_status=exit_status, **undone
+        )
+    operation.status, operation.undo_status, operation.error_step = OperationStatus.UNDONE, UndoStatus.UNDONE, "start"
+    notify.publish([events.of_operation(operation)])
+    told = json.loads(Delivery.objects.get().body)["data"]["operation"]
+    assert told["failed_step"] == {"name": "start", "status": "failed", "exit_status": 7, **undone}
+    assert (told["status"], told["undo_status"], told["error_step"]) == ("undone", "undone", "start")
+
+
 def test_queues_many_events_in_few_statements(django_assert_max_num_queries):
     create_callback("https://example.org/")
     made = factories.running(40)
     operations = list(made.operations.all())
     for operation in operations:
         operation.status = OperationStatus.FAILED
-    with django_assert_max_num_queries(7):  # two looks for callbacks, two for names, one insert, one of the events
+    with django_assert_max_num_queries(8):  # two looks for callbacks, three for data, one insert, one of the events
         notify.publish([events.of_operation(operation) for operation in operations])
     assert len(names()) == 40
 
