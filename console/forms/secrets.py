@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from access.problems import FieldError
 from microservice.catalog import secrets
 from microservice.models import MicroService
 
@@ -18,6 +19,14 @@ HOLDERS = {
     "build_password": _("git: password or token"),
     "build_key": _("git: private key"),
 }
+
+OF_VALUE = ("secret_bytes", "secret_nul", "secret_short")  # reasons at the pointer of a name that are about its value
+
+
+def field_of(error: FieldError) -> str:
+    """Return the field of SecretForm that an error at a service's secrets is about."""
+    _, _, name = error.pointer.strip("/").partition("/")
+    return "name" if name and error.reason.code not in OF_VALUE else "value"
 
 
 class SecretForm(Form):

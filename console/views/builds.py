@@ -26,6 +26,7 @@ from ..queries import builds as queries
 from ..queries import services
 from ..queries.paging import MAX_ROWS, PAGE
 from .decorators import flash, flash_problem, page, page_size, query, redirect_to, render_list
+from .refused_forms import keep
 
 MAX_ATTEMPTS = 20  # listed on the page
 
@@ -83,11 +84,12 @@ def _back(request: HttpRequest, name: str, number: int) -> HttpResponse:
 def cancel(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
     """Cancel the version's open build."""
     version = catalog.find_version(catalog.find_service(caller, services.service(caller, name).pk, "publish"), number)
+    form = CancelBuildForm(request.POST)
     try:
-        cancelling.cancel(caller, version, CancelBuildForm(request.POST).posted("reason"))
+        cancelling.cancel(caller, version, form.posted("reason"))
         flash(request, _("The build of %(version)s was cancelled.") % {"version": version.version})
     except Problem as problem:
-        flash_problem(request, problem)
+        keep(request, form, problem)
     return _back(request, name, number)
 
 
@@ -96,15 +98,16 @@ def mark(request: HttpRequest, caller: Caller, name: str, number: int, word: str
     """Mark a version `bad`, with a reason, or `good` again. See `destinations.check_bad`."""
     service = services.service(caller, name)
     version = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
+    form = MarkBadForm(request.POST)
     try:
         if word == "bad":
-            catalog.mark_bad(caller, version, MarkBadForm(request.POST).posted("reason"))
+            catalog.mark_bad(caller, version, form.posted("reason"))
             flash(request, _("%(version)s was marked bad.") % {"version": version.version})
         else:
             versions.change(caller, version, {"bad": False})
             flash(request, _("%(version)s was marked good.") % {"version": version.version})
     except Problem as problem:
-        flash_problem(request, problem)
+        keep(request, form, problem, place=lambda error: "reason")
     return redirect_to("version", service.name, number)
 
 

@@ -37,6 +37,7 @@ from . import tab
 from .controls import controls, segments
 from .decorators import flash_problem, page, page_size, query, redirect_to, render_list, wants_next_rows
 from .maintenance import maintain
+from .refused_forms import bring_back, keep
 
 MAX_SKIPPED = 200  # skipped targets that the page lists
 CHUNK_SIZE = 65536  # bytes of output in one response
@@ -105,7 +106,7 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
         "tab_tone": tab.tone(deployment, counts),
         "tab_title": tab.title(deployment, counts),
         "segments": segments(counts.by_status),
-        "note_form": NoteForm(initial={"note": deployment.note}),
+        "note_form": bring_back(request, NoteForm(initial={"note": deployment.note})),
         "followers": deployments.followers(caller, deployment),
         "controls": controls(deployment, counts, left.total(), may_deploy),
         "may_deploy": may_deploy,
@@ -157,10 +158,11 @@ def control(request: HttpRequest, caller: Caller, number: int, what: str) -> Htt
 def note(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Change the note of a deployment."""
     deployment = deployments.deployment(caller, number)
+    form = NoteForm(request.POST)
     try:
-        notes.change(caller, deployment, NoteForm(request.POST).posted("note"))
+        notes.change(caller, deployment, form.posted("note"))
     except Problem as problem:
-        flash_problem(request, problem)
+        keep(request, form, problem)
     return redirect_to("deployment", deployment.pk)
 
 

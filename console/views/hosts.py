@@ -26,6 +26,7 @@ from ..queries import host_groups, hosts
 from ..queries.paging import MAX_ROWS, PAGE, Page
 from .decorators import errors_on, flash, flash_problem, page, page_size, post_data, query, redirect_to, render_list
 from .making import added, form_alone, in_dialog, proposed
+from .refused_forms import bring_back, keep
 
 FINDING = "host_finding"  # session key: [host id, result of a check]
 PASTED_FINGERPRINT = "host_key_named"  # session key: [host id, fingerprint that could not be compared yet]
@@ -147,7 +148,7 @@ def archive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         actions.archive_host(caller, host, form.posted("reason"), form.posted("forget"))
         flash(request, _("%(name)s was archived.") % {"name": host.hostname})
     except Problem as problem:
-        flash_problem(request, problem)
+        keep(request, form, problem)
     return redirect_to("host", number)
 
 
@@ -255,7 +256,7 @@ def _page(
     pasted_for, fingerprint = (0, "") if is_part else request.session.get(PASTED_FINGERPRINT, (0, ""))
     context = {
         "trust_form": TrustKeyForm(initial={"fingerprint": fingerprint if pasted_for == host.pk else ""}),
-        "archive_form": ArchiveHostForm(),
+        "archive_form": bring_back(request, ArchiveHostForm()),
         "host": host,
         "runs": hosts.instances_on(host, caller),
         "installed": host.instances.count(),

@@ -32,7 +32,6 @@ from . import containers
 from .decorators import (
     errors_on,
     flash,
-    flash_problem,
     page,
     page_size,
     post_data,
@@ -44,6 +43,7 @@ from .decorators import (
 )
 from .maintenance import maintain
 from .making import added, form_alone, in_dialog, proposed
+from .refused_forms import bring_back, keep, ticked
 
 INSTANCE_ACTIONS = ("retry", "delete", "forget", "maintain", "end_maintenance")
 
@@ -93,14 +93,17 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
         return file
     rows = pages(after, page_size(request, PAGE, MAX_ROWS))
     for instance in rows:
-        instance.unlock_form = UnlockForm(instance=instance.pk) if instance.locked else None
+        instance.unlock_form = bring_back(request, UnlockForm(instance=instance.pk)) if instance.locked else None
+    forget_form = ForgetInstancesForm()
+    was_ticked = ticked(request, forget_form)
     context = {
         **params,
         **service_context(caller, service, "instances"),
         "page": rows,
         "filters": filters,
         "filtered": any(params.values()),
-        "forget_form": ForgetInstancesForm(),
+        "forget_form": bring_back(request, forget_form),
+        "ticked": was_ticked,
     }
     return render_list(
         request, "service/instances.html", "service/instance_rows.html", context, "service/instances_live.html"
@@ -140,8 +143,8 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
         "container": container,
         "filled": filling and not container.errors,
         "kept": saved_secrets(service),
-        "secret_form": SecretForm(auto_id="secret_%s"),
-        "delete_form": DeleteServiceForm(service=service.name),
+        "secret_form": bring_back(request, SecretForm(auto_id="secret_%s")),
+        "delete_form": bring_back(request, DeleteServiceForm(service=service.name)),
     }
     return render(
         request,
@@ -169,12 +172,13 @@ def delete_service(request: HttpRequest, caller: Caller, name: str) -> HttpRespo
     """Delete a service with its versions and packages, if its name was typed to confirm."""
     service = services.service(caller, name)
     require_scope(caller, "admin", service)
+    form = DeleteServiceForm(request.POST, service=service.name)
     try:
-        if DeleteServiceForm(request.POST, service=service.name).posted("name") != service.name:
+        if form.posted("name") != service.name:
             raise invalid("/name", "not_service_name")
         catalog.delete_service(caller, service)
     except Problem as problem:
-        flash_problem(request, problem)
+        keep(request, form, problem)
         return redirect_to("service_settings", service.name)
     flash(request, _("%(name)s was deleted.") % {"name": service.name})
     return redirect_to("fleet")
@@ -186,6 +190,7 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
     service = services.service(caller, name)
     require_scope(caller, "deploy", service)
     selected, action = posted_ids(request, "instance"), request.POST.get("what", "")
+    form = ForgetInstancesForm(request.POST)
     try:
         if not selected:
             raise invalid("/instance", "no_instance_selected")
@@ -197,8 +202,7 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
             )
             return redirect_to("deployment", started)
         if action == "forget":
-            reason = ForgetInstancesForm(request.POST).posted("reason")
-            n = len(actions.forget(caller, service, tuple(selected), reason))
+            n = len(actions.forget(caller, service, tuple(selected), form.posted("reason")))
             text = ngettext("%(n)s instance was forgotten.", "%(n)s instances were forgotten.", n)
             flash(request, text % {"n": n})
             return redirect_to("instances", service.name)
@@ -206,7 +210,7 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
             raise invalid("/what", "not_one_of", choices=INSTANCE_ACTIONS)
         maintain(request, caller, service, selected, begun=action == "maintain")
     except Problem as problem:
-        flash_problem(request, problem)
+        keep(request, form, problem, ticked=selected)
     return redirect_to("instances", service.name)
 
 
@@ -241,10 +245,11 @@ def unlock(request: HttpRequest, caller: Caller, name: str, number: int) -> Http
     """Force-unlock one instance, with a reason."""
     service = services.service(caller, name)
     require_scope(caller, "deploy", service)
+    form = UnlockForm(request.POST, instance=number)
     try:
         instance = services.instance(service, number)
-        actions.break_lock(caller, instance, UnlockForm(request.POST, instance=number).posted("reason"))
+        actions.break_lock(caller, instance, form.posted("reason"))
         flash(request, _("%(instance)s was unlocked.") % {"instance": instance})
     except Problem as problem:
-        flash_problem(request, problem)
+        keep(request, form, problem)
     return redirect_to("instances", service.name)

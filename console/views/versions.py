@@ -12,11 +12,12 @@ from microservice.models import MicroServiceVersion
 from microservice.publishing import images
 from microservice.status import BuildStatus
 
-from ..forms.confirmations import DeleteVersionForm, MarkBadForm
+from ..forms.confirmations import CancelBuildForm, DeleteVersionForm, MarkBadForm
 from ..forms.services import NewVersionForm
 from ..queries import services
 from . import builds
-from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, require_scope
+from .decorators import errors_on, flash, page, post_data, query, redirect_to, require_scope
+from .refused_forms import bring_back, keep
 from .services import service_context
 
 
@@ -55,8 +56,9 @@ def version_detail(request: HttpRequest, caller: Caller, name: str, number: int)
         **builds.build_context(caller, service, version, query(request, "attempt")["attempt"]),
         "sent_hash": query(request, "sent")["sent"],
         "runs_on": services.instances_of_version(service, number, 100),
-        "bad_form": MarkBadForm(),
-        "delete_form": DeleteVersionForm(),
+        "cancel_form": bring_back(request, CancelBuildForm()),
+        "bad_form": bring_back(request, MarkBadForm()),
+        "delete_form": bring_back(request, DeleteVersionForm()),
     }
     return render(request, "service/version.html", context)
 
@@ -67,10 +69,11 @@ def delete_version(request: HttpRequest, caller: Caller, name: str, number: int)
     service = services.service(caller, name)
     require_scope(caller, "admin", service)
     version = services.version(service, number)
+    form = DeleteVersionForm(request.POST)
     try:
-        catalog.delete_version(caller, version, DeleteVersionForm(request.POST).posted("reason"))
+        catalog.delete_version(caller, version, form.posted("reason"))
     except Problem as problem:
-        flash_problem(request, problem)
+        keep(request, form, problem)
         return redirect_to("version", service.name, number)
     flash(request, _("%(name)s was deleted.") % {"name": version.version})
     return redirect_to("versions", service.name)

@@ -75,7 +75,7 @@
   }
 
   async function show(text) {
-    if (root.querySelector("dialog[open]")) return;
+    if (root.querySelector("dialog[open], [method=post] .wrong")) return; /* what is typed stays */
     await htmx.swap({ text, target: root, swap: "innerMorph", sourceElement: root, hx: {} });
   }
 

@@ -267,7 +267,8 @@ def test_unlock_requires_reason(admin):
     instance = MicroServiceInstance.objects.get()
     MicroServiceInstance.objects.update(locked=True, lock_deployment=deployment, status=InstanceStatus.UPGRADING)
     where = f"/services/shop/instances/{instance.pk}/unlock/"
-    assert 'role="alert"' in admin.post(where, {"reason": " "}, follow=True).content.decode()
+    page = admin.post(where, {"reason": " "}, follow=True).content.decode()
+    assert f'<span class="wrong" id="unlock-{instance.pk}-reason-wrong">' in page
     instance.refresh_from_db()
     assert instance.locked
     admin.post(where, {"reason": "its worker is gone"})
