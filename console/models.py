@@ -41,3 +41,20 @@ class Favourite(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.service}"
+
+
+class SavedFilter(models.Model):
+    """A filter of a list that a person has given a name; saved_filters.py has the rules."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_filters")
+    page = models.CharField(max_length=16)  # of saved_filters.PARAMETERS
+    name = models.CharField(max_length=64)
+    query = models.CharField(max_length=2000)  # of the list's address
+
+    class Meta:
+        db_table = "saved_filter"
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["user", "page", "name"], name="one_filter_of_a_name")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.name} ({self.page})"

@@ -17,7 +17,6 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext, pgettext
 
 from access import url_userinfo
-from asset import labels
 from audit.models import History
 from integrations import registry
 from integrations.images.pages import ImagePages
@@ -246,12 +245,6 @@ def link(context: Context, **changes: object) -> str:
     query.update(changes)
     kept = {name: value for name, value in query.items() if value not in ("", None)}
     return "?" + urlencode(kept)
-
-
-@register.simple_tag
-def label_text(name: str, value: str | None) -> str:
-    """Return a host's label, or a condition of a group, as a filter names it."""
-    return labels.as_text({name: value})
 
 
 @register.simple_tag

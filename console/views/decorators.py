@@ -51,6 +51,7 @@ NAV_SECTIONS = {
     "people": "settings",
     "pipelines": "settings",
     "recipes": "fleet",
+    "saved_filters": "fleet",
     "secrets": "fleet",
     "services": "fleet",
     "settings": "settings",
