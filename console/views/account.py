@@ -30,6 +30,7 @@ from ..forms.services import TokenForm
 from ..queries import hosts, people
 from . import reauthentication
 from .decorators import errors_on, flash, page, post_data, redirect_to
+from .making import form_alone, in_dialog, proposed
 
 
 @page("", ("GET", "POST"), look="", section="settings")
@@ -38,6 +39,11 @@ def token_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     if file := csv_lists.file(request, tables.TOKENS, partial(hosts.tokens, caller), caller):
         return file
     form, token, secret = make_token(request, caller)
+    if in_dialog(request):
+        if token is None:
+            return form_alone(request, form, _("New token"), _("Create token"))
+        made = {"made": token, "secret": secret, "address": settings.PUBLIC_URL}
+        return render(request, "making/token.html", made, status=201)
     context = {
         "form": form,
         "tokens": hosts.tokens(caller),
@@ -55,13 +61,19 @@ def make_token(
     request: HttpRequest, caller: Caller, user: int | None = None, prefix: str | None = None
 ) -> tuple[TokenForm, Token | None, str]:
     """Return the token form, and the token and its text if one was created. `user`: a service account."""
-    form = TokenForm(post_data(request), prefix=prefix, caller=caller)
+    form = TokenForm(post_data(request), prefix=prefix, caller=caller, initial=_proposed(request))
     reauthentication.ask(caller, form)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             token, secret = _issue(reauthentication.proven(request, caller, form), form.cleaned_data, user)
             return TokenForm(prefix=prefix, caller=caller), token, secret
     return form, None, ""
+
+
+def _proposed(request: HttpRequest) -> dict[str, Any]:
+    """Return what a link to the form proposes: name, services and rights, to be looked at before it is sent."""
+    given = {name: [one for one in request.GET.getlist(name)[:20] if one] for name in ("services", "scopes")}
+    return proposed(request) | given
 
 
 def _issue(caller: Caller, values: dict[str, Any], user: int | None) -> tuple[Token, str]:

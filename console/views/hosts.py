@@ -58,7 +58,8 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
         with errors_on(form):
             host = asset.hosts.create(caller, form.values())
             _check(request, caller, host, form.fingerprint)
-            return added(request, host.hostname, _("%(name)s was added.") % {"name": host.hostname}, "host", host.pk)
+            says = _("%(name)s was added.") % {"name": host.hostname}
+            return added(request, host, host.hostname, says, "host", host.pk)
     if in_dialog(request):
         return form_alone(request, form, _("Add a host"), _("Add host"))
     return render(request, "host/edit.html", {"form": form}, status=422 if form.errors else 200)
@@ -172,7 +173,7 @@ def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
         values = {name: value for name, value in form.cleaned_data.items() if value or name != "passphrase"}
         with errors_on(form):
             made = credentials.create(caller, values)
-            return added(request, made.name, _("%(name)s was added.") % {"name": made.name}, "credentials")
+            return added(request, made, made.name, _("%(name)s was added.") % {"name": made.name}, "credentials")
     if in_dialog(request):
         return form_alone(request, form, _("Add a credential"), _("Add credential"))
     rows = hosts.credentials()

@@ -35,7 +35,7 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
             problem = refusal
     hosts, more = services.hosts_without(caller, service, form.chosen_hosts(), find)
     context = {"service": service, "version": version, "form": form, "find": find, "hosts": hosts, "more": more}
-    context["host_search"] = HostSearch({"find_host": find})
+    context |= {"host_search": HostSearch({"find_host": find}), "may_add_hosts": caller.may("admin")}
     if request.GET.get("part") == "hosts":
         return render(request, "change/install_hosts.html", context)
     context |= {"key": str(uuid.uuid4()), "problem": problem, **_plan(caller, form, version)}

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -33,10 +34,10 @@ def form_alone(request: HttpRequest, form: forms.Form, title: str, verb: str) ->
     return render(request, "making/form.html", context, status=422 if form.errors else 200)
 
 
-def added(request: HttpRequest, name: str, says: str, page: str, *args: Any) -> HttpResponse:
-    """Return what follows when the row of this name was made: a dialog gets the name; others go on to `page`."""
+def added(request: HttpRequest, row: Model, name: str, says: str, page: str, *args: Any) -> HttpResponse:
+    """Return what follows when a row was made: a dialog gets its id and name; others go on to `page`."""
     if in_dialog(request):
-        return JsonResponse({"name": name, "says": says}, status=201)
+        return JsonResponse({"id": row.pk, "name": name, "says": says}, status=201)
     messages.success(request, says)
     return HttpResponseRedirect(reverse(f"console:{page}", args=args))
 

@@ -40,7 +40,7 @@ def person_list(request: HttpRequest, caller: Caller) -> HttpResponse:
             user = accounts.create_user(caller, values)
             record(caller, "create", "user", user, after=_as_recorded(values))
             says = _("{name} was added.").format(name=user.get_username())
-            return added(request, user.get_username(), says, "person", user.pk)
+            return added(request, user, user.get_username(), says, "person", user.pk)
     if in_dialog(request):
         return form_alone(request, form, _("Add a user"), _("Add user"))
     params = query(request, "q", "after")

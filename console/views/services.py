@@ -161,7 +161,9 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
         with errors_on(form):
             service = catalog.create_service(caller, form.cleaned_data | ownership.only_team(caller))
             text = _("%(name)s was added. Now set its start, stop and check commands.")
-            return added(request, service.name, text % {"name": service.name}, "service_settings", service.name)
+            return added(
+                request, service, service.name, text % {"name": service.name}, "service_settings", service.name
+            )
     if in_dialog(request):
         return form_alone(request, form, _("Add a service"), _("Add service"))
     return render(request, "service/new.html", {"form": form}, status=422 if form.errors else 200)

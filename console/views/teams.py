@@ -32,7 +32,7 @@ def team_list(request: HttpRequest, caller: Caller) -> HttpResponse:
             team = teams.create_team(caller, form.cleaned_data)
             record(caller, "create", "team", team, after=form.cleaned_data)
             says = _("{name} was added. Now add its members.").format(name=team.name)
-            return added(request, team.name, says, "team", team.pk)
+            return added(request, team, team.name, says, "team", team.pk)
     if in_dialog(request):
         return form_alone(request, form, _("Add a team"), _("Add team"))
     rows = people.teams(caller)

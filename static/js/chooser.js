@@ -3,7 +3,9 @@
 
      data-chooser="URL"         the field's surroundings, and where names are found
      data-many="NAME"           several may be chosen: each is a ticked box of that name above the field
-     data-makes                 a link to the page that makes one: opened as a dialog, and back with the new one chosen */
+     data-makes="ID"            a link to the page that makes one: opened as a dialog, and back with the new one chosen;
+                                beside a list, ID is its search
+     data-ticks="NAME"          and the new one's box of that name is ticked */
 "use strict";
 (() => {
   const PAUSE = 150; // milliseconds without a key until names are fetched
@@ -21,7 +23,7 @@
       if (input.role) continue;
       const id = `choices-${++lists}`;
       const list = Object.assign(document.createElement("ul"), { id, role: "listbox", className: "choices" });
-      list.setAttribute("aria-label", labelOf(input));
+      list.setAttribute("aria-label", gettext("Matches"));
       const says = Object.assign(document.createElement("p"), { className: "muted small", role: "status" });
       const box = Object.assign(document.createElement("div"), { className: "chooser-list", hidden: true });
       box.append(list, says);
@@ -33,8 +35,6 @@
       input.dataset.known = input.value;
     }
   }
-
-  const labelOf = (input) => input.labels[0]?.firstChild.textContent.trim() ?? "";
 
   function openList(chooser, pause = 0) {
     const input = inputOf(chooser);
@@ -78,7 +78,10 @@
     list.hidden = !left.length;
     says.textContent = more ? gettext("There are more. Type to find one.") : left.length ? "" : gettext("No match.");
     says.hidden = !says.textContent;
-    box.hidden = false;
+    if (box.hidden) {
+      box.hidden = false;
+      box.scrollIntoView({ block: "nearest" });
+    }
     input.setAttribute("aria-expanded", String(Boolean(left.length)));
     input.removeAttribute("aria-activedescendant");
     shown = { chooser, input, box, list };
@@ -184,10 +187,12 @@
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     const chooser = chooserOf(link);
-    const input = inputOf(chooser);
+    const input = chooser ? inputOf(chooser) : null;
     const depth = document.querySelectorAll("dialog.making").length + 1;
-    const name = input.value === input.dataset.known ? "" : input.value.trim();
-    const answer = await send(`${link.href}?${new URLSearchParams({ name })}`, depth);
+    const url = new URL(link.href);
+    const typed = input && input.value !== input.dataset.known ? input.value.trim() : "";
+    if (typed) url.searchParams.set("name", typed);
+    const answer = await send(url, depth);
     if (!answer) return void window.open(link.href);
     const dialog = Object.assign(document.createElement("dialog"), { className: "making" });
     dialog.setAttribute("aria-labelledby", `new${depth}-title`);
@@ -195,15 +200,31 @@
     await fill(dialog, answer);
     /* A press beside the dialog does not close it: what is typed in it would be lost. */
     dialog.addEventListener("click", (press) => press.target === dialog && press.stopPropagation());
-    dialog.addEventListener("submit", (submit) => submitted(submit, dialog, chooser, depth));
+    const take = chooser ? (made) => choose(chooser, made.name) : (made) => find(link, made);
+    dialog.addEventListener("submit", (submit) => submitted(submit, dialog, take, depth));
     dialog.addEventListener("close", () => {
       dialog.remove();
-      input.focus();
+      (input ?? link).focus();
     });
     dialog.showModal();
   });
 
-  async function submitted(event, dialog, chooser, depth) {
+  /* Beside a list with a search: search for the new one and, when it is there, tick its box. */
+  function find(link, { id, name }) {
+    const search = document.getElementById(link.dataset.makes);
+    if (!search) return;
+    search.value = name;
+    document.addEventListener("htmx:after:swap", function arrived() {
+      const box = document.querySelector(`input[name="${link.dataset.ticks}"][value="${id}"]:not(:disabled)`);
+      if (!box) return;
+      document.removeEventListener("htmx:after:swap", arrived);
+      box.checked = true;
+      box.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+    search.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  async function submitted(event, dialog, take, depth) {
     event.preventDefault();
     event.stopPropagation();
     const form = event.target;
@@ -214,12 +235,13 @@
     const answer = await send(form.action, depth, new FormData(form));
     delete form.dataset.sent;
     button?.classList.remove("busy");
-    if (answer?.status === 201) {
-      const { name, says } = await answer.json();
+    const kind = answer?.headers.get("Content-Type") ?? "";
+    if (kind.startsWith("application/json")) {
+      const made = await answer.json();
       dialog.close();
-      choose(chooser, name);
-      document.getElementById("live-word").textContent = says;
-    } else if (answer?.headers.get("Content-Type")?.startsWith("text/html")) {
+      take(made);
+      document.getElementById("live-word").textContent = made.says;
+    } else if (kind.startsWith("text/html")) {
       await fill(dialog, answer);
       (dialog.querySelector("[aria-invalid=true]") ?? dialog.querySelector("input, button"))?.focus();
     } else refuse(form);
@@ -228,7 +250,7 @@
   async function send(url, depth, body) {
     try {
       const answer = await fetch(url, { method: body ? "POST" : "GET", body, headers: { "X-Dialog": String(depth) }, cache: "no-store" });
-      return answer.status === 401 ? null : answer;
+      return answer.status === 401 || answer.status >= 500 ? null : answer;
     } catch {
       return null;
     }

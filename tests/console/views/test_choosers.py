@@ -1,5 +1,8 @@
 """Choosers: what is found by typing, what is refused, and making what is missing in a dialog."""
 
+import html
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
@@ -218,3 +221,36 @@ def test_form_of_a_host_costs_the_same_with_many_rows(admin, cost):
     for number in range(20):
         Team.objects.create(name=f"team {number}")
     assert cost(admin, f"/hosts/{host.pk}/edit/") == few
+
+
+# --- where else something is made -------------------------------------------------------------------------------------
+
+
+def test_install_dialog_offers_a_new_host_to_who_may_add_one(admin, operator):
+    (version,) = factories.versions(factories.service("shop"), 1)
+    address = f"/services/shop/versions/{version.pk}/install/"
+    page = markup(admin.get(address))
+    assert 'href="/hosts/new/"' in page and 'data-makes="find_host"' in page and 'id="find_host"' in page
+    page = markup(operator.get(address))
+    assert "data-makes" not in page and "Only administrators can add hosts." in page
+
+
+def test_pipelines_page_makes_a_token_in_a_dialog(admin):
+    factories.service("shop")
+    link = re.search(r'href="(/tokens/[^"]+)"', markup(admin.get("/pipelines/", {"service": "shop"})))
+    form = as_a_browser.forms(markup(admin.get(html.unescape(link[1]), headers=DIALOG)))[0]
+    assert form.data()["services"] == ["shop"] and form.data()["scopes"] == ["publish", "deploy"]
+    refused = admin.post("/tokens/", form.data(), headers=DIALOG)
+    assert refused.status_code == 422 and "<html" not in markup(refused) and not Token.objects.exists()
+    made = admin.post("/tokens/", form.data() | {"name": "ci"}, headers=DIALOG)
+    assert made.status_code == 201 and "Copy it now" in markup(made) and "<html" not in markup(made)
+    assert len(Token.objects.get().services) == 1
+    assert 'name="services"' not in markup(admin.get("/tokens/?services="))
+    assert "Copy it now" not in markup(admin.get("/tokens/"))
+
+
+@pytest.mark.parametrize("given", ["services=%00&scopes=admin", "services=<b>", "scopes=nosuch", "name=%00"])
+def test_hostile_proposals_do_no_harm(admin, given):
+    answer = admin.get(f"/tokens/?{given}")
+    assert answer.status_code == 200 and "<b>" not in markup(answer)
+    assert admin.get(f"/people/?{given}", headers=DIALOG).status_code == 200
