@@ -64,6 +64,16 @@ class ForgetInstancesForm(Confirmation):
     reason = _reason(help_text=_("Kept in the history."), widget=forms.TextInput({"form": "chosen"}))
 
 
+class DeleteInstancesForm(Confirmation):
+    """Part of the form `chosen`, as the one above."""
+
+    PREFIX = "stop"
+
+    note = forms.CharField(
+        label=_("Note"), max_length=MAX_NOTE, required=False, widget=forms.TextInput({"form": "chosen"})
+    )
+
+
 class UnlockForm(Confirmation):
     """One for each locked instance of a page."""
 

@@ -18,7 +18,7 @@ from microservice.models import MicroService, MicroServiceInstance
 from microservice.publishing import upload
 
 from .. import csv_lists, tables
-from ..forms.confirmations import DeleteServiceForm, ForgetInstancesForm, UnlockForm
+from ..forms.confirmations import DeleteInstancesForm, DeleteServiceForm, ForgetInstancesForm, UnlockForm
 from ..forms.containers import ContainerForm
 from ..forms.filters import InstanceFilters, VersionFilters
 from ..forms.instances import InstanceForm
@@ -94,8 +94,8 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
     rows = pages(after, page_size(request, PAGE, MAX_ROWS))
     for instance in rows:
         instance.unlock_form = bring_back(request, UnlockForm(instance=instance.pk)) if instance.locked else None
-    forget_form = ForgetInstancesForm()
-    was_ticked = ticked(request, forget_form)
+    forget_form, delete_form = ForgetInstancesForm(), DeleteInstancesForm()
+    was_ticked = ticked(request, forget_form) or ticked(request, delete_form)
     context = {
         **params,
         **service_context(caller, service, "instances"),
@@ -103,6 +103,7 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
         "filters": filters,
         "filtered": any(params.values()),
         "forget_form": bring_back(request, forget_form),
+        "delete_form": bring_back(request, delete_form),
         "ticked": was_ticked,
     }
     return render_list(
@@ -192,17 +193,16 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
     service = services.service(caller, name)
     require_scope(caller, "deploy", service)
     selected, action = posted_ids(request, "instance"), request.POST.get("what", "")
-    form = ForgetInstancesForm(request.POST)
+    form = (DeleteInstancesForm if action == "delete" else ForgetInstancesForm)(request.POST)
     try:
         if not selected:
             raise invalid("/instance", "no_instance_selected")
         if action in ("retry", "delete"):
-            start = actions.retry_instances if action == "retry" else actions.delete
             fingerprint = f"{service.pk} {action} {sorted(selected)}"
-            started = once(
-                caller, request.POST.get("key", ""), fingerprint, lambda: start(caller, service, tuple(selected))
-            )
-            return redirect_to("deployment", started)
+            run = partial(actions.retry_instances, caller, service, tuple(selected))
+            if action == "delete":
+                run = partial(actions.delete, caller, service, tuple(selected), note=form.posted("note"))
+            return redirect_to("deployment", once(caller, request.POST.get("key", ""), fingerprint, run))
         if action == "forget":
             n = len(actions.forget(caller, service, tuple(selected), form.posted("reason")))
             text = ngettext("%(n)s instance was forgotten.", "%(n)s instances were forgotten.", n)
