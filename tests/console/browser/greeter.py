@@ -95,10 +95,9 @@ class Greeter:
 
 def is_in(page: Page, status: str, done: str = "") -> None:
     """Wait until the deployment page shows it by itself: nothing is reloaded here."""
-    progress = page.get_by_label("Progress")
-    expect(progress.locator(".status").first).to_have_text(status, timeout=later())
+    expect(page.locator("#live-head .status").first).to_have_text(status, timeout=later())
     if done:
-        expect(progress).to_contain_text(done, timeout=later())
+        expect(page.get_by_label("Progress")).to_contain_text(done, timeout=later())
 
 
 def confirm(page: Page, words: str) -> str:

@@ -18,8 +18,8 @@ OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"
 def succeeded(page: Page) -> None:
     """Wait until the deployment page shows success by itself: nothing is reloaded here."""
     expect(page.locator("#live-head")).to_have_attribute("data-ended", "1", timeout=later())
-    expect(page.get_by_label("Progress")).to_contain_text("4 of 4 hosts done")
-    expect(page.get_by_label("Progress").locator(".status").first).to_have_text("succeeded")
+    expect(page.get_by_label("Progress")).to_contain_text("4 of 4 hosts succeeded")
+    expect(page.locator("#live-head .status").first).to_have_text("succeeded")
 
 
 def change(page: Page, action: str, words: re.Pattern) -> None:

@@ -58,7 +58,7 @@ def test_pauses_resumes_and_cancels_upgrade(visit, keyed):
     is_in(page, "running")
     press(page, button(page, "Cancel…"))
     press(page, button(page, "Cancel deployment"))
-    is_in(page, "cancelled", "4 of 4 hosts done")
+    is_in(page, "cancelled", "1 of 4 hosts succeeded")
     keyed.misbehave("web-fra-2", "heal")
 
 
@@ -71,7 +71,7 @@ def test_finds_reads_and_retries_failure(visit, keyed):
     page.keyboard.press("u")
     page.wait_for_url("**/upgrade/")
     to_deployment(page)
-    is_in(page, "failed", "4 of 4 hosts done")
+    is_in(page, "failed", "3 of 4 hosts succeeded")
     failed = page.url
     page.keyboard.press("e")
     expect(page.locator("tr:focus-within")).to_contain_text("web-iad-1")
@@ -93,12 +93,12 @@ def test_finds_reads_and_retries_failure(visit, keyed):
     page.goto(failed)
     page.keyboard.press("r")
     page.wait_for_url(lambda url: "/deployments/" in url and url != failed)
-    is_in(page, "succeeded", "1 of 1 host done")
+    is_in(page, "succeeded", "1 of 1 host succeeded")
     page.goto("/?q=keyed")
     page.keyboard.press("x")
     page.wait_for_url("**/revert/")
     to_deployment(page)
-    is_in(page, "succeeded", "4 of 4 hosts done")
+    is_in(page, "succeeded", "4 of 4 hosts succeeded")
 
 
 def test_selects_and_opens_instances(visit, keyed):
@@ -137,7 +137,7 @@ def test_deletes_and_installs_again(visit, keyed):
     press(page, button(page, "Delete…"))
     press(page, button(page, "Stop and delete"))
     page.wait_for_url("**/deployments/*/")
-    is_in(page, "succeeded", "1 of 1 host done")
+    is_in(page, "succeeded", "1 of 1 host succeeded")
     page.goto(f"/services/keyed/versions/{keyed.ids[1]}/")
     press(page, page.get_by_role("link", name="Install…"))
     page.wait_for_url("**/install/")
@@ -156,7 +156,7 @@ def test_deletes_and_installs_again(visit, keyed):
     page.keyboard.press("Tab")
     expect(page.locator("#port-errors")).to_be_empty(timeout=soon())
     to_deployment(page)
-    is_in(page, "succeeded", "1 of 1 host done")
+    is_in(page, "succeeded", "1 of 1 host succeeded")
 
 
 def test_follows_output(visit, keyed):
