@@ -1,7 +1,7 @@
 """`python -m bench.fill FOLDER`: a large system's rows, written into a database whose tables are there.
 
 1,000 services, 20,000 instances on 10,000 hosts, a service with 5,000 versions, 600 deployments, one of them of 1,000
-hosts with all its steps. Figures are about what requests and pages cost with them, not about how they came.
+hosts with all its steps, and one of 10,000 hosts of which each tenth failed. Figures are about what requests and pages cost with them, not about how they came.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pathlib import Path
 from . import packages
 
 HOSTS, SERVICES, INSTANCES, VERSIONS, DEPLOYMENTS = 10_000, 1_000, 20_000, 5_000, 600
-OF_DEPLOYMENT = 1_000
+OF_DEPLOYMENT, CAUSES = 1_000, 30
 # Service → instances. The rest of INSTANCES is shared among the other services.
 LARGE = {
     "big-10000": 10_000,
@@ -36,7 +36,9 @@ def main(folder: Path) -> None:
     django.setup()
     hosts, services = _hosts(), _services()
     versions = _versions(services, folder)
-    _deployments(services, versions, _instances(services, versions, hosts))
+    instances = _instances(services, versions, hosts)
+    _deployments(services, versions, instances)
+    fail("big-10000")
 
 
 def _hosts() -> list:
@@ -197,6 +199,48 @@ def _deployments(services: list, versions: dict[str, list], instances: dict[str,
         ],
         batch_size=2000,
     )
+
+
+def fail(service: str) -> None:
+    """Write a deployment of every instance of a service. Each tenth failed, for one of CAUSES reasons."""
+    from django.utils import timezone
+
+    from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
+    from microservice.status import Action, DeploymentStatus, OperationStatus, UndoStatus
+
+    new = MicroServiceVersion.objects.filter(microservice__name=service).latest("pk")
+    times = {"started": timezone.now() - timedelta(minutes=2), "finished": timezone.now()}
+    failed = Deployment.objects.create(
+        microservice_id=new.microservice_id,
+        action=Action.DEPLOY,
+        dest_version=new,
+        status=DeploymentStatus.FAILED,
+        requested_by="pipeline",
+        **times,
+    )
+    rows = []
+    for number, instance in enumerate(MicroServiceInstance.objects.filter(microservice__name=service)):
+        cause = number // 10 % CAUSES
+        wrong = {
+            "status": OperationStatus.UNDONE,
+            "undo_status": UndoStatus.UNDONE,
+            "error": f"start failed: exit status {cause}",
+            "error_step": "start",
+            "cause": f"{cause:016x}",
+        }
+        rows.append(
+            Operation(
+                deployment=failed,
+                instance=instance,
+                instance_id_snapshot=instance.pk,
+                host_id=instance.host_id,
+                action=Action.UPGRADE,
+                from_version_id=instance.version_id,
+                dest_version=new,
+                **(times | (wrong if number % 10 == 0 else {"status": OperationStatus.SUCCEEDED})),
+            )
+        )
+    Operation.objects.bulk_create(rows, batch_size=500)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,12 @@ PAGES = {
     "fleet": "/",
     "fleet, failed only": "/?state=failed",
     "5,000 versions": "/services/big-versions/versions/",
-    "service, 1,000 instances": "/services/big-1000/",
+    "overview, 1,000 instances": "/services/big-1000/",
+    "overview, 10,000 instances": "/services/big-10000/",
     "10,000 instances": "/services/big-10000/instances/",
     "10,000 hosts": "/hosts/",
     "deployments": "/deployments/",
+    "pipelines, 1,000 services": "/pipelines/",
     "history": "/history/",
 }
 LISTS = {
@@ -39,7 +41,11 @@ def measure(lab: Lab) -> Iterator[Figure]:
     middle = versions[len(versions) // 2]["id"]
     (running,) = {row["version_id"] for row in api.get("/api/v1/services/big-1000/instances/").json()["data"]}
     number = api.get("/api/v1/deployments/?service=big-1000").json()["data"][0]["id"]
+    failed = api.get("/api/v1/deployments/?service=big-10000").json()["data"][0]
     pages = PAGES | {
+        "failed deployment of 10,000 hosts": f"/deployments/{failed['id']}/",
+        "revert of 9,000 hosts": f"/deployments/{failed['id']}/revert/",
+        "deploy dialog, 10,000 hosts": f"/services/big-10000/versions/{failed['dest_version']}/deploy/",
         f"deployment of {fill.OF_DEPLOYMENT:,} hosts": f"/deployments/{number}/",
         "upgrade dialog, 1,000 hosts": f"/services/big-1000/versions/{running}/upgrade/",
         "upgrade dialog, 5,000 versions": f"/services/big-versions/versions/{middle}/upgrade/",
