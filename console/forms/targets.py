@@ -44,8 +44,11 @@ class HostIds(forms.MultipleChoiceField):
         return tuple(dict.fromkeys(int(one) for one in super().clean(value)))
 
 
-class LabelsField(forms.CharField):
-    """A selector as its text; `clean` returns the selector, {} for none. A script offers the labels that hosts have."""
+class LabelsField(forms.Field):
+    """A selector as its text; `clean` returns the selector, {} for none. A script offers the labels that hosts have.
+
+    It is no CharField, because one that comes back as shown keeps its initial value, which is a text here.
+    """
 
     def __init__(self, **more: Any) -> None:
         widget = forms.TextInput(
@@ -65,7 +68,7 @@ class LabelsField(forms.CharField):
 
     def clean(self, value: Any) -> Selector:
         try:
-            return host_labels.parse(super().clean(value))
+            return host_labels.parse(super().clean(value) or "")
         except Problem as problem:
             raise forms.ValidationError([error["reason"] for error in problem.errors]) from problem
 

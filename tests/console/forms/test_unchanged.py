@@ -10,9 +10,9 @@ from access.accounts import change_user, create_user
 from access.callers import Caller
 from access.models import Team
 from access.teams import change_team, create_team
-from asset import credentials
+from asset import credentials, host_groups
 from asset import hosts as host_changes
-from asset.models import Credential
+from asset.models import Credential, HostGroup
 from callbacks import subscriptions as callback_rules
 from callbacks.models import Callback, EventType
 from console.forms.services import ServiceForm
@@ -106,6 +106,14 @@ def test_unchanged_host(admin, fields):
     key.delete()
 
 
+@given(st.dictionaries(admitted.word, st.none() | admitted.limited(admitted.printable, 60), min_size=1, max_size=5))
+@ONCE_EACH
+def test_unchanged_host_group(admin, labels):
+    HostGroup.objects.all().delete()
+    made = host_groups.create(WHO, {"name": "eu", "labels": labels})
+    post_unchanged(admin, f"/hosts/groups/{made.pk}/", "labels")
+
+
 @given(st.sampled_from(["password", "key"]), admitted.word)
 @ONCE_EACH
 def test_unchanged_credential(admin, kind, name):
@@ -177,7 +185,11 @@ def test_every_form_is_tested():
         "sign_in.SignInForm",
         "builds.BuildForm",  # whether to build what was built already: it is filled from no row
         "services.InstanceForm",
-        "services.NewVersionForm",
+        "services.NewServiceForm",  # a name proposed where it was missing, as are those of a credential and a token
+        "hosts.CredentialForm",
+        "account.TokenForm",
+        "host_groups.HostGroupForm",
+        "versions.NewVersionForm",
         "recipes.RecipeForm",  # tests/console/views/test_recipes.py
         "deployments.NoteForm",  # tests/console/views/test_notes.py
         "hosts.CredentialChangeForm",
