@@ -1,7 +1,8 @@
 """`python -m bench.fill FOLDER`: a large system's rows, written into a database whose tables are there.
 
 1,000 services, 20,000 instances on 10,000 hosts, a service with 5,000 versions, 600 deployments, one of them of 1,000
-hosts with all its steps, and one of 10,000 hosts of which each tenth failed. Figures are about what requests and pages cost with them, not about how they came.
+hosts with all its steps, and one of 10,000 hosts of which each tenth failed. Figures are about what requests and pages
+cost with them, not about how they came.
 """
 
 import hashlib

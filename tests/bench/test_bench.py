@@ -171,11 +171,11 @@ def test_simulated_host_succeeds(db):
 
 def test_fills_large_system(db, monkeypatch, tmp_path, settings):
     small = {"HOSTS": 40, "SERVICES": 12, "INSTANCES": 100, "VERSIONS": 30, "DEPLOYMENTS": 3, "OF_DEPLOYMENT": 10}
-    for name, value in {**small, "LARGE": {"big-1000": 12, "big-versions": 2}}.items():
+    for name, value in {**small, "LARGE": {"big-1000": 12, "big-10000": 20, "big-versions": 2}}.items():
         monkeypatch.setattr(fill, name, value)
     settings.PACKAGE_ROOT = tmp_path / "packages"
     fill.main(tmp_path)
-    assert MicroServiceInstance.objects.count() == 100 and Deployment.objects.count() == 3
+    assert MicroServiceInstance.objects.count() == 100 and Deployment.objects.count() == 3 + 1
     assert MicroServiceVersion.objects.filter(microservice__name="big-versions").count() == 30
     assert Step.objects.count() == 10 * len(fill.STEPS)
 
