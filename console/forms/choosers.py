@@ -123,9 +123,16 @@ class Chooser(forms.CharField):
     input: type[ChooserInput] = ChooserInput
 
     def __init__(
-        self, kind: str, *, as_name: bool = False, makes: bool = True, placeholder: Any = "", **more: Any
+        self,
+        kind: str,
+        *,
+        as_name: bool = False,
+        makes: bool = True,
+        placeholder: Any = "",
+        attributes: Mapping[str, Any] | None = None,
+        **more: Any,
     ) -> None:
-        attributes = {"placeholder": placeholder} if placeholder else {}
+        attributes = {**({"placeholder": placeholder} if placeholder else {}), **(attributes or {})}
         super().__init__(max_length=MAX_NAME, widget=self.input(kind, makes, attributes), **more)
         self.kind, self.as_name = kind, as_name
         self.caller: Caller | None = None

@@ -21,6 +21,7 @@ from microservice.status import Action, BuildStatus
 
 from .. import moments
 from ..queries import builds, deployments, history, hosts, services
+from .choosers import Chooser
 from .targets import LabelsField
 
 MAX_QUERY = 200  # characters of a parameter in the address
@@ -49,9 +50,11 @@ def _live_search(label: Any, part: str, include: str) -> forms.CharField:
     )
 
 
-def _word(label: Any, placeholder: Any = "") -> forms.CharField:
-    widget = forms.TextInput({"type": "search", "placeholder": placeholder})
-    return forms.CharField(label=label, required=False, widget=widget)
+def _name(kind: str, label: Any, placeholder: Any, **attributes: Any) -> Chooser:
+    """Make a filter by the name of one row, which is found by typing. Names that are not proposed are accepted too."""
+    return Chooser(
+        kind, as_name=True, makes=False, label=label, required=False, placeholder=placeholder, attributes=attributes
+    )
 
 
 def _choice(label: Any, every: Any, words: Iterable[str], more: Iterable[tuple[str, Any]] = ()) -> forms.ChoiceField:
@@ -119,16 +122,16 @@ class InstanceFilters(LabelFilters):
 
 
 class DeploymentFilters(Filters):
-    service = _search(_("Service"), _("Exact service name"))
+    service = _name("service", _("Service"), _("All services"), **{"data-find": True})
     status = _choice(_("Status"), _("All statuses"), deployments.STATUS_FILTERS)
     action = _choice(_("Action"), _("All actions"), Action.values)
 
 
 class BuildFilters(Filters):
-    service = _search(_("Service"), _("Exact service name"))
+    service = _name("service", _("Service"), _("All services"), **{"data-find": True})
     status = _choice(_("Status"), _("All statuses"), listing.STATUSES)
     origin = _choice(_("Built by"), _("All sources"), (), MicroService.Origin.choices)
-    requested_by = _word(_("User"), _("Exact user name"))
+    requested_by = _name("person", _("User"), _("All users"))
     since = _choice(_("From"), _("Any time"), (), builds.PERIODS)
 
 
@@ -137,9 +140,10 @@ class PipelineFilters(Filters):
 
     label_class = "small"
 
-    def __init__(self, values: Mapping[str, str], services: Iterable[str], systems: Mapping[str, str]) -> None:
+    service = _name("service", _("Service"), _("Choose a service"))
+
+    def __init__(self, values: Mapping[str, str], systems: Mapping[str, str]) -> None:
         super().__init__(values)
-        self.fields["service"] = _choice(_("Service"), _("Choose a service"), (), [(name, name) for name in services])
         self.fields["system"] = forms.ChoiceField(label=_("CI system"), choices=list(systems.items()))
 
 
@@ -209,8 +213,8 @@ class PeriodFilters(Filters):
 
 
 class HistoryFilters(PeriodFilters):
-    service = _word(_("Service"))
-    actor = _word(_("User"))
+    service = _name("service", _("Service"), _("All services"))
+    actor = _name("person", _("User"), _("All users"))
     action = _choice(_("Action"), _("All actions"), history.ACTIONS)
     q = _search(_("Object"))
 
@@ -218,7 +222,7 @@ class HistoryFilters(PeriodFilters):
 class VersionChangeFilters(PeriodFilters):
     """The last hour by default."""
 
-    service = _search(_("Service"), _("All services"))
+    service = _name("service", _("Service"), _("All services"), **{"data-find": True})
 
     def __init__(self, values: Mapping[str, str], now: datetime) -> None:
         super().__init__(values)

@@ -57,11 +57,6 @@ def service(caller: Caller, name: str) -> MicroService:
     return row
 
 
-def names(caller: Caller) -> list[str]:
-    """Return the names of the services that the caller may see, in order. One query."""
-    return list(MicroService.objects.filter(visible(caller)).order_by("name").values_list("name", flat=True))
-
-
 def version(of: MicroService, number: int) -> MicroServiceVersion:
     row = MicroServiceVersion.objects.filter(microservice=of, pk=number).first()
     if row is None:

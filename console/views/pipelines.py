@@ -7,7 +7,7 @@ from django.shortcuts import render
 from access.callers import Caller
 
 from ..forms.filters import PipelineFilters
-from ..queries import services
+from ..queries import choices
 from ..queries.pipelines import FILES, NAMES, pipeline, runs_anywhere
 from .decorators import page, query
 
@@ -16,14 +16,14 @@ from .decorators import page, query
 def pipelines(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Show a job for a CI system. Without PUBLIC_URL, the address is the one that the browser asked."""
     params = query(request, "service", "system")
-    names = services.names(caller)
+    row = choices.chosen(caller, "service", params["service"]) if params["service"] else None
     system = params["system"] if params["system"] in FILES else next(iter(FILES))
-    service = params["service"] if params["service"] in names else ""
+    service = row.name if row else ""
     url = settings.PUBLIC_URL or request.build_absolute_uri("/")
     context = {
         "tab": "pipelines",
-        "filters": PipelineFilters({"service": service, "system": system}, names, NAMES),
-        "unknown": params["service"] if params["service"] != service else "",
+        "filters": PipelineFilters({"service": service, "system": system}, NAMES),
+        "unknown": "" if row else params["service"],
         "service": service,
         "nowhere": service and not runs_anywhere(service),
         "url": url.rstrip("/"),

@@ -20,7 +20,7 @@
   function prepare(root) {
     for (const chooser of root.querySelectorAll("[data-chooser]")) {
       const input = inputOf(chooser);
-      if (input.role) continue;
+      if (chooser.querySelector(".chooser-list")) continue;
       const id = `choices-${++lists}`;
       const list = Object.assign(document.createElement("ul"), { id, role: "listbox", className: "choices" });
       list.setAttribute("aria-label", gettext("Matches"));
@@ -32,7 +32,7 @@
       input.setAttribute("aria-autocomplete", "list");
       input.setAttribute("aria-expanded", "false");
       input.setAttribute("aria-controls", id);
-      input.dataset.known = input.value;
+      input.dataset.known = input.defaultValue;
     }
   }
 
@@ -63,7 +63,7 @@
       const answer = await fetch(`${chooser.dataset.chooser}?${new URLSearchParams({ q })}`, { signal: stop.signal });
       if (!answer.ok) return closeList();
       const { found, more } = await answer.json();
-      if (document.activeElement === input) show(chooser, input, found, more);
+      if (document.activeElement === input && input.isConnected) show(chooser, input, found, more);
     } catch {
       /* stopped, or without a connection: the name can be typed all the same */
     }
@@ -122,6 +122,7 @@
     input.removeAttribute("aria-invalid");
     closeList();
     input.dispatchEvent(new Event("change", { bubbles: true }));
+    if (input.form?.matches("[data-auto]")) input.form.requestSubmit();
   }
 
   function addBox(chooser, name) {
@@ -274,4 +275,12 @@
   }
 
   prepare(document);
+  /* A live part that is fetched again comes without what was added here. */
+  document.addEventListener("htmx:after:swap", () => {
+    prepare(document);
+    if (!shown || shown.box.isConnected) return;
+    const { chooser, input } = shown;
+    shown = null;
+    if (document.activeElement === input) openList(chooser);
+  });
 })();

@@ -15,7 +15,7 @@ def violations(page: Page) -> list[str]:
 
 
 def found(page: Page) -> Locator:
-    return page.locator(".choices [role=option]")
+    return page.locator(".choices [role=option]:visible")
 
 
 @pytest.fixture
@@ -114,3 +114,16 @@ def test_works_without_scripts(demo, visit, client):
     page.get_by_role("button", name="Add host").click()
     expect(page.get_by_text("Similar names:")).to_contain_text(demo["hosts"][0]["hostname"])
     expect(page.get_by_role("link", name="New host")).to_have_attribute("target", "_blank")
+
+
+def test_filter_of_a_live_page_proposes_after_it_was_fetched_again(visit):
+    page = visit("/builds/")
+    for field in ("Service", "User"):
+        page.get_by_label(field, exact=True).click()
+        expect(found(page).first).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(found(page)).to_have_count(0)
+    page.get_by_label("Service", exact=True).click()
+    name = found(page).first.get_attribute("data-name")
+    found(page).first.click()
+    page.wait_for_url(f"**/builds/?service={name}*")

@@ -254,3 +254,27 @@ def test_hostile_proposals_do_no_harm(admin, given):
     answer = admin.get(f"/tokens/?{given}")
     assert answer.status_code == 200 and "<b>" not in markup(answer)
     assert admin.get(f"/people/?{given}", headers=DIALOG).status_code == 200
+
+
+# --- filters ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "kind"),
+    [
+        ("/deployments/", "service", "service"),
+        ("/builds/", "service", "service"),
+        ("/builds/", "requested_by", "person"),
+        ("/history/", "service", "service"),
+        ("/history/", "actor", "person"),
+        ("/history/moves/", "service", "service"),
+        ("/pipelines/", "service", "service"),
+    ],
+)
+def test_filters_propose_names_and_keep_what_is_typed(operator, address, name, kind):
+    factories.service("shop")
+    page = markup(operator.get(address, {name: "shop"}))
+    chooser = re.search(rf'data-chooser="/choose/{kind}/".*?name="{name}" value="shop"', page)
+    assert chooser and "data-makes" not in chooser[0]
+    assert operator.get(address, {name: "\0"}).status_code in (200, 422)
+    assert operator.get(address, {name: "x" * 5000}).status_code in (200, 422)
