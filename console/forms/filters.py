@@ -78,7 +78,7 @@ class FleetFilters(Filters):
 class LabelFilters(Filters):
     """Filters of hosts, or of what is on them, with a label and a group."""
 
-    label = LabelsField(label=_("Label"))
+    label = LabelsField(label=_("Label"), placeholder=_("Label, such as zone=eu"))
 
     def __init__(self, values: Mapping[str, str], groups: Iterable[str]) -> None:
         super().__init__(values)

@@ -50,10 +50,10 @@ class LabelsField(forms.Field):
     It is no CharField, because one that comes back as shown keeps its initial value, which is a text here.
     """
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, placeholder: Any = LABEL_EXAMPLE, **more: Any) -> None:
         widget = forms.TextInput(
             {
-                "placeholder": LABEL_EXAMPLE,
+                "placeholder": placeholder,
                 "list": "known-labels",
                 "autocomplete": "off",
                 "spellcheck": "false",

@@ -27,8 +27,9 @@ from ..forms.services import NewServiceForm, PackageForm, ServiceForm, VersionFo
 from ..forms.strategy import DefaultStrategyForm
 from ..once import once
 from ..queries import host_groups, services
-from ..queries.paging import MAX_ROWS, PAGE
+from ..queries.paging import MAX_COUNTED, MAX_ROWS, PAGE
 from . import containers
+from .all_that_match import FILTERED_BY, chosen_instances, to_instances
 from .decorators import (
     errors_on,
     flash,
@@ -85,7 +86,7 @@ def version_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespons
 @page(live=True)
 def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
-    params = query(request, "q", "state", "version", "label", "group", "after")
+    params = query(request, *FILTERED_BY, "after")
     after = params.pop("after")
     filters = InstanceFilters(params, host_groups.group_names())
     pages = partial(services.instances, service, params, filters.selectors())
@@ -102,6 +103,8 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
         "page": rows,
         "filters": filters,
         "filtered": any(params.values()),
+        "filtered_by": {name: value for name, value in params.items() if value},
+        "most_at_once": MAX_COUNTED,
         "forget_form": bring_back(request, forget_form),
         "delete_form": bring_back(request, delete_form),
         "ticked": was_ticked,
@@ -195,6 +198,7 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
     selected, action = posted_ids(request, "instance"), request.POST.get("what", "")
     form = (DeleteInstancesForm if action == "delete" else ForgetInstancesForm)(request.POST)
     try:
+        selected = chosen_instances(request, service, action)
         if not selected:
             raise invalid("/instance", "no_instance_selected")
         if action in ("retry", "delete"):
@@ -207,13 +211,13 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
             n = len(actions.forget(caller, service, tuple(selected), form.posted("reason")))
             text = ngettext("%(n)s instance was forgotten.", "%(n)s instances were forgotten.", n)
             flash(request, text % {"n": n})
-            return redirect_to("instances", service.name)
+            return to_instances(request, service)
         if action not in ("maintain", "end_maintenance"):
             raise invalid("/what", "not_one_of", choices=INSTANCE_ACTIONS)
         maintain(request, caller, service, selected, begun=action == "maintain")
     except Problem as problem:
-        keep(request, form, problem, ticked=selected)
-    return redirect_to("instances", service.name)
+        keep(request, form, problem, ticked=[] if "all" in request.POST else selected)
+    return to_instances(request, service)
 
 
 @page("deploy", ("GET", "POST"))

@@ -10,6 +10,7 @@
      data-waits="TEXT"          with data-once: the button's text while the form is submitted
      data-auto                  on a form: submit when a select changes
      data-all="NAME"            check or clear all boxes of that name
+     data-every="NAME"          its value is how many such boxes it stands for, with those beyond the page
      data-means="ID"            when checked, chosen or typed, check the control ID too
      data-count="NAME"          show how many boxes of that name are checked
      data-needs="NAME"          on a button: disabled while no box of that name is checked
@@ -159,9 +160,15 @@
     return document.querySelectorAll(`input[type=checkbox][name="${CSS.escape(name)}"]:not(:disabled)`);
   }
 
+  /* The box that means all of them, also those beyond the page; its value is how many they are. */
+  function everyBox(name) {
+    return document.querySelector(`[data-every="${CSS.escape(name)}"]:checked`);
+  }
+
   function countTicks() {
     for (const place of document.querySelectorAll("[data-count]")) {
-      const ticked = [...boxes(place.dataset.count)].filter((box) => box.checked).length;
+      const every = everyBox(place.dataset.count);
+      const ticked = every ? Number(every.value) : [...boxes(place.dataset.count)].filter((box) => box.checked).length;
       place.textContent = ticked ? interpolate(gettext("%(n)s selected"), { n: ticked }, true) : gettext("none selected");
       for (const button of document.querySelectorAll(`[data-needs="${CSS.escape(place.dataset.count)}"]`)) button.disabled = !ticked;
     }
@@ -170,8 +177,11 @@
   /* A confirmation lists what was selected. */
   function nameTicked(dialog) {
     for (const list of dialog.querySelectorAll("[data-ticked]")) {
-      const ticked = [...boxes(list.dataset.ticked)].filter((box) => box.checked);
-      list.replaceChildren(...ticked.map((box) => Object.assign(document.createElement("li"), { textContent: box.ariaLabel })));
+      const every = everyBox(list.dataset.ticked);
+      const names = every
+        ? [every.labels[0].textContent.trim()]
+        : [...boxes(list.dataset.ticked)].filter((box) => box.checked).map((box) => box.ariaLabel);
+      list.replaceChildren(...names.map((name) => Object.assign(document.createElement("li"), { textContent: name })));
     }
   }
 

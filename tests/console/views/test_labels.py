@@ -261,3 +261,62 @@ def test_groups_are_for_everyone_to_see_and_for_administrators_to_change(operato
     for address in ("/hosts/groups/new/", f"/hosts/groups/{group.pk}/"):
         assert operator.get(address).status_code == operator.post(address).status_code == 403
     assert operator.post(f"/hosts/groups/{group.pk}/delete/").status_code == 403
+
+
+# --- all that match ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(labelled, versions):
+    """Put the service on 70 more hosts in the EU, more than a page: 30 of them failed, one of these is locked."""
+    more = factories.hosts(70, prefix="many")
+    Asset.objects.filter(pk__in=[host.pk for host in more]).update(labels={"zone": "eu"})
+    rows = factories.instances(versions.running, more)
+    failed = [row.pk for row in rows[:30]]
+    MicroServiceInstance.objects.filter(pk__in=failed).update(status=InstanceStatus.UPGRADE_FAILED)
+    MicroServiceInstance.objects.filter(pk=failed[0]).update(locked=True)
+    return rows
+
+
+CHANGE = "/services/shop/instances/change/"
+
+
+def test_all_that_match_are_offered_where_there_are_more_than_the_page(admin, many):
+    page = markup(admin.get("/services/shop/instances/?label=zone%3Deu"))
+    assert "All 72 instances that match" in page and 'name="all" value="72"' in page
+    assert '<input type="hidden" name="label" value="zone=eu" form="chosen">' in page
+    assert "All 74 instances of the service" in markup(admin.get("/services/shop/instances/"))
+    assert 'name="all"' not in markup(admin.get("/services/shop/instances/?state=failed"))
+
+
+def test_all_that_match_are_changed_and_no_others(admin, many, labelled):
+    form = {"what": "maintain", "label": "zone=eu", "all": "72"}
+    answer = admin.post(CHANGE, form)
+    assert answer["Location"] == "/services/shop/instances/?label=zone%3Deu"
+    left = MicroServiceInstance.objects.filter(is_maintain=False).values_list("host__hostname", flat=True)
+    assert sorted(left) == ["host3", "host4"]
+
+
+@pytest.mark.parametrize("count", ["71", "73", "", "x"])
+def test_what_no_one_has_seen_is_not_changed(admin, many, count):
+    answer = admin.post(CHANGE, {"what": "maintain", "label": "zone=eu", "all": count}, follow=True)
+    assert "72 instances match the filter now" in markup(answer)
+    assert not MicroServiceInstance.objects.filter(is_maintain=True).exists()
+
+
+@pytest.mark.parametrize("wrong", [{"label": "zone='"}, {"group": "gone"}])
+def test_filter_that_cannot_be_read_means_none(admin, many, wrong):
+    admin.post(CHANGE, {"what": "maintain", "all": "74", **wrong})
+    admin.post(CHANGE, {"what": "maintain", "all": "0", **wrong})
+    assert not MicroServiceInstance.objects.filter(is_maintain=True).exists()
+
+
+def test_retry_of_all_takes_what_can_be_retried(admin, many, versions):
+    older = factories.deployment(many[:30], versions.newer, status="failed", operations="undone")
+    for operation in older.operations.all():
+        MicroServiceInstance.objects.filter(pk=operation.instance_id).update(last_operation=operation)
+    answer = admin.post(CHANGE, {"what": "retry", "label": "zone=eu", "all": "72", "key": "0" * 36})
+    made = Deployment.objects.exclude(pk=older.pk).get()
+    assert answer["Location"] == f"/deployments/{made.pk}/"
+    retried = set(made.operations.values_list("instance", flat=True))
+    assert retried == {row.pk for row in many[1:30]}

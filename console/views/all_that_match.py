@@ -1,0 +1,43 @@
+"""Which instances are changed together: the ticked ones, or all that the filter of the list means, beyond the page."""
+
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+
+from access.problems import refused
+from microservice.models import MicroService, MicroServiceInstance
+from microservice.status import MAY_RETRY
+
+from ..forms.filters import MAX_QUERY, InstanceFilters
+from ..queries import host_groups, services
+from .decorators import posted_ids
+
+FILTERED_BY = ("q", "state", "version", "label", "group")
+
+
+def chosen_instances(request: HttpRequest, service: MicroService, action: str) -> list[int]:
+    """Return the ids of the instances that were chosen. Of all that match, a retry takes those that can be retried.
+
+    `all` says how many the list had: 409 where others match by now, so that nothing is done to what no one has seen.
+    """
+    if "all" not in request.POST:
+        return posted_ids(request, "instance")
+    values = _filter(request)
+    selectors = InstanceFilters(values, host_groups.group_names()).selectors()
+    every = MicroServiceInstance.objects.filter(microservice=service)
+    found = list(services.matching(every, service, values, selectors).values_list("pk", "status", "locked"))
+    if str(len(found)) != request.POST["all"]:
+        raise refused("concurrent_update.matching", n=len(found))
+    retries = action == "retry"
+    return [pk for pk, status, locked in found if not retries or (status in MAY_RETRY and not locked)]
+
+
+def to_instances(request: HttpRequest, service: MicroService) -> HttpResponseRedirect:
+    """Redirect to the list, filtered as it was."""
+    query = urlencode({name: value for name, value in _filter(request).items() if value})
+    return HttpResponseRedirect(reverse("console:instances", args=[service.name]) + (f"?{query}" if query else ""))
+
+
+def _filter(request: HttpRequest) -> dict[str, str]:
+    return {name: request.POST.get(name, "").replace("\0", "").strip()[:MAX_QUERY] for name in FILTERED_BY}
