@@ -83,19 +83,35 @@ def outcome(operation: Operation) -> Outcome:
     return outcome_of(operation.status, operation.undo_status)
 
 
+@register.simple_tag
+def name(text: object, *url: object, kind: str = "") -> SafeString:
+    """Render a name in a list: on one line, however long, with the whole as its title and a button that copies it.
+
+    `url`: where it leads, in parts that are joined. `kind`: a class of its text, such as mono.
+    """
+    words = terminal.plain("" if text is None else str(text))
+    if not words:
+        return SafeString()
+    of_kind = format_html(' class="{}"', kind) if kind else ""
+    if url:
+        shown = format_html('<a href="{}" title="{}"{}>{}</a>', "".join(map(str, url)), words, of_kind, words)
+    else:
+        shown = format_html('<span title="{}"{}>{}</span>', words, of_kind, words)
+    return format_html('<span class="name">{}{}</span>', shown, copying.button(words))
+
+
 @register.simple_tag(takes_context=True)
 def star(context: Context, service: MicroService) -> SafeString:
     """Render the button by which a person makes a service a favourite. Its form is in base.html."""
     is_on = service.pk in favourites.ids_of(context["request"])
     return format_html(
-        '<button class="star" form="stars" formaction="{}" name="on" value="{}" aria-pressed="{}" title="{}">{}'
-        '<span class="visually-hidden">{}</span></button>',
+        '<button class="star" form="stars" formaction="{}" name="on" value="{}" aria-pressed="{}" aria-label="{}">{}'
+        "</button>",
         reverse("console:favourite", args=[service.name]),
         "0" if is_on else "1",
         "true" if is_on else "false",
-        gettext("Remove from favourites") if is_on else gettext("Add to favourites"),
-        glyph("star"),
         gettext("Favourite"),
+        glyph("star"),
     )
 
 

@@ -1,55 +1,5 @@
 /* What every page does: ages that stay true, dialogs, forms that are sent once, selections.
-
-   The attributes by which templates speak to the scripts:
-
-   page.js
-     data-age, data-clock       on <time>: keep the age, or write the clock time of the browser's zone
-     data-opens="ID"            open the dialog ID
-     data-closes                close the dialog that this is in
-     data-once                  on a form: submit once, however often it is clicked
-     data-waits="TEXT"          with data-once: the button's text while the form is submitted
-     data-auto                  on a form: submit when a select changes
-     data-all="NAME"            check or clear all boxes of that name
-     data-every="NAME"          its value is how many such boxes it stands for, with those beyond the page
-     data-means="ID"            when checked, chosen or typed, check the control ID too
-     data-count="NAME"          show how many boxes of that name are checked
-     data-needs="NAME"          on a button: disabled while no box of that name is checked
-     data-ticked="NAME"         in a dialog: list the labels of the checked boxes of that name
-     data-themes                on a form: choose a theme without leaving the page
-     data-zone                  on <html>: the zone in which the server wrote the times
-   copy.js
-     data-copies="TEXT"         on a button: copy the text, and say so in the button's last element
-     data-copies-address        on a button: the same with the page's address
-   keys.js
-     data-key="LETTER"          what that key clicks, in the focused row first
-     data-find                  the field that / focuses; plan.js leaves it out of the plan
-     data-note                  a field that no plan depends on: plan.js sends it with the plan that is shown
-     data-wrong                 on a row: the key e goes there
-     data-none="TEXT"           on the dialog of the keys: said when a key does nothing here
-   live.js
-     data-live, data-events="URL", data-kinds="KIND …", data-last="ID"
-                                the part that is fetched again when an event of these kinds comes after ID
-     data-favourites            the services whose stars the fragment shows
-     data-service, data-host    only events of this service or host count
-     data-ended="1"             nothing more will come
-     data-word="TEXT"           announced to screen readers when it changes
-     data-title, data-icon="URL" of the tab, from then on; a hidden tab follows for them
-     data-toggle                a link that shows or hides a row's output, and is kept in the address
-     data-rows                  counts the rows that are shown, so that as many come back
-     data-says                  where a script writes its words (also upload.js)
-   output.js, log.js
-     data-output="URL", data-next, data-style, data-operation, data-empty="TEXT"
-                                a panel that follows an operation's output from the offset data-next
-     data-lines="URL", data-from, data-line, data-near, data-hit, data-hits, data-places, data-hit-place, data-q
-                                the log: lines, hits of the search and the steps between them
-     data-unfinished            a line without its end: replaced when more comes
-   plan.js
-     data-confirms              the button that sends the plan that is shown
-   upload.js
-     data-upload="URL", data-page="URL", data-service, data-hasher="URL", data-most="BYTES"
-                                a form that uploads a package: where to, the page afterwards, the limit
-     data-go, data-stop, data-sent-so-far, data-service-name
-                                its buttons and places */
+   The attributes by which templates speak to the scripts are listed in README.md beside it. */
 "use strict";
 (() => {
   const UNITS = [
