@@ -1,14 +1,21 @@
 """The history: who did what, and which versions changed between two times."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Q
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
 
 from access.callers import Caller
+from access.models import Token
+from asset import tenancy
+from asset.models import Asset, Credential
+from audit.models import History
 from microservice.catalog import visibility
-from microservice.models import Operation
+from microservice.models import MicroService, Operation
 from microservice.status import OperationStatus
 
 from .paging import PAGE, Page, newest_first
@@ -41,6 +48,15 @@ ACTIONS = (
     "end_sessions",
     "first_use",
 )  # to filter by, in the order of the menu
+# Fields that hold ids, with the rows that they are the ids of.
+NAMED: dict[str, Callable[[Caller], QuerySet[Any]]] = {
+    "credential_id": lambda caller: Credential.objects.only("name"),
+    "jump_host_id": lambda caller: Asset.every.filter(tenancy.visible(caller)).only("hostname", "ip"),
+    "parent": lambda caller: Token.objects.only("name"),
+    "services": lambda caller: MicroService.objects.filter(visibility.visible(caller)).only("name"),
+    "user_id": lambda caller: User.objects.only("username"),
+}
+MAX_IDS = 500  # looked up for one page
 MAX_OPERATIONS = 5000  # read for one page
 MAX_NAMED = 12  # hosts of a group shown at once; the others on demand
 
@@ -69,6 +85,20 @@ def history(
     page = newest_first(rows, after, size)
     visibility.redact(caller, page.rows)
     return page
+
+
+def names_in(caller: Caller, rows: list[History]) -> dict[tuple[str, int], str]:
+    """Return {(field, id): name} of what the rows name by ids, if the caller may see it. Five queries at most."""
+    ids: dict[str, set[int]] = defaultdict(set)
+    for values in (values for row in rows for values in (row.before, row.after) if isinstance(values, dict)):
+        for name in NAMED.keys() & values.keys():
+            value = values[name]
+            ids[name].update(one for one in (value if isinstance(value, list) else [value]) if isinstance(one, int))
+    found: dict[tuple[str, int], str] = {}
+    for name, numbers in ids.items():
+        every = NAMED[name](caller).filter(pk__in=list(numbers)[:MAX_IDS])
+        found |= {(name, row.pk): str(row) for row in every}
+    return found
 
 
 @dataclass(slots=True)

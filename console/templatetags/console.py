@@ -17,7 +17,6 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext, pgettext
 
 from access import url_userinfo
-from audit.models import History
 from integrations import registry
 from integrations.images.pages import ImagePages
 from messages import rendering
@@ -44,7 +43,6 @@ register.filter("step_reason", lambda row: rendering.render(reason) if (reason :
 register.filter("undo_reason", lambda row: rendering.render(reason) if (reason := undo_reason_of(row)) else "")
 register.filter("short_digest", images.short_digest)
 register.filter("terms", lambda words: [rendering.term(one) for one in words])
-WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API
 
 
 @register.simple_tag
@@ -320,29 +318,3 @@ def column(rows: Iterable[object], name: str) -> str:
     """Return one attribute of each row, separated by commas; nothing stands for None."""
     values = (getattr(row, name) for row in rows)
     return ",".join("" if value is None else str(value) for value in values)
-
-
-@register.filter
-def changes(row: History) -> list[tuple[str, object, object]]:
-    """Return a history row's changes as (name, before, after), with "" for no value."""
-    before, after = row.before or {}, row.after or {}
-    names = dict.fromkeys([*after, *before])
-    rows = [(name, before.get(name), after.get(name)) for name in names]
-    if row.subject == "version":
-        rows = [(name, *map(_build_word, values)) if name == "status" else (name, *values) for name, *values in rows]
-    rows = [(name, *(rendering.term(value) if name in WORDS else value for value in values)) for name, *values in rows]
-    return [(name, _plain_text(old), _plain_text(new)) for name, old, new in rows if old or new]
-
-
-def _plain_text(value: object) -> str:
-    """Format a value of the history as plain text."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name}={_plain_text(one)}" for name, one in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_plain_text, value))
-    return "" if value is None else str(value)
-
-
-def _build_word(value: object) -> object:
-    """Return the word of a build status that the history recorded by number."""
-    return word(value, "build") if isinstance(value, int) else value

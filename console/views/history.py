@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from access.callers import Caller
 
-from .. import csv_lists, moments, tables
+from .. import csv_lists, history_words, moments, tables
 from ..forms.filters import BOUNDS, HistoryFilters, VersionChangeFilters
 from ..queries import history
 from ..queries.paging import Page
@@ -32,7 +32,11 @@ def history_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     pages = partial(history.history, caller, params, since, until)
     if file := csv_lists.file(request, tables.HISTORY, pages, caller, params["service"]):
         return file
-    context["page"] = pages(params["after"])
+    shown = pages(params["after"])
+    names = history.names_in(caller, shown.rows)
+    for row in shown:
+        row.deed, row.sentences = history_words.deed(row), history_words.sentences(row, names)
+    context["page"] = shown
     return render_list(request, "history/rows_page.html", "history/rows.html", context)
 
 

@@ -179,7 +179,7 @@ def test_pages_and_api_agree(reader, zone, change):
             }
         for query in (exact, apart):
             page = markup(browser.get("/history/", query))
-            assert {int(one) for one in re.findall(r"keep:</span> 0 → (\d+)", page)} == wanted, query
+            assert {int(one) for one in re.findall(r"Keep changed from 0 to (\d+)", page)} == wanted, query
         rows = browser.get(f"/api/v1/history/?since={quote(exact['since'])}&until={quote(exact['until'])}")
         assert rows.status_code == 422, "the API takes RFC 3339, which has seconds"
         typed = {name: f"{text[:16]}:00{text[16:]}" for name, text in exact.items()}
