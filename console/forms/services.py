@@ -17,7 +17,7 @@ from messages.rendering import term
 from microservice.catalog.ownership import BUILD_FIELDS
 from microservice.models import MicroService
 
-from .choosers import Choosers
+from .choosers import Chooser, Choosers
 from .fields import Environment, Form, JSONText, Words
 
 
@@ -64,6 +64,13 @@ class NewServiceForm(Form):
     )
     language = forms.ChoiceField(
         label=_("Language"), choices=terms(MicroService.Language.choices), initial=MicroService.Language.OTHER
+    )
+    team = Chooser(
+        "team",
+        label=_("Team"),
+        required=False,
+        placeholder=_("none"),
+        help_text=_("Only its members and administrators see the service."),
     )
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
 

@@ -160,10 +160,13 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
 
 @page("admin", ("GET", "POST"), look="admin", owners=True)
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
-    form = NewServiceForm(post_data(request), initial=proposed(request))
+    own = ownership.only_team(caller)
+    form = NewServiceForm(post_data(request), initial=proposed(request) | own, caller=caller)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
-            service = catalog.create_service(caller, form.cleaned_data | ownership.only_team(caller))
+            service = catalog.create_service(
+                caller, own | {name: one for name, one in form.cleaned_data.items() if one}
+            )
             text = _("%(name)s was added. Now set its start, stop and check commands.")
             return added(
                 request, service, service.name, text % {"name": service.name}, "service_settings", service.name

@@ -278,3 +278,30 @@ def test_filters_propose_names_and_keep_what_is_typed(operator, address, name, k
     assert chooser and "data-makes" not in chooser[0]
     assert operator.get(address, {name: "\0"}).status_code in (200, 422)
     assert operator.get(address, {name: "x" * 5000}).status_code in (200, 422)
+
+
+# --- the team of a new service ----------------------------------------------------------------------------------------
+
+
+def test_new_service_gets_its_team(admin, operator, red):
+    service = {"name": "shop", "language": "other"}
+    assert admin.post("/new-service/", service | {"team": "red"}).status_code == 302
+    assert MicroService.objects.get(name="shop").team == red
+    page = markup(admin.post("/new-service/", {"name": "pay", "language": "go", "team": "nosuch"}))
+    assert 'id="id_team-wrong"' in page and 'value="pay"' in page and 'value="nosuch"' in page
+    assert admin.post("/new-service/", {"name": "pay", "language": "go", "team": ""}).status_code == 302
+    assert MicroService.objects.get(name="pay").team is None
+
+
+def test_owner_of_two_teams_chooses_one(operator, red):
+    owner_of(red)
+    assert 'value="red"' in markup(operator.get("/new-service/")), "the only one is chosen"
+    blue = Team.objects.create(name="blue")
+    Team.objects.create(name="green")
+    owner_of(blue)
+    assert 'value="red"' not in markup(operator.get("/new-service/"))
+    service = {"name": "shop", "language": "other"}
+    assert operator.post("/new-service/", service).status_code == 422
+    assert operator.post("/new-service/", service | {"team": "green"}).status_code == 422, "one that is not theirs"
+    assert operator.post("/new-service/", service | {"team": "blue"}).status_code == 302
+    assert MicroService.objects.get().team == blue
