@@ -96,3 +96,16 @@ def test_finds_hosts_alike_on_each_database(text, names):
         hosts[name].save()
     found = set(labels.find(labels.parse(text), Asset.objects.all()))
     assert found == {hosts[name].pk for name in names}
+
+
+NAMES, VALUES = st.sampled_from("abc"), st.sampled_from(["", "1", "2"])
+
+
+@pytest.mark.pure
+@given(
+    st.lists(st.dictionaries(NAMES, st.none() | VALUES, min_size=1)),
+    st.lists(st.dictionaries(NAMES, VALUES)),
+)
+def test_counts_are_those_that_fit(selectors, hosts):
+    expected = [sum(labels.fits(own, selector) for own in hosts) for selector in selectors]
+    assert labels.counts(selectors, hosts) == expected
