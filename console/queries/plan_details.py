@@ -57,8 +57,12 @@ def details(plan: Mapping[str, Any], service: MicroService) -> dict[str, Any]:
 def group_by_steps(targets: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Group hosts that have the very same steps. Pure."""
     groups: dict[str, dict[str, Any]] = {}
+    texts: dict[int, str] = {}  # of each list, because most targets share theirs
     for target in targets:
-        group = groups.setdefault(repr(target["steps"]), {"steps": target["steps"], "hosts": []})
+        steps = target["steps"]
+        if (text := texts.get(id(steps))) is None:
+            text = texts[id(steps)] = repr(steps)
+        group = groups.setdefault(text, {"steps": steps, "hosts": []})
         group["hosts"].append(target["host"])
     return list(groups.values())
 

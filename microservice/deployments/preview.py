@@ -1,6 +1,6 @@
 """What a request would do, computed before it is sent: locks nothing, writes nothing; its token says what was shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
@@ -54,7 +54,8 @@ def plan_for(
     deployment.spec = atoms.spec_of(deployment.microservice)
     strategy = Strategy.from_row(deployment.strategy)
     try:
-        targets = [_target(deployment, row, move(row), adopt) for row in rows]
+        known: dict[Hashable, list[dict[str, Any]]] = {}
+        targets = [_target(deployment, row, move(row), adopt, known) for row in rows]
     except ValueError as error:
         raise invalid("/service", "no_plan", error=getattr(error, "message", None) or str(error)) from error
     return {
@@ -75,10 +76,20 @@ def _toward(dest: MicroServiceVersion, row: MicroServiceInstance) -> Move:
     return Action.UPGRADE if row.version.pk < dest.pk else Action.REVERT, row.version, dest
 
 
-def _target(deployment: Deployment, row: MicroServiceInstance, move: Move, adopt: bool) -> dict[str, Any]:
+def _target(
+    deployment: Deployment,
+    row: MicroServiceInstance,
+    move: Move,
+    adopt: bool,
+    known: dict[Hashable, list[dict[str, Any]]],
+) -> dict[str, Any]:
+    """Return a target with its steps. `known`: those of other targets, by all that they depend on besides the service's
+    definition. Ten thousand hosts have a handful between them."""
     action, before, after = move
-    operation = Operation(instance=row, action=action, from_version=before, dest_version=after, adopt=adopt)
-    steps = atoms.atom_of(deployment.spec, operation).describe()
+    way = (action, before and before.pk, after and after.pk, row.host.base_path)
+    if (steps := known.get(way)) is None:
+        operation = Operation(instance=row, action=action, from_version=before, dest_version=after, adopt=adopt)
+        steps = known[way] = atoms.atom_of(deployment.spec, operation).describe()
     return {
         "instance_id": row.pk,
         "host_id": row.host_id,
