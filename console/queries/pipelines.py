@@ -19,6 +19,11 @@ SECRETS = {  # where each keeps the token
     "github": _("Store it as the secret DEPLOYCTL_TOKEN of the repository or its organization."),
     "jenkins": _("Store it as the credential deployctl-token, of the kind Secret text."),
 }
+LIMITS = {  # how a job is limited to one branch
+    "gitlab": """rules: [{if: '$CI_COMMIT_BRANCH == "main"'}]""",
+    "github": "on: {push: {branches: [main]}}",
+    "jenkins": "when { branch 'main' }",
+}
 URL, SERVICE = "https://deployer.example.com", " shop "  # what stands in the files for what is filled in
 
 
@@ -28,13 +33,14 @@ class Pipeline:
     name: str
     path: str  # where the file is to stand in a repository
     secret: Any  # the sentence that says where its token is kept
+    limit: str  # what limits it to the branch main
     text: str
 
 
 def pipeline(system: str, url: str, service: str) -> Pipeline:
     """Return the job for a system of FILES. `service`: its name, of which every character is harmless in a shell."""
     text = _file(FILES[system]).replace(URL, url.rstrip("/")).replace(SERVICE, f" {service} ")
-    return Pipeline(system, NAMES[system], PATHS[system], SECRETS[system], text)
+    return Pipeline(system, NAMES[system], PATHS[system], SECRETS[system], LIMITS[system], text)
 
 
 def runs_anywhere(service: str) -> bool:

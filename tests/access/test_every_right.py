@@ -84,6 +84,7 @@ def ids(address: str, things: Things, thing: str) -> dict:
         "user": of.get("member"),
         "delivery": shared["delivery"],
         "action": "upgrade",
+        "kind": "service",
         "word": "good",
         "what": "pause" if first == "deployments" else "remove",
     }

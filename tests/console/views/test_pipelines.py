@@ -4,9 +4,10 @@ import html
 import re
 
 import pytest
+import yaml
 
 from access.models import Team
-from console.queries.pipelines import FILES
+from console.queries.pipelines import FILES, pipeline
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -25,6 +26,15 @@ def test_job_has_the_address_and_the_service(admin, settings, system):
         job = shown(admin.get("/pipelines/", {"service": "cart", "system": system}))
         assert url in job and "versions publish cart " in job and "deploy cart " in job
         assert "example.com" not in job and "my-service" not in job
+
+
+@pytest.mark.parametrize("system", ["gitlab", "github"])
+def test_what_limits_a_job_to_a_branch_is_read_as_it_is_meant(system):
+    limit = yaml.safe_load(pipeline(system, "https://x.test", "cart").limit)
+    if system == "gitlab":
+        assert limit == {"rules": [{"if": '$CI_COMMIT_BRANCH == "main"'}]}
+    else:  # YAML 1.1 reads the key as a truth, as it does in every workflow
+        assert limit == {True: {"push": {"branches": ["main"]}}}
 
 
 def test_job_copies_what_is_shown(admin):
