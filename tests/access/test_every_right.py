@@ -135,6 +135,7 @@ def body(line: Line, things: Things, thing: str) -> object:
 FORMS = {
     "services/<str:name>/settings/": {"language": "go", "check_timeout": 60, "keep_releases": 3, "build_orig": "git"},
     "services/<str:name>/versions/new/": {"version": "9.9", "ref": "main"},
+    "services/<str:name>/versions/<int:number>/install/": {"where": "some"},
     "hosts/groups/new/": {"name": "new", "labels": "zone=eu"},
     "hosts/groups/<int:number>/": {"name": "new", "labels": "zone=eu"},
     "hosts/new/": {"hostname": "new", "ip": "127.0.0.2"},
