@@ -36,7 +36,7 @@ def test_publish_canary_pause_failure_retry_revert(visit, greeter, tmp_path):
     greeter.misbehave("web-iad-1", "fail", "start")
     fleet = visit("/")
     page.goto(greeter.dialog(1, "upgrade", "?canary=1&pause_between=on"))
-    expect(page.locator("#between")).to_contain_text("2 versions ahead")
+    expect(page.locator("#plan")).to_contain_text("2 versions ahead")
     link = page.get_by_role("link", name="Compare the versions")
     expect(link).to_have_attribute("href", "https://github.com/team/greeter/compare/1111111...3333333")
     confirm(page, rf"Upgrade 4 hosts from {version_name(1)} to {version_name(3)}")
