@@ -144,7 +144,7 @@ def test_dialogs_disable_closed_host(two):
 
     misplaced(two)
     two.instance("blue", two.blues, version=1)
-    offered, _ = dialog.hosts(two.versions["blue"][1], [])
+    offered, _ = dialog.hosts(two.versions["blue"][1], dialog.Picked([]))
     assert {row.host.hostname: reason for row, reason in offered} == {
         two.reds.hostname: f"{two.reds} belongs to other teams than the service.",
         two.blues.hostname: "",
