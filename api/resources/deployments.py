@@ -107,8 +107,8 @@ def list_operations(
 @router.get("/deployments/{id}/causes/", response=shapes.CauseList, summary="List why a deployment failed")
 @needs("read")
 def list_causes(request: HttpRequest, id: base.PathId) -> shapes.CauseList:
-    """List the causes of a deployment's failures, the most frequent first: hosts that failed alike have one in common,
-    whatever their names, addresses and numbers."""
+    """List the causes of a deployment's failures: first those that left a host broken, then the most frequent. Hosts
+    that failed alike have one in common, whatever their names, addresses and numbers."""
     who = caller(request)
     found = failures_of(who, lookup.find_deployment(who, id))
     return shapes.CauseList.model_construct(data=[shapes.cause(one) for one in found.shown], more=found.more, code=0)

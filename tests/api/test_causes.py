@@ -61,6 +61,13 @@ def test_hosts_that_failed_alike_are_one_line(api, failed):
     assert {row.cause for row in operations} == {"", shown[0]["cause"], shown[1]["cause"]}
 
 
+def test_a_host_that_was_left_broken_comes_first(api, failed):
+    rare = causes(api, failed)[1]["cause"]
+    Operation.objects.filter(pk=failed.operations.filter(cause=rare).last().pk).update(status=OperationStatus.FAILED)
+    shown = causes(api, failed)
+    assert [(row["cause"] == rare, row["counts"]["failed"]) for row in shown] == [(True, 1), (False, 0)]
+
+
 def test_the_same_words_at_another_step_are_another_cause(api):
     deployment = factories.running(2)
     first = deployment.operations.order_by("pk").first()
