@@ -3,6 +3,7 @@
 import pytest
 
 from access.problems import Problem
+from microservice import atoms
 from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import InstanceStatus
 from tests import factories
@@ -17,6 +18,17 @@ def test_preview(shop):
     assert [one["instance_id"] for one in plan["targets"]] == [one.pk for one in instances]
     assert "link" in [step["name"] for step in plan["targets"][0]["steps"]]
     assert not Deployment.objects.exists() and not MicroServiceInstance.objects.filter(locked=True).exists()
+
+
+def test_plans_steps_once_for_all_hosts_alike(shop, monkeypatch):
+    planned, atom_of = [], atoms.atom_of
+    monkeypatch.setattr(atoms, "atom_of", lambda spec, operation: planned.append(1) or atom_of(spec, operation))
+    first = shop.instances[0].host
+    for base_path, times in ((first.base_path, 1), ("/elsewhere", 2)):
+        type(first).objects.filter(pk=first.pk).update(base_path=base_path)
+        planned.clear()
+        plan = preview(ANN, shop.versions[1], shop.versions[2].pk, "upgrade", host="all")
+        assert len(planned) == times and len(plan["targets"]) == 3
 
 
 def test_accepts_plan_token(shop):
