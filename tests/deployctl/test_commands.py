@@ -202,6 +202,17 @@ echo "${COMPREPLY[@]}"
     assert done.stdout == "publish\n", done.stderr
 
 
+def test_without_a_command_it_shows_them():
+    done = alone()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.index("  versions ") < done.stderr.index("  deploy ") < done.stderr.index("  hosts ")
+
+
+def test_file_that_cannot_be_read_is_named():
+    done = alone("--token-file", "/proc/self/mem", "status", "1")
+    assert (done.returncode, done.stderr.startswith("Error: [Errno 5]")) == (2, True), done.stderr
+
+
 def test_does_not_import_django():
     code = "import deployctl.commands, sys; sys.exit(any(name.split('.')[0] == 'django' for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -45,6 +45,14 @@ def test_runs_where_there_is_nothing_but_python(file):
     assert run(str(file), "status", "1").stderr == "Error: No token: set DEPLOYCTL_TOKEN or use --token-file.\n"
 
 
+def test_says_which_python_it_needs(file):
+    """In words that an older one can read, before it meets what it cannot."""
+    ast.parse((ROOT / "deployctl" / "__main__.py").read_text(), feature_version=(3, 4))
+    code = "import runpy, sys; sys.version_info = (3, 8, 1); runpy.run_path(sys.argv[1], run_name='__main__')"
+    done = run("-c", code, str(file))
+    assert done.returncode == 1 and done.stderr.startswith("deployctl needs Python 3.9 or newer, and this is ")
+
+
 def test_holds_the_commands_and_nothing_else(file):
     with zipfile.ZipFile(file) as pack:
         assert pack.testzip() is None
