@@ -15,7 +15,7 @@ from microservice.status import DEPLOYMENT_ENDED
 from tests.lab.busy import within
 from tests.lab.network import wait_until
 
-COMMITS = ("1111111", "2222222", "3333333", "4444444")
+COMMITS = ("1111111", "2222222", "3333333", "4444444", "5555555")
 
 
 def soon() -> float:
@@ -49,7 +49,7 @@ class Greeter:
         self.name, self.demo, self.client = name, demo, Client(demo["url"], demo["token"])
         made = self.client.post("services/", definition.service(sys.executable) | {"name": name, **more})
         self.pk = made["id"]
-        self.ids = {number: self._publish(number) for number in (1, 2)}
+        self.ids = {number: self.publish(number) for number in (1, 2)}
         deployments = [self._install(host["id"]) for host in demo["hosts"]]
         for number in deployments:
             status = ended(self.client, number)["status"]
@@ -62,7 +62,7 @@ class Greeter:
         body = {"host": [host], "port": port, "tag": "test"}
         return self.client.post(f"services/{self.name}/versions/{self.ids[1]}/install", body)["id"]
 
-    def _publish(self, number: int) -> int:
+    def publish(self, number: int) -> int:
         version = version_name(number)
         made = self.client.post(f"services/{self.name}/versions/", {"version": version})
         path = f"services/{self.name}/versions/{made['id']}/package"

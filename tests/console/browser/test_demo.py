@@ -63,13 +63,13 @@ def test_reverts_deployment_after_confirmation(visit):
     page = visit("/")
     change(page, "Revert", re.compile(rf"to {OLD}"))
     succeeded(page)
-    page.get_by_role("button", name="Revert…").click()
-    dialog = page.get_by_role("dialog")
-    for word in (OLD, MIDDLE, "web-fra-1", "web-iad-2"):
-        expect(dialog).to_contain_text(word)
     before = page.url
-    dialog.get_by_role("button", name="Revert deployment").dblclick()
-    page.wait_for_url(lambda url: "/deployments/" in url and url != before)
+    page.get_by_role("link", name="Revert…").click()
+    page.wait_for_url("**/revert/")
+    for word in (OLD, MIDDLE, "web-fra-1", "web-iad-2"):
+        expect(page.get_by_label("Plan", exact=True)).to_contain_text(word)
+    page.locator("#confirm").dblclick()
+    page.wait_for_url(lambda url: "/revert/" not in url and url != before)
     succeeded(page)
     page.goto("/deployments/")
     assert page.locator("tbody th a").first.inner_text().startswith(f"{int(before.rstrip('/').split('/')[-1]) + 1} ·")

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from demo.client import Client
 from demo.service import definition
+from tests.console.browser.demo import DESKTOP, PHONE
 from tests.console.browser.greeter import Greeter, ended, later, version_name
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.found("forms")]
@@ -171,3 +172,75 @@ def test_server_rejects_outdated_plan(visit, clicker, client):
     expect(page.locator("#canary")).to_have_value("1")
     expect(page.locator("#plan")).to_contain_text("in 2 batches (1, 3)")
     assert len(client.all("deployments/")) == count
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("action", ["deploy", "upgrade", "install"])
+def test_plan_and_button_stay_in_view(visit, clicker, action, size):
+    """From the beginning of the page to its end; the line opens to the whole plan."""
+    settled(clicker, 1)
+    page = visit(clicker.dialog(2 if action == "deploy" else 1, action), viewport=size)
+    line = page.locator(".confirm")
+    button = line.locator("[data-confirms]")
+    expect(button).to_be_in_viewport(ratio=1)
+    page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
+    expect(button).to_be_in_viewport(ratio=1)
+    assert line.evaluate("line => line.offsetHeight") <= size["height"] / 4, "it hides little of what is chosen"
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    if action == "install":
+        return
+    expect(line).to_contain_text("4 hosts, all at once")
+    page.evaluate("scrollTo(0, 0)")
+    line.get_by_role("link", name="Show the plan").click()
+    expect(page.locator("#plan-card h2")).to_be_in_viewport()
+    expect(button).to_be_in_viewport(ratio=1)
+
+
+def test_proposed_strategy_is_filled_in(visit, clicker):
+    """What was typed stays. The server proposes it for ten hosts and more; here the link is put into the plan."""
+    settled(clicker, 1)
+    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
+    page.locator("#note").fill("why")
+    page.locator("#max_failures").fill("3")
+    page.locator("#pause_between").check()
+    expect(page.locator("#plan")).not_to_have_attribute("data-behind", "")
+    page.locator("#plan-card .body").evaluate(
+        """body => body.insertAdjacentHTML("beforeend", `<a id="careful" href="?canary=1&batch_size=50%25"
+          data-fills="canary batch_size max_failures on_failure pause_between">careful</a>`)"""
+    )
+    page.locator("#careful").click()
+    expect(page.locator("#plan")).to_contain_text("4 hosts in 3 batches (1, 2, 1)")
+    assert "/upgrade/" in page.url
+    expect(page.locator("#note")).to_have_value("why")
+    expect(page.locator("#max_failures")).to_have_value("")
+    expect(page.locator("#pause_between")).not_to_be_checked()
+    expect(page.locator("#on_failure")).to_have_value("hold")
+
+
+def test_note_is_sent_as_it_is_when_clicked(visit, clicker, client):
+    """No plan depends on it, so none is fetched for it."""
+    settled(clicker, 1)
+    page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
+    page.locator("#note").press_sequentially("orders are lost")
+    page.locator("#confirm").click()
+    assert started(page, client)["note"] == "orders are lost"
+
+
+def test_reverts_deployment_in_batches(visit, clicker, client):
+    settled(clicker, 1)
+    path = f"services/{clicker.name}/versions/{clicker.ids[1]}/upgrade"
+    origin = client.post(path, {"dest_version": clicker.ids[2], "host": "all"})["id"]
+    ended(client, origin)
+    page = visit(f"/deployments/{origin}/")
+    page.get_by_role("link", name="Revert…").click()
+    page.wait_for_url("**/revert/")
+    expect(page.locator("#confirm")).to_have_text(re.compile("Revert 4 hosts"))
+    page.locator("#canary").press_sequentially("1")
+    page.locator("[name=host]").nth(0).check()
+    page.locator("[name=host]").nth(1).check()
+    expect(page.locator("#confirm")).to_have_text(re.compile("Revert 2 hosts"))
+    expect(page.locator("#plan")).to_contain_text("in 2 batches (1, 1)")
+    page.locator("#confirm").click()
+    made = started(page, client)
+    assert (made["action"], made["strategy"]["canary"], made["origin_id"]) == ("revert", 1, origin)
+    assert sum(ended(client, made["id"])["counts"].values()) == 2

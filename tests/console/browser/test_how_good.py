@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.console.browser.demo import DESKTOP, PHONE
-from tests.console.browser.greeter import Greeter, ended, soon
+from tests.console.browser.greeter import Greeter, ended, is_in, soon, version_name
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo]
 # Each click of a person, on whatever page of this tab.
@@ -65,3 +65,37 @@ def test_one_click_from_home_to_every_cause(visit, failing, size):
             expect(what).to_be_visible()
     expect(causes.first.get_by_role("heading")).to_be_in_viewport()
     assert clicks(page) == 1
+
+
+@pytest.fixture
+def mixed(demo) -> Greeter:
+    """Four hosts, each with a version of its own, and a newer one that runs nowhere."""
+    greeter = Greeter(demo, "greeter-of-versions")
+    greeter.ids |= {number: greeter.publish(number) for number in (3, 4)}
+    path = f"services/{greeter.name}/versions/{greeter.ids[1]}/upgrade"
+    for number, host in zip((2, 3, 4), demo["hosts"], strict=False):
+        asked = greeter.client.post(path, {"dest_version": greeter.ids[number], "host": [host["id"]]})
+        assert ended(greeter.client, asked["id"])["status"] == "succeeded"
+    greeter.ids[5] = greeter.publish(5)
+    return greeter
+
+
+def test_three_clicks_bring_four_old_versions_to_the_new_one(visit, mixed):
+    page = visit("/")
+    page.evaluate(COUNT)
+    page.context.add_init_script(COUNT)
+    page.get_by_role("link", name=mixed.name, exact=True).click()
+    page.get_by_role("link", name=re.compile("^Deploy…")).first.click()
+    expect(page.locator("#confirm")).to_have_text(re.compile(rf"Deploy {version_name(5)} to 4 hosts"))
+    for number in (1, 2, 3, 4):
+        expect(page.get_by_label("Plan", exact=True)).to_contain_text(version_name(number))
+    page.locator("#confirm").click()
+    page.wait_for_url("**/deployments/*/")
+    assert clicks(page) == 3
+    is_in(page, "succeeded", "4 of 4 hosts")
+    made = [
+        row for row in mixed.client.all("deployments/") if (row["service"], row["action"]) == (mixed.name, "deploy")
+    ]
+    assert len(made) == 1
+    rows = mixed.client.all(f"services/{mixed.name}/instances/")
+    assert {row["version_id"] for row in rows} == {mixed.ids[5]} and len(rows) == 4
