@@ -22,7 +22,7 @@ def where(versions) -> str:
 def test_plan_names_what_happens_to_each(admin, where):
     page = markup(admin.get(where))
     assert "Deploy 2.0 to 2 hosts" in page
-    assert "upgrade 1 host" in page and "revert 1 host" in page
+    assert "Upgrade 1 host" in page and "Revert 1 host" in page
     assert "host1" in page and "host2" in page
     assert page.count('type="checkbox" name="host"') == 2, "those that are there are no choice"
 
