@@ -94,8 +94,10 @@ def test_no_template_writes_a_field():
         "change/install_hosts.html",
         "change/version_pick.html",
         "change/version_picks.html",
+        "chooser.html",
         "keys.html",
         "log/page.html",
+        "service/all_that_match.html",
         "service/instance_rows.html",
         "service/instances_live.html",
     }
