@@ -121,6 +121,9 @@ class ServiceUpdate(Body):
         description="What an image is built from, for build_orig image: see docs/images.md",
     )
     description: Text = ""
+    repository_url: Text = Field("", description="The web page of the repository; http or https, as the next two")
+    ci_url: Text = Field("", description="The web page of its pipelines")
+    commit_url: Text = Field("", description="The web page of a commit, with {commit} in place of the hash")
     start_command: Text = ""
     stop_command: Text = ""
     check_command: Text = ""
@@ -175,6 +178,9 @@ class ServiceOut(Schema):
     build_depth: int
     recipe: dict[str, Any] = Field(description="What the image is built from, for build_orig image")
     description: str
+    repository_url: str
+    ci_url: str
+    commit_url: str
     start_command: str
     stop_command: str
     check_command: str

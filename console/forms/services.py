@@ -48,6 +48,11 @@ def _command(label: Any, hint: Any = "") -> forms.CharField:
     )
 
 
+def _link(label: Any, hint: Any) -> forms.CharField:
+    widget = forms.TextInput({"inputmode": "url", "autocomplete": "off", "spellcheck": "false"})
+    return forms.CharField(label=label, help_text=hint, max_length=500, required=False, widget=widget)
+
+
 def encoding_field(hint: Any, unset: Any) -> forms.ChoiceField:
     choices = [("", unset), *text.KNOWN.items()]
     return forms.ChoiceField(label=_("Output encoding"), choices=choices, required=False, help_text=hint)
@@ -169,8 +174,16 @@ class ServiceForm(Form):
         help_text=_("Instances with this tag are upgraded to each new build."),
     )
 
+    repository_url = _link(_("Repository"), _("Leave empty to use the build source, if it is at a known forge."))
+    ci_url = _link(_("CI"), _("The page of its pipelines."))
+    commit_url = _link(
+        _("Commits"),
+        _("The page of a commit, with {commit} in place of its hash. Leave empty for repositories at a known forge."),
+    )
+
     GROUPS = (
         (_("General"), ("description", "language")),
+        (_("Links"), ("repository_url", "ci_url", "commit_url")),
         (_("Commands"), ("start_command", "stop_command", "check_command", "check_timeout")),
         (_("Hooks"), ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
         (_("User on hosts"), ("run_as", "private_releases")),

@@ -45,6 +45,8 @@ TEXTS: dict[str, Text] = {
     "url_with_credentials": Text(
         _("must not contain a user name or password: use build_username and build_password, which cannot be read back")
     ),
+    "link_userinfo": Text(_("must not contain a user name or password: everyone who sees the service sees its links")),
+    "commit_place": Text(_("must contain {{commit}}, which stands for the hash of a commit")),
     "name_syntax": Text(_("must begin with a letter or a digit, followed by letters, digits and . _ + -")),
     # The definition: deployer/engine/spec.py.
     "run_as_syntax": Text(_("must be a user name: a-z or _, followed by at most 31 of a-z, 0-9, _ and -")),

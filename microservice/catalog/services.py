@@ -29,7 +29,7 @@ from ..models import (
 from ..packages import store
 from ..status import DEPLOYMENT_OPEN
 from ..strategy import InvalidStrategy, Strategy
-from . import building, ownership, recipes, secrets, visibility
+from . import building, links, ownership, recipes, secrets, visibility
 from .fields import errors_of, normalised, reason_of, refuse
 
 SERVICE_FIELDS = (
@@ -43,6 +43,7 @@ SERVICE_FIELDS = (
     "build_depth",
     "recipe",
     "description",
+    *links.LINKS,
     "start_command",
     "stop_command",
     "check_command",
@@ -214,6 +215,7 @@ def check_service(service: MicroService) -> None:
 
 def _definition_errors(service: MicroService) -> list[FieldError]:
     errors = building.refs_errors(service.build_refs)
+    errors += links.errors(service)
     errors += recipes.errors(service.recipe, has_repository=bool(service.build_url))
     for name, check in (
         ("steps", spec.check_steps),

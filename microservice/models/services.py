@@ -52,6 +52,10 @@ class MicroService(CreatedAndUpdated):
     # What an image is built from, for the origin `image`: see catalog/recipes.py.
     recipe = models.JSONField(default=dict, db_default={}, blank=True)
     description = models.CharField(max_length=256, blank=True)
+    # On the web, for people; "{commit}" in the last stands for a hash: see catalog/links.py.
+    repository_url = models.CharField(max_length=500, blank=True, default="", db_default="")
+    ci_url = models.CharField(max_length=500, blank=True, default="", db_default="")
+    commit_url = models.CharField(max_length=500, blank=True, default="", db_default="")
     # For services without a team see access/roles.py.
     team = models.ForeignKey("access.Team", null=True, blank=True, on_delete=models.PROTECT, related_name="services")
     # How it is deployed. Commands are shell text of those who may change the service; everything else is quoted data.

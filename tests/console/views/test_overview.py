@@ -5,7 +5,7 @@ import re
 import pytest
 
 from asset.models import Asset
-from microservice.models import Deployment, MicroServiceInstance
+from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
 from tests import factories
 
@@ -99,3 +99,34 @@ def test_next_answer_is_a_fragment(admin):
     factories.running(1, "shop")
     part = markup(admin.get("/services/shop/", headers={"HX-Request": "true"}))
     assert "What runs where" in part and "<html" not in part
+
+
+def test_links_lead_out(admin):
+    shop = factories.service("shop")
+    posted = settings_of(admin) | {
+        "repository_url": "https://github.com/acme/shop",
+        "ci_url": "https://ci.example/shop",
+        "commit_url": "",
+    }
+    assert admin.post("/services/shop/settings/", posted).status_code == 302
+    version = MicroServiceVersion.objects.create(
+        microservice=shop, version="20260131120000-main-1a2b3c4d", ref="main", status=BuildStatus.SUCCESS
+    )
+    for page in (markup(admin.get(f"/services/shop/{end}")) for end in ("", f"versions/{version.pk}/")):
+        assert 'href="https://github.com/acme/shop/commit/1a2b3c4d" rel="noreferrer"' in page
+        assert 'href="https://github.com/acme/shop/tree/main"' in page
+    page = markup(admin.get("/services/shop/"))
+    assert 'href="https://github.com/acme/shop"' in page and 'href="https://ci.example/shop"' in page
+    assert "Address of the pipelines set to “https://ci.example/shop”" in markup(admin.get("/history/"))
+    refused = admin.post("/services/shop/settings/", posted | {"ci_url": "javascript:alert(1)"})
+    page = markup(refused)
+    assert refused.status_code == 422 and "must be an http:// or https:// address" in page
+    assert 'value="javascript:alert(1)"' in page, "what was typed stays"
+    shop.refresh_from_db()
+    assert shop.ci_url == "https://ci.example/shop"
+
+
+def settings_of(client) -> dict[str, str]:
+    form = client.get("/services/shop/settings/").context["form"]
+    shown = {field.html_name: field.value() for field in form}
+    return {name: "" if value is None else value for name, value in shown.items() if value is not False}
