@@ -7,10 +7,14 @@ added to the field that the refusal names (`add_problem`).
 from typing import Any
 
 from django import forms
+from django.urls import reverse
 from django.utils.functional import lazy
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from access.callers import SCOPES
+from access.callers import SCOPES, Caller
 from access.problems import Problem
 from deployer.engine import text
 from messages.rendering import term
@@ -80,6 +84,15 @@ class NewServiceForm(Form):
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
 
+def _build_server_hint(caller: Caller | None) -> SafeString:
+    """Say what is not obvious of a build server, and where one is configured: in another tab, or by whom."""
+    image = gettext("With “image”, a Docker engine builds what the service's recipe says.")
+    if caller is None or not caller.may("admin"):
+        return format_html("{} {}", image, gettext("Only administrators can configure build servers."))
+    link = '{} <a href="{}" target="_blank">{}</a>'
+    return format_html(link, image, reverse("console:settings"), gettext("Configure build servers…"))
+
+
 class ServiceForm(Form):
     """How a service is described, deployed and built."""
 
@@ -140,7 +153,6 @@ class ServiceForm(Form):
     build_orig = forms.ChoiceField(
         label=_("Build server"),
         choices=terms(MicroService.Origin.choices),
-        help_text=_("With “image”, a Docker engine builds what the service's recipe says."),
     )
     build_url = forms.CharField(label=_("Build source"), max_length=500, required=False)
     build_username = forms.CharField(
@@ -204,6 +216,7 @@ class ServiceForm(Form):
 
     def __init__(self, *args: Any, may_build: bool = True, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.fields["build_orig"].help_text = _build_server_hint(more.get("caller"))
         hint = _("Controls what runs on build machines; requires the “build” scope.")
         for name in () if may_build else BUILD_FIELDS.intersection(self.fields):
             # A disabled field keeps its initial value whatever is posted.

@@ -123,7 +123,7 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
         "build_url": url_userinfo.hidden(service.build_url),
     }
     may_build = caller.may("build", service.pk)
-    form = ServiceForm(post_data(request), initial=before, may_build=may_build)
+    form = ServiceForm(post_data(request), initial=before, may_build=may_build, caller=caller)
     strategy = DefaultStrategyForm(post_data(request), service.default_strategy)
     container = ContainerForm.as_typed(post_data(request))
     filling = containers.BUTTON in request.POST
@@ -131,7 +131,7 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
         require_scope(caller, "admin", service)  # these commands run on hosts
         if filling:
             data, container = containers.filled(request.POST, form, service)
-            form = ServiceForm(data, initial=before, may_build=may_build)
+            form = ServiceForm(data, initial=before, may_build=may_build, caller=caller)
         elif form.is_valid() & strategy.is_valid():
             with errors_on(form):
                 fields = form.changed() | {"default_strategy": strategy.value}

@@ -305,3 +305,12 @@ def test_owner_of_two_teams_chooses_one(operator, red):
     assert operator.post("/new-service/", service | {"team": "green"}).status_code == 422, "one that is not theirs"
     assert operator.post("/new-service/", service | {"team": "blue"}).status_code == 302
     assert MicroService.objects.get().team == blue
+
+
+def test_service_settings_say_where_build_servers_are_configured(admin, operator, red):
+    factories.service("shop", team=red)
+    owner_of(red)
+    link = '<a href="/settings/" target="_blank">Configure build servers…</a>'
+    assert link in markup(admin.get("/services/shop/settings/"))
+    page = markup(operator.get("/services/shop/settings/"))
+    assert link not in page and ("Only administrators can configure build servers." in page or "“build” scope" in page)
