@@ -45,3 +45,13 @@ def test_shows_the_text_where_nothing_may_be_copied(visit):
     assert page.evaluate("getSelection().toString()") == TEXT
     field.blur()
     expect(field).to_have_count(0)
+
+
+def test_copies_the_address_as_it_is_by_then(visit):
+    page = visit("/deployments/", permissions=["clipboard-read", "clipboard-write"])
+    link = '<button data-copies-address><svg><use href="/glyphs.svg#copy"></use></svg><span>Copy link</span></button>'
+    page.evaluate("html => document.querySelector('main').insertAdjacentHTML('afterbegin', html)", link)
+    page.evaluate("history.replaceState(null, '', '?status=failed#L7')")
+    page.get_by_text("Copy link").click()
+    expect(page.get_by_text("Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").endswith("/deployments/?status=failed#L7")

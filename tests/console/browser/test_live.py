@@ -77,7 +77,7 @@ def test_polls_until_a_stream_is_free(visit, demo, client):
 
 def test_versions_and_hosts_update_live(visit, client):
     client.post("services/", {"name": "watched-versions"})
-    versions, hosts = visit("/services/watched-versions/"), visit("/hosts/")
+    versions, hosts = visit("/services/watched-versions/versions/"), visit("/hosts/")
     expect(versions.get_by_text("No versions yet")).to_be_visible()
     number = client.post("services/watched-versions/versions/", {"version": "1.0-main"})["id"]
     row = versions.get_by_role("row", name=re.compile("1.0-main"))
