@@ -19,6 +19,11 @@ def groups(caller: Caller, after: str = "", size: int = PAGE) -> Page:
     return page
 
 
+def groups_of(host: Asset) -> list[HostGroup]:
+    """Return the groups that a host is in. One query."""
+    return [group for group in HostGroup.objects.order_by("name") if labels.fits(host.labels, group.labels)]
+
+
 def group_names() -> list[str]:
     """Return the names of all groups, to choose from. One query."""
     return list(HostGroup.objects.order_by("name").values_list("name", flat=True))

@@ -259,6 +259,7 @@ def _page(
         "trust_form": TrustKeyForm(initial={"fingerprint": fingerprint if pasted_for == host.pk else ""}),
         "archive_form": bring_back(request, ArchiveHostForm()),
         "host": host,
+        "groups": host_groups.groups_of(host),
         "runs": hosts.instances_on(host, caller),
         "installed": host.instances.count(),
         "ran_once": host.operations.exists(),

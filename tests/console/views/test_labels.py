@@ -254,6 +254,21 @@ def test_refusals_of_a_group_stand_at_their_field(admin, labelled, wrong, field)
     assert 'value="d"' in page or field == "description"
 
 
+def test_host_names_its_groups(admin, labelled):
+    HostGroup.objects.create(name="canaries", labels={"canary": None})
+    shown = [markup(admin.get(f"/hosts/{host.pk}/")) for host in labelled]
+    assert [page.count('href="/hosts/?group=') for page in shown] == [1, 2, 0, 0]
+    assert 'href="/hosts/?group=europe%20%26%20co"' in shown[0]
+
+
+def test_filter_becomes_a_group(admin, operator, labelled):
+    made = 'href="/hosts/groups/new/?labels=zone%3Deu%20canary"'
+    assert made in markup(admin.get("/hosts/?label=zone%3Deu+canary"))
+    assert made not in markup(operator.get("/hosts/?label=zone%3Deu+canary"))
+    for nothing in ("", "label=zone%3D%27", "group=europe+%26+co&label=zone"):
+        assert "Make a group" not in markup(admin.get(f"/hosts/?{nothing}"))
+
+
 def test_groups_are_for_everyone_to_see_and_for_administrators_to_change(operator, labelled):
     group = HostGroup.objects.get()
     page = markup(operator.get("/hosts/groups/"))
