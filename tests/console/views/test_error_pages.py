@@ -62,7 +62,7 @@ def addresses(number: str, text: str) -> list[str]:
 
 def is_ours(answer) -> bool:
     page = markup(answer)
-    return 'class="brand"' in page and '<main id="main"' in page and "<h1>" in page
+    return 'class="brand"' in page and '<main id="main"' in page and "<h1" in page
 
 
 @pytest.mark.parametrize(("number", "text"), [("999999", "nothing"), ("9" * 30, "%00"), ("0", "a%2F%F0%9F%98%80")])
