@@ -6,7 +6,8 @@ import pytest
 
 from access.callers import SYSTEM
 from asset.models import Asset
-from console.queries import deployments, operations
+from console.queries import operations
+from microservice.deployments import failures
 from microservice.models import MicroService, Operation, Output, Step
 from microservice.output import logs
 from microservice.status import OperationStatus
@@ -93,8 +94,8 @@ def test_deployment_summary_is_readable(operation):
     Asset.objects.update(encoding="gb18030")
     factories.output(operation, SAID.encode("gbk"))
     Step.objects.create(operation=operation, position=0, name="start", output_start=0)
-    row = deployments.first_error(SYSTEM, operation.deployment)
-    assert operations.error_lines(row)[1].split("\n") == SAID.split("\n")[:2]
+    cause = failures.failures_of(SYSTEM, operation.deployment).shown[0]
+    assert operations.error_lines(cause.first)[1].split("\n") == SAID.split("\n")[:2]
 
 
 def test_accepts_every_name_of_an_encoding(api):
