@@ -208,7 +208,7 @@ def things_of(line: Line) -> tuple[str, ...]:
 
 
 def expected(who: Who, line: Line, thing: str, default_role: str) -> bool:
-    if line.of == "own" and "<" in line.address:  # the object belongs to another user
+    if line.of == "own" and ("<id>" in line.address or "<int:" in line.address):  # the object belongs to another user
         needed = {"admin", *line.rights} | ({"tokens"} if line.method == "DELETE" else set())
         return bool(
             who.known

@@ -8,6 +8,13 @@ from django.test.utils import CaptureQueriesContext
 
 from access.models import Membership, Team
 from access.roles import Role
+from console.views import fragment_cache
+
+
+@pytest.fixture(autouse=True)
+def fragments(monkeypatch):
+    """Let no test see what another one rendered: the rows of both have the same ids."""
+    monkeypatch.setattr(fragment_cache, "_cache", fragment_cache.FragmentCache())
 
 
 def _client(name: str, **rights) -> Client:

@@ -24,7 +24,6 @@ ASKS = {"HX-Request": "true"}
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.setattr(fragment_cache, "_cache", fragment_cache.FragmentCache())
     monkeypatch.setattr(session_cache.cache, "_known", {})
 
 
