@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo.client import Client
+from tests.console.browser.clicks import clicks, count_clicks
 from tests.console.browser.greeter import later
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.demo, pytest.mark.found("keys")]
@@ -19,7 +20,8 @@ def node(demo):
     credential = client.get(f"credentials/{row['credential_id']}")
 
     def fill(page, name: str, **more):
-        page.goto("/hosts/new/")
+        page.get_by_role("link", name="Hosts", exact=True).click()
+        page.get_by_role("link", name="Add a host").click()
         fields = {
             "hostname": name,
             "ip": row["ip"],
@@ -38,12 +40,14 @@ def node(demo):
             client.send("DELETE", f"hosts/{one['id']}")
 
 
-def test_adds_a_ready_host_with_one_form(visit, node):
+def test_adds_a_ready_host_with_one_form_and_three_clicks(visit, node):
     row, fill, client = node
-    page = visit("/hosts/")
+    page = visit("/")
+    count_clicks(page)
     fill(page, "pasted", host_key=f"# what ssh-keygen -lf prints\n256 {row['fingerprint']} root@node (ED25519)\n")
     page.get_by_role("button", name="Add host").click()
     expect(page.get_by_text("pasted was added.")).to_be_visible(timeout=later())
+    assert clicks(page) == 3
     expect(page.get_by_role("heading", name="Check results")).to_be_visible()
     expect(page.get_by_text("ready for deployments")).to_be_visible()
     made = next(one for one in client.all("hosts/") if one["hostname"] == "pasted")

@@ -1,18 +1,15 @@
-"""How many clicks it takes to see what matters, counted by the browser itself."""
+"""How many clicks it takes to see what matters, and to bring a version to hosts."""
 
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.console.browser.clicks import COUNT, clicks, count_clicks
 from tests.console.browser.demo import DESKTOP, PHONE
 from tests.console.browser.greeter import Greeter, ended, is_in, soon, version_name
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo]
-# Each click of a person, on whatever page of this tab.
-COUNT = """addEventListener("click", (event) => {
-  if (event.isTrusted) sessionStorage.clicks = Number(sessionStorage.clicks ?? 0) + 1;
-}, true)"""
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +22,6 @@ def failing(demo) -> Greeter:
     asked = greeter.client.post(path, {"dest_version": greeter.ids[2], "host": "all", "note": "Orders were lost"})
     assert ended(greeter.client, asked["id"])["status"] == "failed"
     return greeter
-
-
-def clicks(page: Page) -> int:
-    return int(page.evaluate("Number(sessionStorage.clicks ?? 0)"))
 
 
 def test_one_click_from_sign_in_to_what_runs_where(demo, browser):
@@ -52,8 +45,7 @@ def test_one_click_from_sign_in_to_what_runs_where(demo, browser):
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_one_click_from_home_to_every_cause(visit, failing, size):
     page = visit("/", viewport=size)
-    page.evaluate(COUNT)
-    page.context.add_init_script(COUNT)
+    count_clicks(page)
     row = page.get_by_role("row", name=re.compile(failing.name))
     row.get_by_role("link", name=re.compile("upgrade to")).click()
     causes = page.locator("li.cause")
@@ -82,8 +74,7 @@ def mixed(demo) -> Greeter:
 
 def test_three_clicks_bring_four_old_versions_to_the_new_one(visit, mixed):
     page = visit("/")
-    page.evaluate(COUNT)
-    page.context.add_init_script(COUNT)
+    count_clicks(page)
     page.get_by_role("link", name=mixed.name, exact=True).click()
     page.get_by_role("link", name=re.compile("^Deploy…")).first.click()
     expect(page.locator("#confirm")).to_have_text(re.compile(rf"Deploy {version_name(5)} to 4 hosts"))
