@@ -65,7 +65,7 @@ def services(
     among: Collection[int] | None = None,
     without: Collection[int] = (),
 ) -> Page:
-    """Return a page of `ServiceRow`. `q`: part of the name; `state`: one of STATES. Five queries.
+    """Return a page of `ServiceRow`. `q`: part of the name; `state`: one of STATES. Six queries.
 
     `among`, `without`: ids of the only services that are listed, and of those that are not.
     """
@@ -81,7 +81,9 @@ def services(
     by_service = {service.pk: ServiceRow(service) for service in page.rows}
     _add_versions(by_service)
     newest = [service.newest_deployment for service in page.rows]
-    for deployment in _with_progress(_of_interest(newest).filter(microservice__in=by_service)):
+    deployments = list(_of_interest(newest).filter(microservice__in=by_service))
+    progress_of(deployments)
+    for deployment in deployments:
         by_service[deployment.microservice_id].deployments.append(deployment)
     return replace(page, rows=list(by_service.values()))
 
@@ -112,19 +114,8 @@ def _of_interest(newest: list[int | None]) -> QuerySet[Deployment]:
     )
 
 
-def _with_progress(deployments: QuerySet[Deployment]) -> list[Deployment]:
-    """Return the deployments with their numbers of operations: `total`, `done` and, of these, `failed`."""
-    return list(
-        deployments.annotate(
-            total=Count("operations"),
-            done=Count("operations", filter=Q(operations__status__in=OPERATION_DONE)),
-            failed=Count("operations", filter=Q(operations__status__in=OPERATION_FAILED_STATUSES)),
-        )
-    )
-
-
 def progress_of(deployments: list[Deployment]) -> None:
-    """Set `total`, `done` and `by_status` on each deployment of a page. One query.
+    """Set `total`, `done`, `failed` and `by_status` on each deployment of a page. One query.
 
     `done`: operations that are over; of a deployment that has ended, those that succeeded.
     """
@@ -140,7 +131,8 @@ def progress_of(deployments: list[Deployment]) -> None:
         by_status = counts[deployment.pk]
         counted = {OperationStatus.SUCCEEDED} if deployment.status in DEPLOYMENT_ENDED else OPERATION_DONE
         done = sum(n for status, n in by_status.items() if status in counted)
-        vars(deployment).update(total=sum(by_status.values()), done=done, by_status=by_status)
+        failed = sum(n for status, n in by_status.items() if status in OPERATION_FAILED_STATUSES)
+        vars(deployment).update(total=sum(by_status.values()), done=done, failed=failed, by_status=by_status)
 
 
 def _add_versions(by_service: dict[int, ServiceRow]) -> None:
