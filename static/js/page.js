@@ -157,5 +157,6 @@
     refreshAges();
     showWrong();
     countTicks();
+    document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest" }); // on a phone it may be outside
   });
 })();

@@ -50,6 +50,11 @@ def test_theme_keeps_what_is_typed_and_lasts(visit):
         elsewhere.get_by_role("button", name="System").click()
 
 
+def test_current_tab_is_in_view_on_a_phone(visit):
+    page = visit("/pipelines/", viewport=PHONE)
+    expect(page.locator(".tabs [aria-current]")).to_be_in_viewport(ratio=0.9)
+
+
 def test_star_puts_service_first(visit):
     page = visit("/")
     name = page.locator("tbody th .name a").last.inner_text()
@@ -61,7 +66,7 @@ def test_star_puts_service_first(visit):
 
 
 def test_refused_confirmation_opens_again(visit):
-    page = visit("/services/hello/instances/")
+    page = visit("/services/checkout/instances/")
     box = page.locator("tbody input[name=instance]").nth(1)
     box.check()
     page.get_by_role("button", name="Forget…").click()
