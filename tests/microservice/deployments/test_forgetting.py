@@ -171,15 +171,15 @@ def test_archive_and_unarchive(shop, client, admin_client):
     made = factories.deployment([one], versions[2], DeploymentStatus.FAILED, OperationStatus.FAILED)
     name = one.host.hostname
     actions.forget(ANN, service, [one.pk], WHY)
-    offers = (f"/services/shop/versions/{versions[0].pk}/install/", "/hosts/new/")
-    for page in offers:
-        assert f">{name}" in admin_client.get(page).content.decode()
+    offers = {f"/services/shop/versions/{versions[0].pk}/install/": f">{name}", "/choose/host/": f'"{name}"'}
+    for page, offer in offers.items():
+        assert offer in admin_client.get(page).content.decode()
     actions.archive_host(ADMIN, one.host, WHY)
     assert not Asset.objects.filter(pk=one.host_id).exists()
     assert name not in admin_client.get("/hosts/").content.decode()
     assert name in admin_client.get("/hosts/?state=archived").content.decode()
-    for page in offers:
-        assert f">{name}" not in admin_client.get(page).content.decode()
+    for page, offer in offers.items():
+        assert offer not in admin_client.get(page).content.decode()
     page = admin_client.get(f"/hosts/{one.host_id}/").content.decode()
     assert WHY in page and "archived" in page
     assert Operation.objects.select_related("host").get(deployment=made).host.hostname == name
