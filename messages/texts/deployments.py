@@ -85,6 +85,7 @@ _TARGETS: dict[str, Text] = {
     "plan_changed.definition": Text(
         _("The plan has changed: the service's definition or the request is another one."), _PLAN
     ),
+    "plan_changed.targets": Text(_("The plan has changed: a host of it, or what runs there, was changed."), _PLAN),
     "plan_changed.target_gone": Text(_("The plan has changed: {host} is no longer a target."), _PLAN),
     "plan_changed.target_new": Text(_("The plan has changed: {host} is a new target."), _PLAN),
     "plan_changed.target": Text(

@@ -1,9 +1,11 @@
 """Previews of requests, and requests that are held to the plan that was shown."""
 
 import pytest
+from django.core import signing
 
 from access.problems import Problem
 from microservice import atoms
+from microservice.deployments import plan_token
 from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import InstanceStatus
 from tests import factories
@@ -91,3 +93,19 @@ def test_install_preview_refuses_alike(shop):
 @pytest.mark.parametrize("plan", ["", "x", "a:b:c"])
 def test_rejects_forged_plan_token(shop, plan):
     refused(422, "invalid", shop, plan_token=plan)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["with a hint", "without one"])
+def test_refuses_a_change_that_no_hint_of_the_token_shows(shop, monkeypatch, named):
+    """Of many hosts, hints are so short that two states of a host can have the same one."""
+    monkeypatch.setattr(plan_token, "MANY", 0)
+    monkeypatch.setattr(plan_token, "SHORT_HINT", 3 if named else 0)
+    plan = preview(ANN, shop.versions[1], shop.versions[2].pk, "upgrade", host="all")["plan_token"]
+    MicroServiceInstance.objects.filter(pk=shop.instances[1].pk).update(weight=7)
+    [error] = refused(409, "plan_changed", shop, plan_token=plan).errors
+    assert error.get("host_id") == (shop.instances[1].host_id if named else None)
+
+
+def test_token_from_before_an_upgrade_of_the_server_is_too_old(shop):
+    old = signing.dumps({"frame": "0", "targets": {}}, salt="deployer.plan", compress=True)
+    refused(409, "plan_changed", shop, plan_token=old)
