@@ -19,7 +19,7 @@ def after(*events: tuple[Kind, int | None]) -> StepState:
     ("end", "status", "came_to"), [(Kind.FAILED, "failed", 7), (Kind.DONE, "done", 0), (Kind.FAILED, "failed", None)]
 )
 @pytest.mark.parametrize(
-    ("undo", "undo_status", "undone_with"), [("UNDONE", "undone", 0), ("UNDO_FAILED", "failed", 9)]
+    ("undo", "undo_status", "undone_with"), [(Kind.UNDONE, "undone", 0), (Kind.UNDO_FAILED, "failed", 9)]
 )
 def test_undo_leaves_what_the_step_came_to(end, status, came_to, undo, undo_status, undone_with):
     before = after((Kind.STARTED, None), (end, came_to))
