@@ -141,7 +141,7 @@ def test_deletes_and_installs_again(visit, keyed):
     page.goto(f"/services/keyed/versions/{keyed.ids[1]}/")
     press(page, page.get_by_role("link", name="Install…"))
     page.wait_for_url("**/install/")
-    page.locator("#find[data-htmx-powered]").wait_for()  # quicker than any hand, a key would come before the script
+    page.locator("#find_host[data-htmx-powered]").wait_for()  # a key would come before the script
     page.keyboard.press("j")
     page.keyboard.press("Space")
     expect(page.get_by_label("Plan", exact=True)).to_contain_text("web-fra-1", timeout=soon())
