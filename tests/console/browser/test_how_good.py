@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.demo]
 @pytest.fixture(scope="module")
 def failing(demo) -> Greeter:
     """An upgrade of four hosts, two of which failed for two reasons."""
-    greeter = Greeter(demo, "greeter-of-clicks")
+    greeter = Greeter(demo, "greeter-clicks")
     greeter.misbehave("web-fra-2", "fail", "start")
     greeter.misbehave("web-iad-1", "fail", "check")
     path = f"services/{greeter.name}/versions/{greeter.ids[1]}/upgrade"
@@ -62,7 +62,7 @@ def test_one_click_from_home_to_every_cause(visit, failing, size):
 @pytest.fixture
 def mixed(demo) -> Greeter:
     """Four hosts, each with a version of its own, and a newer one that runs nowhere."""
-    greeter = Greeter(demo, "greeter-of-versions")
+    greeter = Greeter(demo, "greeter-versions")
     greeter.ids |= {number: greeter.publish(number) for number in (3, 4)}
     path = f"services/{greeter.name}/versions/{greeter.ids[1]}/upgrade"
     for number, host in zip((2, 3, 4), demo["hosts"], strict=False):
