@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deployer.engine import container_errors, error_lines, host_refusals
+from microservice import causes
 from microservice.catalog import recipes
 from tests.security.linear import grows_linearly
 from tests.security.patterns import texts, troubles
@@ -35,6 +36,9 @@ MADE = {
     ("microservice/catalog/recipes.py", "form"): [
         rf"\A(?:{recipes._PATH_WORD}(?:/{recipes._PATH_WORD})*/?)\Z",
         rf"\A(?:/|(?:/{recipes._PATH_WORD})+/?)\Z",
+    ],
+    ("microservice/causes.py", "'|'.join("): [
+        "|".join(rf"(?<!{causes._NAME}){name}(?!{causes._NAME})" for name in ("web-1", r"10\.0\.0\.1", "aaaaaaab"))
     ],
     ("microservice/output/error_lines.py", "words"): [
         rb"error|fatal|fail|exception|traceback|panic|denied|refused|not found|timed out|cannot|no such"
