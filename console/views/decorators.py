@@ -114,6 +114,8 @@ def page(
                 sends = request.method not in ("GET", "HEAD")
                 if not needs.admits(caller, sends):
                     raise not_admitted(caller, needs.send if sends else needs.look)
+                if any("\0" in str(value) for value in kwargs.values()):
+                    raise refused("not_found.page")  # PostgreSQL cannot even be asked for it
                 if sends:
                     request.POST = with_unix_lines(request.POST)  # type: ignore[assignment]
                 if shared:
