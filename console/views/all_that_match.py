@@ -9,9 +9,9 @@ from access.problems import refused
 from microservice.models import MicroService, MicroServiceInstance
 from microservice.status import MAY_RETRY
 
-from ..forms.filters import MAX_QUERY, InstanceFilters
+from ..forms.filters import InstanceFilters
 from ..queries import host_groups, services
-from .decorators import posted_ids
+from .decorators import posted_ids, texts
 
 FILTERED_BY = ("q", "state", "version", "label", "group")
 
@@ -23,7 +23,7 @@ def chosen_instances(request: HttpRequest, service: MicroService, action: str) -
     """
     if "all" not in request.POST:
         return posted_ids(request, "instance")
-    values = _filter(request)
+    values = texts(request.POST, *FILTERED_BY)
     selectors = InstanceFilters(values, host_groups.group_names()).selectors()
     every = MicroServiceInstance.objects.filter(microservice=service)
     found = list(services.matching(every, service, values, selectors).values_list("pk", "status", "locked"))
@@ -35,9 +35,5 @@ def chosen_instances(request: HttpRequest, service: MicroService, action: str) -
 
 def to_instances(request: HttpRequest, service: MicroService) -> HttpResponseRedirect:
     """Redirect to the list, filtered as it was."""
-    query = urlencode({name: value for name, value in _filter(request).items() if value})
+    query = urlencode({name: value for name, value in texts(request.POST, *FILTERED_BY).items() if value})
     return HttpResponseRedirect(reverse("console:instances", args=[service.name]) + (f"?{query}" if query else ""))
-
-
-def _filter(request: HttpRequest) -> dict[str, str]:
-    return {name: request.POST.get(name, "").replace("\0", "").strip()[:MAX_QUERY] for name in FILTERED_BY}

@@ -218,8 +218,13 @@ def post_data(request: HttpRequest) -> QueryDict | None:
 
 
 def query(request: HttpRequest, *names: str) -> dict[str, str]:
-    """Return the named query parameters, "" where missing, without NUL (PostgreSQL would refuse it)."""
-    return {name: request.GET.get(name, "").replace("\0", "").strip()[:MAX_QUERY] for name in names}
+    """Return the named query parameters, as `texts` does."""
+    return texts(request.GET, *names)
+
+
+def texts(values: QueryDict, *names: str) -> dict[str, str]:
+    """Return the named values, "" where missing, without NUL (PostgreSQL would refuse it)."""
+    return {name: values.get(name, "").replace("\0", "").strip()[:MAX_QUERY] for name in names}
 
 
 def posted_ids(request: HttpRequest, name: str) -> list[int]:
