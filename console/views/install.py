@@ -4,6 +4,7 @@ import uuid
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext
 
 from access.callers import Caller
@@ -35,6 +36,7 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
             problem = refusal
     hosts, more = services.hosts_without(caller, service, form.chosen_hosts(), find)
     context = {"service": service, "version": version, "form": form, "find": find, "hosts": hosts, "more": more}
+    context["address"] = reverse("console:install", args=[service.name, version.pk])
     context |= {"host_search": HostSearch({"find_host": find}), "may_add_hosts": caller.may("admin")}
     if request.GET.get("part") == "hosts":
         return render(request, "change/install_hosts.html", context)
