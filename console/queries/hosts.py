@@ -20,7 +20,6 @@ ARCHIVED = "archived"
 STATES = ("unreachable", "untrusted", "changed", ARCHIVED)  # to filter by
 MAX_TEAMS = 500
 Selectors = Iterable[labels.Selector] | None  # of labels; None: one that no host has
-MAX_TOKENS = 200  # listed on one page
 MAX_USES = 500  # hosts listed on a credential's page
 
 
@@ -116,7 +115,7 @@ def uses_of(caller: Caller, credential: Credential) -> list[Asset]:
     return list(credential.hosts.filter(tenancy.visible(caller)).order_by("hostname")[:MAX_USES])
 
 
-def tokens(caller: Caller, after: str = "", size: int = MAX_TOKENS) -> Page:
+def tokens(caller: Caller, after: str = "", size: int = PAGE) -> Page:
     """Return the caller's tokens, or everyone's for an administrator, each with `service_names`. Two queries."""
     rows = Token.objects.select_related("user", "parent").filter(revoked=None)
     if not caller.may("admin"):

@@ -29,7 +29,7 @@ from ..forms.people import PasswordForm
 from ..forms.services import TokenForm
 from ..queries import hosts, people
 from . import reauthentication
-from .decorators import errors_on, flash, page, post_data, redirect_to
+from .decorators import errors_on, flash, page, post_data, query, redirect_to, render_list
 from .making import form_alone, in_dialog, proposed
 
 
@@ -46,7 +46,7 @@ def token_list(request: HttpRequest, caller: Caller) -> HttpResponse:
         return render(request, "making/token.html", made, status=201)
     context = {
         "form": form,
-        "tokens": hosts.tokens(caller),
+        "page": hosts.tokens(caller, query(request, "after")["after"]),
         "made": token,
         "secret": secret,
         "address": settings.PUBLIC_URL,
@@ -54,7 +54,9 @@ def token_list(request: HttpRequest, caller: Caller) -> HttpResponse:
         "days": settings.TOKEN_LIFETIME_DAYS,
         "tab": "tokens",
     }
-    return render(request, "settings/tokens.html", context, status=422 if form.errors else 200)
+    if form.errors:
+        return render(request, "settings/tokens.html", context, status=422)
+    return render_list(request, "settings/tokens.html", "settings/token_rows.html", context)
 
 
 def make_token(

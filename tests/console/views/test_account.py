@@ -3,10 +3,14 @@
 import re
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from access.models import Token
+from access.tokens import make_token
 from audit.models import History
+
+from ..markup import markup
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +45,16 @@ def test_rejects_scope_of_others(operator):
 def test_rejects_invalid_token(admin, form):
     assert admin.post("/tokens/", form).status_code == 422
     assert not Token.objects.exists()
+
+
+def test_lists_tokens_by_pages(admin):
+    root = User.objects.get()
+    for number in range(60):
+        make_token(root, f"token-{number}", ["read"])
+    page = markup(admin.get("/tokens/"))
+    assert "60 entries" in page and "token-59" in page and "token-10" in page and "token-9" not in page
+    rest = admin.get(re.search(r'hx-get="([^"]*)"', page)[1], headers={"HX-Request": "true"})
+    assert "token-9" in markup(rest) and "token-0" in markup(rest) and "<table" not in markup(rest)
 
 
 def test_lists_own_tokens_only(admin, operator):

@@ -33,7 +33,7 @@ from ..tables import LISTS
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[3]
-OF_ONE_SERVICE = {"versions", "instances"}
+NUMBERED = (tables.DEPLOYMENTS, tables.REVISIONS)  # their rows have a number and no name
 
 
 def read(answer) -> list[dict[str, str]]:
@@ -106,6 +106,15 @@ def test_page_counts_and_file_has_every_row(admin, one, monkeypatch):
     assert "u:secret@" not in str(rows)
     monkeypatch.setattr(csv_lists, "MAX_ROWS", 2)
     assert file_of(admin, address, one.table) == rows, "the same in several pieces"
+
+
+@pytest.mark.parametrize("one", [one for one in LISTS if one.table not in NUMBERED], ids=lambda one: one.table.name)
+def test_names_keep_one_line(admin, one):
+    """The name of each row ends in dots where there is no room for it, and can be copied whole."""
+    fill(0)
+    _, _, rest = markup(admin.get(address_of(one))).partition(f'<a href="?csv={one.table.name}" download>')
+    heads = re.findall(r'<th scope="row".*?</th>', rest.partition("</table>")[0], re.DOTALL)
+    assert heads and all(re.search(r'<span class="name">.*?data-copies="', head, re.DOTALL) for head in heads), heads
 
 
 @pytest.mark.parametrize("one", LISTS, ids=lambda one: one.table.name)

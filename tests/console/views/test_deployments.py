@@ -220,7 +220,7 @@ def test_deployment_page_query_count(admin, cost):
 
 def hosts(page: str) -> list[str]:
     """Return the hosts of the matrix's rows, as they stand there."""
-    return re.findall(r'<th scope="row"><a href="/operations/\d+/">([^<]+)</a>', page)
+    return re.findall(r'<th scope="row"><span class="name"><a href="/operations/\d+/" title="[^"]*">([^<]+)</a>', page)
 
 
 def test_pages_and_filters_matrix(admin):

@@ -147,8 +147,12 @@ def test_version_changes(admin, cost):
     page = markup(admin.get(address))
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
     assert "5 instances changed" in text
-    assert re.search(r"shop 1 → 2 web1, web2 ", text) and re.search(r"shop 1 → 2 → 1 changed back web3 ", text)
-    assert re.search(r"till not installed → 1 web1 ", text) and re.search(r"till 1 → not installed web2 ", text)
+    assert re.search(r"shop Copy shop 1 → 2 web1, web2 ", text) and re.search(
+        r"shop Copy shop 1 → 2 → 1 changed back web3 ", text
+    )
+    assert re.search(r"till Copy till not installed → 1 web1 ", text) and re.search(
+        r"till Copy till 1 → not installed web2 ", text
+    )
     assert "web4" not in text, "an upgrade that was undone moved nothing"
     assert "6 instances" not in text and "ada" in text
     assert "2 instances changed" in markup(admin.get(f"{address}&service=till"))
