@@ -14,7 +14,7 @@ from messages.invalid import InvalidValue
 from microservice import catalog, instances
 from microservice.deployments import actions
 from microservice.deployments.version_change import parse_action
-from microservice.models import MicroServiceInstance
+from microservice.models import Deployment, MicroService, MicroServiceInstance
 from microservice.status import InstanceStatus
 from runtime.ids import parse_id
 
@@ -184,9 +184,7 @@ def deploy(
     if body.dry_run:
         return Status(200, actions.preview(caller(request), change))
     deployment = actions.deploy(caller(request), change)
-    if deployment is None:
-        return Status(200, {"already_there": True, "service": row.name, "version": body.version, "code": 0})
-    return accepted(deployment, response)
+    return _accepted_or_there(deployment, row, body.version, response)
 
 
 @router.post(
@@ -200,13 +198,23 @@ def install(
 ) -> Status[DeploymentOut] | Status[dict[str, Any]]:
     """Install a version on hosts that do not have the service yet, or where the first install failed.
 
-    `dry_run` answers 200 with the plan instead.
+    Where all of them have it, `skip_installed` answers 200 with `already_there`. `dry_run` answers 200 with the plan.
     """
     version = catalog.find_version(catalog.find_service(caller(request), service, "deploy"), id)
     installation = body.as_installation(version)
     if body.dry_run:
         return Status(200, actions.preview_install(caller(request), installation))
-    return accepted(actions.install(caller(request), installation), response)
+    request_install = actions.install_missing if body.skip_installed else actions.install
+    deployment = request_install(caller(request), installation)
+    return _accepted_or_there(deployment, version.microservice, version.version, response)
+
+
+def _accepted_or_there(
+    deployment: Deployment | None, service: MicroService, version: int | str, response: HttpResponse
+) -> Status[DeploymentOut] | Status[dict[str, Any]]:
+    if deployment is None:
+        return Status(200, {"already_there": True, "service": service.name, "version": version, "code": 0})
+    return accepted(deployment, response)
 
 
 def _whole(rows: QuerySet[MicroServiceInstance]) -> QuerySet[MicroServiceInstance]:

@@ -86,7 +86,29 @@ class RetryRequest(Body):
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
 
-class RevertRequest(Body):
+class ByLabels(Body):
+    """Hosts that are chosen by what they have, instead of by name."""
+
+    labels: dict[str, Any] | None = Field(
+        None, description="Instead of host: the hosts that have all of these labels, {name: value or null for any}"
+    )
+    group: StrictStr | None = Field(None, description="Instead of labels: the name of a host group")
+
+    def selector(self) -> host_labels.Selector | None:
+        """Return what labels or group mean; None without them. Raise Problem 422 for both."""
+        self.refuse_several("labels", "group")
+        if self.group is not None:
+            return host_labels.group(self.group).labels
+        return None if self.labels is None else host_labels.check(self.labels)
+
+    def refuse_several(self, *names: str) -> None:
+        """Raise Problem 422 where the request gives more than one of these fields."""
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise invalid_fields([FieldError(f"/{name}", "exclusive_fields") for name in given])
+
+
+class RevertRequest(ByLabels):
     """Options of a deployment's revert."""
 
     host: Ids | None = Field(None, description="Only on these hosts, by id or name; default: all that it changed")
@@ -104,9 +126,11 @@ class RevertRequest(Body):
 
     def as_revert(self, origin: Deployment) -> DeploymentRevert:
         """Return the value that this describes. Raise Problem 422 for a field that cannot be read."""
+        self.refuse_several("host", "labels", "group")
         hosts = None if self.host is None else parse_hosts(self.host)
         return DeploymentRevert(
             origin=origin,
+            labels=self.selector(),
             hosts=None if hosts is None or hosts == ALL else find_service_hosts(origin.microservice, hosts),
             strategy=parse_strategy(self.strategy),
             allow_bad=self.allow_bad,
@@ -117,7 +141,7 @@ class RevertRequest(Body):
         )
 
 
-class ChangeRequest(Body):
+class ChangeRequest(ByLabels):
     """What every request to change what runs may say: where, how, and what was shown before."""
 
     host: Ids | None = Field(
@@ -131,10 +155,6 @@ class ChangeRequest(Body):
         None,
         description="Ids of instances, as GET /services/{service}/instances/ lists them; excludes host",
     )
-    labels: dict[str, Any] | None = Field(
-        None, description="Instead of host: the hosts that have all of these labels, {name: value or null for any}"
-    )
-    group: StrictStr | None = Field(None, description="Instead of labels: the name of a host group")
     on_locked: OnLocked | None = Field(
         None, description="“refuse” (default for named targets) or “skip” (default for “all”)"
     )
@@ -156,7 +176,7 @@ class ChangeRequest(Body):
         return {
             "host": None if self.host is None else parse_hosts(self.host),
             "instances": None if self.instances is None else parse_instances(self.instances),
-            "labels": self._selector(),
+            "labels": self.selector(),
             "on_locked": self.on_locked,
             "strategy": parse_strategy(self.strategy),
             "force": self.force,
@@ -164,13 +184,6 @@ class ChangeRequest(Body):
             "note": self.note,
             "plan_token": self.plan_token,
         }
-
-    def _selector(self) -> host_labels.Selector | None:
-        if self.group is not None and self.labels is not None:
-            raise invalid_fields([FieldError("/labels", "exclusive_fields"), FieldError("/group", "exclusive_fields")])
-        if self.group is not None:
-            return host_labels.group(self.group).labels
-        return None if self.labels is None else host_labels.check(self.labels)
 
 
 class VersionChangeRequest(ChangeRequest):
@@ -203,10 +216,15 @@ class DeployRequest(ChangeRequest):
         return VersionChange(service=service, action=Action.DEPLOY, dest_version=self.version, **self.common())
 
 
-class InstallRequest(Body):
+class InstallRequest(ByLabels):
     """A request to install a version on hosts."""
 
-    host: Ids = Field(description="Hosts by id or name: “1,2,3”, [1, 2, 3], [“web1”, “web2”]; digits alone are an id")
+    host: Ids | None = Field(
+        None, description="Hosts by id or name: “1,2,3”, [1, 2, 3], [“web1”, “web2”]; digits alone are an id"
+    )
+    skip_installed: StrictBool = Field(
+        False, description="Leave out hosts that have the service; if all have it, the answer is 200 with already_there"
+    )
     port: StrictInt = Field(0, ge=0, le=65535)
     tag: StrictStr = Field("", max_length=64)
     weight: StrictInt = Field(100, ge=0, le=1_000_000)
@@ -221,12 +239,17 @@ class InstallRequest(Body):
 
     def as_installation(self, version: MicroServiceVersion) -> Installation:
         """Return the value that this describes. Raise Problem 422 for a field that cannot be read."""
-        host = parse_hosts(self.host)
+        self.refuse_several("host", "labels", "group")
+        labels, host = self.selector(), () if self.host is None else parse_hosts(self.host)
         if host == ALL:
             raise invalid("/host", "install_not_all")
+        if not host and labels is None:
+            raise invalid("/host", "install_host_required")
         return Installation(
             version=version,
             host=host,
+            labels=labels,
+            skip_installed=self.skip_installed,
             port=self.port,
             tag=self.tag,
             weight=self.weight,

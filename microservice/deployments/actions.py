@@ -18,7 +18,7 @@ from .control import break_lock, cancel, pause, resume
 from .create import check_right, lock_or_refuse, queue, save_request
 from .destinations import list_destinations
 from .forgetting import archive_host, forget
-from .installs import install, preview_install
+from .installs import install, install_missing, preview_install
 from .preview import preview
 from .retries import retry, retry_instances
 from .reverts import preview_revert, revert
@@ -34,6 +34,7 @@ __all__ = [
     "deploy",
     "forget",
     "install",
+    "install_missing",
     "list_destinations",
     "pause",
     "preview",

@@ -95,6 +95,7 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         where.pointer,
         change.force,
         skip,
+        change.on_locked == OnLocked.REFUSE,
         condition=Q(version__lt=destination.pk) if change.upgrades_only else Q(),
         closed=placement.on_closed_host(service),
         destination=destination if change.action == Action.DEPLOY else None,

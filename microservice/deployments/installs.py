@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from access.callers import Caller
-from access.problems import invalid
+from access.problems import Problem, invalid
 from asset import tenancy
 from asset.labels import Selector
 from asset.models import Asset
@@ -39,6 +39,7 @@ class Installation:
     port: int = 0
     tag: str = ""
     weight: int = 100
+    skip_installed: bool = False  # leave out hosts that have the service, instead of refusing them
     adopt: bool = False  # record what runs there already, and run nothing
     strategy: Strategy = ALL_AT_ONCE
     allow_bad: bool = False
@@ -52,7 +53,27 @@ class Installation:
 
 def install(caller: Caller, installation: Installation) -> Deployment:
     """Install on hosts that do not have the service, or where its first install failed."""
+    deployment = _install(caller, installation)
+    assert deployment is not None, "only `install_missing` leaves hosts out"
+    return deployment
+
+
+def install_missing(caller: Caller, installation: Installation) -> Deployment | None:
+    """Install on those of the hosts that do not have the service; None where all of them have it."""
+    assert installation.skip_installed
+    try:
+        return _install(caller, installation)
+    except Problem as problem:
+        # Another request installed it on one of them since they were looked up: now they are known to have it.
+        if problem.code != "already_installed":
+            raise
+        return _install(caller, installation)
+
+
+def _install(caller: Caller, installation: Installation) -> Deployment | None:
     hosts = _look_up(caller, installation)
+    if not hosts:
+        return None
     adopt, deployment = installation.adopt, _deployment(installation)
     service = deployment.microservice
     with transaction.atomic():
@@ -118,13 +139,16 @@ def _look_up(caller: Caller, installation: Installation) -> list[Asset]:
 def _hosts(caller: Caller, installation: Installation) -> list[Asset]:
     """Return the hosts that are named; of those with labels, the ones that do not have the service and are open to it.
 
-    Raise Problem 422 where a host is not found, or none has the labels.
+    With `skip_installed`, hosts that have it are found and left out. Raise Problem 422 where a host is not found, or
+    none has the labels.
     """
-    if installation.labels is None:
-        return find_hosts(installation.host, tenancy.visible(caller))
-    service = installation.version.microservice
+    service, skips = installation.version.microservice, installation.skip_installed
     has = service.instances.exclude(FIRST_INSTALL_FAILED).values("host")
-    rows = Asset.objects.filter(tenancy.visible(caller)).exclude(pk__in=has)
-    free = rows.exclude(placement.closed_hosts(service))
-    ids = find_labelled(installation.labels, free, "wrong_target.no_labelled_host")
-    return list(Asset.objects.filter(pk__in=ids).order_by("pk"))
+    if installation.labels is None:
+        found = find_hosts(installation.host, tenancy.visible(caller))
+        having = set(has.filter(host__in=found).values_list("host", flat=True)) if skips else ()
+        return [host for host in found if host.pk not in having]
+    rows = Asset.objects.filter(tenancy.visible(caller)).exclude(placement.closed_hosts(service))
+    among = rows if skips else rows.exclude(pk__in=has)
+    ids = find_labelled(installation.labels, among, "wrong_target.no_labelled_host")
+    return list(rows.filter(pk__in=ids).exclude(pk__in=has).order_by("pk"))

@@ -32,6 +32,7 @@ class TargetSelection:
     pointer: str = "/host"  # the place in the request that selects
     force: bool = False  # also instances in maintenance
     skip_locked: bool = False
+    refuse_locked: bool = False  # also where none was named
     scope: Q = _ANY  # limits the selection beyond the fields above
     condition: Q = _ANY  # must still hold when an instance is locked
     closed: Q | None = None  # instances on hosts that are closed to the service (placement.py); None: also those
@@ -176,14 +177,18 @@ def lock_holder(row: MicroServiceInstance) -> Message:
 def refuse_unavailable(selection: TargetSelection, targets: int, skipped: Sequence[SkippedTarget]) -> None:
     """Raise Problem 409 where a named target was skipped, or where no target is left. For requests and previews.
 
-    A target that a request names is never skipped silently; a locked one is, if the request asks for that. One that is
-    where a deploy is to take it is no reason to refuse anything, and neither are all of them.
+    A target that a request names is never skipped silently; a locked one is, if the request asks for that. A locked
+    one that it does not name is skipped unless the request asks for a refusal. One that is where a deploy is to take it
+    is no reason to refuse anything, and neither are all of them.
     """
     accepted = {"already_there"} | ({"instance_locked"} if selection.skip_locked else set())
+    refused_rows = []
     if selection.is_named:
         refused_rows = [target for target in skipped if target.reason.code not in accepted]
-        if refused_rows:
-            raise refused_targets(as_errors(refused_rows, selection.pointer))
+    elif selection.refuse_locked:
+        refused_rows = [target for target in skipped if target.reason.code == "instance_locked"]
+    if refused_rows:
+        raise refused_targets(as_errors(refused_rows, selection.pointer))
     if not targets and not _all_are_there(selection, skipped):
         if not skipped and not selection.service.instances.exists():
             raise refused("nothing_to_do.not_installed", service=selection.service.name)

@@ -2,8 +2,9 @@
 
 import pytest
 
+from asset.models import HostGroup
 from microservice.models import Deployment, MicroServiceInstance
-from microservice.status import BuildStatus
+from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests import factories
 from tests.api.addresses import going, of, unchanged
 
@@ -145,6 +146,57 @@ def test_installs_on_hosts_without_the_service(api, shop):
     assert taken.status_code == 409 and one.host.hostname in taken.json()["detail"]
     for host in ("all", "1;x", [10**9]):
         assert api().post(going(shop, "install"), {"host": host}).status_code == 422
+
+
+def upgraded(shop) -> Deployment:
+    """Return an upgrade of all instances that has succeeded."""
+    done = factories.deployment(shop.instances, shop.versions[2], DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED)
+    MicroServiceInstance.objects.update(version=shop.versions[2])
+    return done
+
+
+def test_installs_and_reverts_where_labels_say(api, shop):
+    """On the hosts that have them and not the service; back on those of them that the deployment changed."""
+    there, new = shop.instances[0].host, factories.hosts(2, prefix="new")
+    for host in (there, new[0]):
+        host.labels = {"zone": "eu"}
+        host.save()
+    HostGroup.objects.create(name="europe", labels={"zone": "eu"})
+    for where in ({"labels": {"zone": "eu"}}, {"group": "europe"}):
+        shown = api().post(going(shop, "install"), {**where, "dry_run": True}).json()
+        assert [one["host_id"] for one in shown["targets"]] == [new[0].pk]
+    assert api().post(going(shop, "install"), {"group": "europe"}).status_code == 202
+    nothing = api().post(going(shop, "install"), {"group": "europe", "skip_installed": True})
+    assert (nothing.status_code, nothing.json()["already_there"]) == (200, True)
+
+    done = upgraded(shop)
+    path = f"/deployments/{done.pk}/revert"
+    for where in ({"labels": {"zone": "eu"}}, {"group": "europe"}):
+        shown = api().post(path, {**where, "dry_run": True}).json()
+        assert [one["host_id"] for one in shown["targets"]] == [there.pk]
+    assert api().post(path, {"labels": {"zone": None}}).json()["counts"]["queued"] == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "pointers"),
+    [
+        ({}, ["/host"]),
+        ({"labels": {}}, ["/labels"]),
+        ({"labels": {"zone": "asia"}}, ["/labels"]),
+        ({"group": "asia"}, ["/group"]),
+        ({"labels": {"zone": "eu"}, "group": "europe"}, ["/labels", "/group"]),
+        ({"host": [1], "labels": {"zone": "eu"}}, ["/host", "/labels"]),
+        ({"host": [1], "group": "europe"}, ["/host", "/group"]),
+    ],
+)
+def test_place_of_an_install_or_a_revert_is_one_and_found(api, shop, where, pointers):
+    done = upgraded(shop)
+    paths = [going(shop, "install"), f"/deployments/{done.pk}/revert"]
+    for path in paths if where else paths[:1]:
+        answer = api().post(path, where)
+        assert answer.status_code == 422, answer.content
+        assert [error["pointer"] for error in answer.json()["errors"]] == pointers
+    assert Deployment.objects.get() == done
 
 
 def test_dry_run_of_an_install(api, shop):

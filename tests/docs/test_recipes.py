@@ -32,6 +32,7 @@ from tests.lab.fleet import CHECK, Fleet
 from tests.lab.image_registry import ImageRegistry
 from tests.lab.network import wait_until
 from tests.lab.web import Web
+from tests.microservice.deployments import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEN = "2026-07-14T10:09:10+02:00"
@@ -208,6 +209,23 @@ def test_deploy_a_version(shell, sshds, worker):
     assert "h0" in output and "upgrade 1.0 → 2.0" in output and "batches: 1, 1" in output
     fleet.agrees(1)
     assert json.loads(shell(by_request))["already_there"]
+    assert shell(recipe("Deploy one after the other")) == "shop 2.0 is there already.\n"
+    shell(recipe("Revert a deployment"), DEPLOYMENT=str(Deployment.objects.latest("pk").pk))
+    fleet.agrees(0)
+    assert Deployment.objects.latest("pk").note == "loses orders"
+
+
+def test_deploy_to_new_hosts(shell, sshds, worker):
+    """The first run installs on one host and upgrades the other; the second one finds both there."""
+    fleet = Fleet(sshds(2), versions=2)
+    worker()
+    fleet.ended(requests.install(SYSTEM, fleet.versions[0], [fleet.assets[0].pk]))
+    by_command, by_request = recipes("Deploy to new hosts")
+    shell(by_command)
+    fleet.agrees(1)
+    assert MicroServiceInstance.objects.get(host__hostname="h1").port == 8080
+    assert shell(by_command) == "shop 2.0 is there already.\n"
+    assert json.loads(shell(by_request, DEST=str(fleet.versions[1].pk)))["already_there"]
 
 
 @pytest.mark.found("hosts")

@@ -4,8 +4,9 @@ import pytest
 
 from access.problems import Problem
 from api.schemas.deployment_requests import InstallRequest
-from microservice.deployments import actions
-from microservice.models import MicroServiceInstance, Operation
+from microservice.deployments import actions, installs
+from microservice.deployments.installs import Installation
+from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
 from microservice.strategy import ALL_AT_ONCE
 from tests import factories
@@ -132,3 +133,43 @@ def test_delete_removes_row_at_the_end(shop):
     end_all(deployment, OperationStatus.SUCCEEDED)
     assert not MicroServiceInstance.objects.filter(pk=shop.instances[0].pk).exists()
     assert deployment.operations.get().instance_id_snapshot == shop.instances[0].pk
+
+
+def test_install_leaves_out_what_has_the_service(shop):
+    """Named or chosen by labels: the others get it, and where none is left, nothing is requested."""
+    version, there, [new] = shop.versions[0], shop.instances[0].host, factories.hosts(1, prefix="new")
+    for host in (there, new):
+        host.labels = {"zone": "eu"}
+        host.save()
+    for chosen in ({"host": (there.pk, new.pk)}, {"labels": {"zone": "eu"}}):
+        wanted = Installation(version=version, skip_installed=True, **chosen)
+        assert [row["host_id"] for row in actions.preview_install(ANN, wanted)["targets"]] == [new.pk]
+        deployment = actions.install_missing(ANN, wanted)
+        assert [row.host_id for row in deployment.operations.all()] == [new.pk]
+        assert actions.install_missing(ANN, wanted) is None
+        assert Deployment.objects.count() == 1, "one that leaves nothing to do is not kept"
+        end_all(deployment, OperationStatus.FAILED, error=other("no room"))
+        again = actions.install_missing(ANN, wanted)
+        assert [row.host_id for row in again.operations.all()] == [new.pk], "a first install that failed is repeated"
+        for rows in (Operation.objects.all(), MicroServiceInstance.objects.filter(host=new), Deployment.objects.all()):
+            rows.delete()
+    with pytest.raises(Problem) as caught:
+        actions.install_missing(ANN, Installation(version=version, skip_installed=True, labels={"zone": "asia"}))
+    assert caught.value.code == "wrong_target"
+
+
+def test_install_leaves_out_what_another_request_installed_meanwhile(shop, monkeypatch):
+    [new, late] = factories.hosts(2, prefix="new")
+    look_up = installs._look_up
+
+    def overtaken(*args):
+        """Another request installs it on one of the hosts as soon as both were found free of it."""
+        monkeypatch.setattr(installs, "_look_up", look_up)
+        found = look_up(*args)
+        factories.instances(shop.versions[0], [late])
+        return found
+
+    monkeypatch.setattr(installs, "_look_up", overtaken)
+    wanted = Installation(version=shop.versions[0], skip_installed=True, host=(new.pk, late.pk))
+    deployment = actions.install_missing(ANN, wanted)
+    assert [row.host_id for row in deployment.operations.all()] == [new.pk]

@@ -176,6 +176,15 @@ def test_skips_locked_instance_of_all(shop):
     assert second.operations.count() == 2
 
 
+def test_on_locked_refuse_holds_for_all_too(shop):
+    """A job that waits for locks must hear of them: skipped hosts would keep their old version."""
+    MicroServiceInstance.objects.filter(pk=shop.instances[1].pk).update(is_maintain=True)
+    send(shop, host=[shop.instances[0].host_id])
+    problem = refused(409, "instance_locked", shop, host="all", on_locked="refuse")
+    assert len(problem.errors) == 1, "one in maintenance is left out as before"
+    assert send(shop, host="all").operations.count() == 1
+
+
 def test_on_locked_skip(shop):
     send(shop, host=[shop.instances[0].host_id])
     refused(409, "nothing_to_do", shop, host=[shop.instances[0].host_id], on_locked="skip")
