@@ -15,6 +15,7 @@ from .patience import Patience
 
 SERVICE = argument("service", help="A service's name or id.")
 VERSION = argument("version", help="A version's name or id.")
+NOTE = argument("--note", default="", metavar="TEXT", help="Why, for the people who look at it later.")
 # Of a command that may wait.
 WAIT = argument("--wait", action=argparse.BooleanOptionalAction, default=True, help="Wait for the result.")
 TIMEOUT = argument(
@@ -75,6 +76,10 @@ class Context:
         self.show(deployments[0] if len(deployments) == 1 else deployments, "\n".join(text))
         if bad:
             raise SystemExit(int(Exit.FAILED))
+
+
+def note_body(arguments: argparse.Namespace) -> dict[str, str]:
+    return {"note": arguments.note} if arguments.note else {}
 
 
 def quoted(name: str) -> str:

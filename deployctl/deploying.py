@@ -5,80 +5,93 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from . import installing
 from .cli import argument, command, whole
-from .context import SERVICE, TIMEOUT, VERSION, WAIT, Context, is_id, quoted
+from .context import NOTE, SERVICE, TIMEOUT, VERSION, WAIT, Context, is_id, note_body, quoted
 from .exits import Ended, Exit
-from .strategy import PLAN, STRATEGY, plan_text, strategy_body
-from .targets import TARGETS, Targets
+from .installing import INSTANCE, SKIP_INSTALLED
+from .locks import LOCK_TIMEOUT, post_unlocked
+from .strategy import PLAN, STRATEGY, show_plans, strategy_body
+from .targets import HOSTS, TARGETS, Targets
 
 DEPLOYMENT = argument("deployment", type=whole(1), help="A deployment's number.")
-NOTE = argument("--note", default="", metavar="TEXT", help="Why, for the people who look at it later.")
 MARK_BAD = argument(
     "--mark-bad", metavar="REASON", help="Also mark the version that is left as bad: it is not deployed again."
 )
 FROM = argument("--from", dest="from_version", metavar="VERSION", help="Only instances of this version.")
 
 
-@command("deploy", SERVICE, VERSION, *TARGETS, *STRATEGY, NOTE, WAIT, TIMEOUT)
-def deploy(context: Context, arguments: argparse.Namespace) -> None:
-    """Deploy VERSION (a name or an id) of SERVICE: upgrade what runs an older one, revert what runs a newer one.
-
-    What runs it already is a success that says so. Without --host, --label, --group and --instance: every instance.
-    While a deployment of VERSION is under way there, the same request waits for that one. To put SERVICE on a host that
-    does not have it yet, use install.
-
-    examples:
-      deployctl deploy shop 2.0
-      deployctl deploy shop 2.0 --label zone=eu --canary 1 --batch-size 20% --on-failure revert_all
-      deployctl deploy shop 2.0 --host web1,web2 --plan
-    """
-    service, version = arguments.service, arguments.version
-    body = {
-        "version": version,
-        **strategy_body(arguments),
-        **Targets.of(arguments).body(),
-        **_note(arguments),
-    }
-    path = f"/services/{quoted(service)}/deploy"
-    if arguments.plan:
-        return _show_plan(context, path, body)
-    answer = context.client.post(path, body)
-    if answer.get("already_there"):
-        return context.show(answer, f"{service} {version} is there already.")
-    return context.follow([answer])
-
-
 @command(
-    "install",
+    "deploy",
     SERVICE,
     VERSION,
+    *TARGETS,
     argument(
-        "--host",
-        dest="hosts",
-        action="append",
-        required=True,
-        metavar="HOSTS",
-        help="Hosts by name or id: web1,web2. Repeatable.",
+        "--install", action="store_true", help="Also install it on the chosen hosts that do not have the service."
     ),
-    argument("--port", type=whole(0, 65535), default=0, help="Of the new instances; their commands see it."),
-    argument("--tag", default="", help="Of the new instances, such as canary."),
-    PLAN,
+    *INSTANCE,
+    *STRATEGY,
+    LOCK_TIMEOUT,
     NOTE,
     WAIT,
     TIMEOUT,
 )
-def install(context: Context, arguments: argparse.Namespace) -> None:
-    """Install VERSION of SERVICE on hosts that do not have the service yet.
+def deploy(context: Context, arguments: argparse.Namespace) -> None:
+    """Deploy VERSION (a name or an id) of SERVICE: upgrade what runs an older one, revert what runs a newer one.
 
-    example:
-      deployctl install shop 2.0 --host web3 --port 8080
+    What runs it already is a success that says so. Without --host, --label, --group and --instance: every instance.
+    While a deployment of VERSION is under way there, the same request waits for that one. With --install, the first
+    deployment of SERVICE needs no other command, and a host that gets the label or joins the group later gets SERVICE
+    with the next one.
+
+    examples:
+      deployctl deploy shop 2.0
+      deployctl deploy shop 2.0 --install --group shop-hosts
+      deployctl deploy shop 2.0 --label zone=eu --canary 1 --batch-size 20% --on-failure revert_all
+      deployctl deploy shop 2.0 --host web1,web2 --plan
     """
-    service = arguments.service
-    body = {**Targets(hosts=arguments.hosts).body(), "port": arguments.port, "tag": arguments.tag, **_note(arguments)}
-    path = f"/services/{quoted(service)}/versions/{context.version(service, arguments.version)['id']}/install"
+    service, targets = arguments.service, Targets.of(arguments)
+    body = {"version": arguments.version, **strategy_body(arguments), **note_body(arguments)}
+    path = f"/services/{quoted(service)}/deploy"
+    made: list[dict] = []
+    if arguments.install:
+        rows = installing.installed(context, service, targets)
+        made = installing.missing(context, arguments, targets)
+        if not rows:
+            return _end(context, arguments, made)
+        targets = targets.having(rows)
+    elif arguments.port or arguments.tag:
+        raise Ended("--port and --tag are for --install: instances set changes what is there.", Exit.USAGE_ERROR)
+    body.update(targets.body())
     if arguments.plan:
-        return _show_plan(context, path, body)
-    return context.follow([context.client.post(path, body)])
+        made.append(context.client.post(path, {**body, "dry_run": True}))
+    else:
+        made.append(post_unlocked(context, path, body, arguments.lock_timeout))
+    return _end(context, arguments, made)
+
+
+def _end(context: Context, arguments: argparse.Namespace, answers: list[dict]) -> None:
+    """Show plans, or follow deployments. An answer of what is there already counts only where there is no other."""
+    if arguments.plan:
+        return show_plans(context, answers)
+    deployments = [answer for answer in answers if not answer.get("already_there")]
+    if not deployments:
+        return context.show(answers[-1], f"{arguments.service} {arguments.version} is there already.")
+    return context.follow(deployments)
+
+
+@command("install", SERVICE, VERSION, *HOSTS, *INSTANCE, SKIP_INSTALLED, PLAN, NOTE, WAIT, TIMEOUT)
+def install(context: Context, arguments: argparse.Namespace) -> None:
+    """Install VERSION of SERVICE on hosts that do not have the service yet: on --host, or where --label or --group say.
+
+    examples:
+      deployctl install shop 2.0 --host web3 --port 8080
+      deployctl install shop 2.0 --group shop-hosts
+    """
+    answer = installing.post(context, arguments, Targets.of(arguments), {"skip_installed": arguments.skip_installed})
+    if answer.get("already_there"):
+        return context.show(answer, f"{arguments.service} is on these hosts already.")
+    return _end(context, arguments, [answer])
 
 
 @command("upgrade", SERVICE, VERSION, FROM, *TARGETS, *STRATEGY, NOTE, WAIT, TIMEOUT)
@@ -102,7 +115,7 @@ def upgrade(context: Context, arguments: argparse.Namespace) -> None:
 def revert(context: Context, arguments: argparse.Namespace) -> None:
     """Revert SERVICE to an older VERSION, or DEPLOYMENT (its number) to the versions before it.
 
-    Of a deployment, --host chooses some of the hosts that it changed.
+    Of a deployment, --host, --label and --group choose some of the hosts that it changed.
 
     examples:
       deployctl revert shop 1.9
@@ -115,14 +128,15 @@ def revert(context: Context, arguments: argparse.Namespace) -> None:
         words = "is not a deployment number; to revert a service, add the version."
         raise Ended(f"{arguments.what!r} {words}", Exit.USAGE_ERROR)
     targets = Targets.of(arguments)
-    if (targets.is_named and not targets.hosts) or arguments.from_version or arguments.force or arguments.skip_locked:
-        raise Ended("Of a deployment, --host alone chooses where; for the others, add a version.", Exit.USAGE_ERROR)
-    body = {**strategy_body(arguments), **_marked(arguments), **_note(arguments)}
-    if targets.hosts:
-        body["host"] = targets.hosts
+    if targets.instances or arguments.from_version or arguments.force or arguments.skip_locked:
+        words = "Of a deployment, --host, --label or --group choose where; for the others, add a version."
+        raise Ended(words, Exit.USAGE_ERROR)
+    body = {**strategy_body(arguments), **_marked(arguments), **note_body(arguments)}
+    if targets.is_named:
+        body.update(targets.body())
     path = f"/deployments/{arguments.what}/revert"
     if arguments.plan:
-        return _show_plan(context, path, body)
+        return show_plans(context, [context.client.post(path, {**body, "dry_run": True})])
     return context.follow([context.client.post(path, body or None)])
 
 
@@ -131,11 +145,10 @@ def _change(context: Context, action: str, service: str, arguments: argparse.Nam
     targets, strategy = Targets.of(arguments), strategy_body(arguments)
     dest = context.version(service, arguments.version)
     starts = _starts(context, action, service, dest, arguments.from_version, targets)
-    body = {"dest_version": dest["id"], **strategy, **targets.body(), **_marked(arguments), **_note(arguments)}
+    body = {"dest_version": dest["id"], **strategy, **targets.body(), **_marked(arguments), **note_body(arguments)}
     paths = [f"/services/{quoted(service)}/versions/{start}/{action}" for start in starts]
     if arguments.plan:
-        plans = [context.client.post(path, {**body, "dry_run": True}) for path in paths]
-        return context.show(plans[0] if len(plans) == 1 else plans, "\n".join(map(plan_text, plans)))
+        return show_plans(context, [context.client.post(path, {**body, "dry_run": True}) for path in paths])
     return context.follow([context.client.post(path, body) for path in paths])
 
 
@@ -162,15 +175,6 @@ def _marked(arguments: argparse.Namespace) -> dict[str, Any]:
     return {} if reason is None else {"mark_bad": True, "reason": reason}
 
 
-def _note(arguments: argparse.Namespace) -> dict[str, str]:
-    return {"note": arguments.note} if arguments.note else {}
-
-
-def _show_plan(context: Context, path: str, body: dict[str, Any]) -> None:
-    plan = context.client.post(path, {**body, "dry_run": True})
-    context.show(plan, plan_text(plan))
-
-
 @command(
     "retry",
     DEPLOYMENT,
@@ -181,7 +185,7 @@ def _show_plan(context: Context, path: str, body: dict[str, Any]) -> None:
 )
 def retry(context: Context, arguments: argparse.Namespace) -> None:
     """Retry the failed operations of DEPLOYMENT."""
-    body = {**({"cause": arguments.cause} if arguments.cause else {}), **_note(arguments)}
+    body = {**({"cause": arguments.cause} if arguments.cause else {}), **note_body(arguments)}
     context.follow([context.client.post(f"/deployments/{arguments.deployment}/retry", body or None)])
 
 

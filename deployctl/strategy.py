@@ -7,7 +7,7 @@ from typing import Any
 
 from .cli import argument, whole
 from .client import printable
-from .context import is_id
+from .context import Context, is_id
 from .exits import Ended, Exit
 
 NAMES = ("canary", "batch_size", "max_failures", "on_failure", "pause_between")
@@ -43,6 +43,10 @@ def _size(text: str) -> int | str:
     if not (text.endswith("%") and is_id(text[:-1])):
         raise Ended(f"--batch-size takes a number or a percentage such as 20%, not {text!r}.", Exit.USAGE_ERROR)
     return text
+
+
+def show_plans(context: Context, plans: list[dict[str, Any]]) -> None:
+    context.show(plans[0] if len(plans) == 1 else plans, "\n".join(map(plan_text, plans)))
 
 
 def plan_text(plan: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from collections.abc import Iterable
 
-from .cli import argument
+from .cli import Part, argument
 from .context import is_id
 from .exits import Ended, Exit
 
@@ -20,15 +20,22 @@ LABELS = argument(
     help="Hosts with this label, or with NAME alone: with any value of it. Repeated: with all of them.",
 )
 GROUP = argument("--group", metavar="NAME", help="Hosts in this host group.")
-TARGETS = (
-    argument(
+
+
+def _hosts(default: str) -> Part:
+    return argument(
         "--host",
         dest="hosts",
         action="append",
         default=[],
         metavar="HOSTS",
-        help="Hosts by name or id: web1,web2. Repeatable. Default: all.",
-    ),
+        help=f"Hosts by name or id: web1,web2. Repeatable.{default}",
+    )
+
+
+HOSTS = (_hosts(""), LABELS, GROUP)
+TARGETS = (
+    _hosts(" Default: all."),
     LABELS,
     GROUP,
     argument(
@@ -69,7 +76,7 @@ class Targets:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Targets:
-        return cls(arguments.hosts, arguments.instances, arguments.labels, arguments.group)
+        return cls(arguments.hosts, getattr(arguments, "instances", ()), arguments.labels, arguments.group)
 
     @property
     def is_named(self) -> bool:
@@ -107,6 +114,14 @@ class Targets:
                 Exit.USAGE_ERROR,
             )
         return [known[name] for name in wanted]
+
+    def having_only(self, rows: list[dict]) -> list[dict]:
+        """Return those of a service's instances, which were listed with `query`, that are on these hosts."""
+        return [row for row in rows if not self.hosts or set(self._names(row)) & set(self.hosts)]
+
+    def having(self, rows: list[dict]) -> Targets:
+        """Return the targets without the named hosts on which none of these instances is."""
+        return Targets(hosts=[str(row["host_id"]) for row in rows]) if self.hosts else self
 
     def _names(self, row: dict) -> tuple[int | str, ...]:
         return (row["id"],) if self.instances else (row["host_id"], row["host"].partition(":")[0])

@@ -1,0 +1,40 @@
+"""Waiting for hosts that another deployment has locked."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from .cli import argument, say, seconds
+from .context import Context
+from .exits import Ended
+
+LOCK_TIMEOUT = argument(
+    "--lock-timeout",
+    type=seconds,
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait so long for hosts that another deployment has locked, of every kind of target. Default: not at all.",
+)
+PAUSE = 5.0  # seconds between two requests
+
+
+def post_unlocked(context: Context, path: str, body: dict[str, Any], lock_timeout: float) -> dict:
+    """Send a request until no other deployment locks one of its targets, or the time is over: then it is refused.
+
+    Jobs of one pipeline that run beside each other thus deploy one after the other, whatever their CI system says.
+    """
+    if not lock_timeout:
+        return context.client.post(path, body)
+    until, told = time.monotonic() + lock_timeout, False
+    while True:
+        try:
+            return context.client.post(path, {**body, "on_locked": "refuse"})
+        except Ended as refusal:
+            left = min(until - time.monotonic(), context.patience.left)
+            if (refusal.problem or {}).get("code") != "instance_locked" or left <= 0:
+                raise
+        if not told:
+            say("Another deployment has locked some of the hosts. Waiting for it.", err=True)
+            told = True
+        time.sleep(min(PAUSE, left))
