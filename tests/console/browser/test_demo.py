@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.console.browser.demo import DESKTOP, PHONE
 from tests.console.browser.greeter import later, soon
-from tests.console.browser.pages import PAGES
+from tests.console.browser.pages import PAGES, show
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo]
 ZOOMED = {name: length // 2 for name, length in DESKTOP.items()}  # what a page gets at 200%
@@ -124,15 +124,21 @@ def test_searches_fleet_by_keyboard(visit):
     expect(page.locator("#main")).to_be_focused()
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_every_page_passes_axe(visit, theme):
-    page = visit("/", color_scheme=theme)
-    dialogs = page.get_by_role("link", name=re.compile("(Upgrade|Revert)….*checkout")).evaluate_all(
-        "links => links.map(a => a.pathname)"
-    )
+@pytest.mark.parametrize(
+    ("theme", "size"),
+    [
+        ("light", DESKTOP),
+        ("dark", PHONE),
+        pytest.param("dark", DESKTOP, marks=pytest.mark.slow),
+        pytest.param("light", PHONE, marks=pytest.mark.slow),
+    ],
+    ids=["light desktop", "dark phone", "dark desktop", "light phone"],
+)
+def test_every_page_passes_axe(visit, theme, size):
+    page = visit("/", color_scheme=theme, viewport=size)
     wrong = {}
-    for address in (*PAGES, *dialogs):
-        page.goto(address)
+    for address in PAGES:
+        show(page, address)
         results = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
         found = [
             f"{one['id']}: {node['html'][:120]}" for one in results.response["violations"] for node in one["nodes"][:3]
@@ -147,7 +153,7 @@ def test_no_page_scrolls_sideways(visit, size):
     page = visit("/", viewport=size)
     wide = {}
     for address in PAGES:
-        page.goto(address)
+        show(page, address)
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > size["width"]:
             wide[address] = width

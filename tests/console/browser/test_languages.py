@@ -5,7 +5,7 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.console.browser.pages import PAGES
+from tests.console.browser.pages import PAGES, show
 
 pytestmark = pytest.mark.browser
 
@@ -17,7 +17,7 @@ ENGLISH = re.compile(r"\b(the|and|of|with|no|not|yet|from|service|version|host|d
 def test_chinese_pages_and_local_times(visit):
     page = visit("/", labels=("用户名", "密码", "登录"), **SHANGHAI)
     for address in PAGES:
-        page.goto(address)
+        show(page, address)
         assert page.locator("html").get_attribute("lang") == "zh-hans"
         for text in page.locator("main :is(h1, h2, th[scope=col], button, label, legend)").all_inner_texts():
             assert not ENGLISH.search(text), f"{address}: {text}"
