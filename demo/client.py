@@ -23,6 +23,10 @@ class Client:
     def __init__(self, url: str, token: str):
         self._base, self._token = f"{url}/api/v1/", token
 
+    def with_token(self, token: str) -> "Client":
+        """Return a client of the same API with another token."""
+        return Client(self._base.removesuffix("/api/v1/"), token)
+
     def get(self, path: str) -> Any:
         return self.send("GET", path)
 

@@ -3,8 +3,9 @@
 Safe to run again: what is there already is left as it is, or brought up to date.
 """
 
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from . import company
 from .client import Client
@@ -13,6 +14,7 @@ from .network import choose_port
 from .service import definition
 
 CREDENTIAL = "demo"
+Pipeline = Callable[[], Client]  # made when there is something for it to do
 
 
 def fill(
@@ -30,18 +32,23 @@ def fill(
     ids = [_host(client, host, known.get(host.name), credential, username) for host in hosts]
     company.people(client)
     company.host_groups(client)
+    pipeline = functools.cache(lambda: company.pipeline(client))
     _service(client, definition.service(python) | {"team": company.SHOP})
-    if repository:
-        _to_be_built(client, definition.built(python, repository) | {"team": company.SHOP}, commits)
-    versions = _versions(client, definition.NAME, definition.BUILDS)
+    versions = _versions(client, pipeline, definition.NAME, definition.BUILDS)
     places = list(zip(hosts, ids, strict=True))
-    begun = _install(client, definition.NAME, [(*place, versions[definition.INSTALLED]) for place in places])
+    begun = _install(client, pipeline, definition.NAME, [(*place, versions[definition.FIRST]) for place in places])
+    bring = bool(begun)
     for service in company.SERVICES:
         _service(client, definition.service(python) | service.fields())
-        versions = _versions(client, service.name, service.builds)
+        versions = _versions(client, pipeline, service.name, service.builds)
         chosen = [(*places[number], versions[service.builds[build][0]]) for number, build in service.runs.items()]
-        begun += _install(client, service.name, chosen)
-    _until_installed(client, begun)
+        begun += _install(client, pipeline, service.name, chosen)
+    if repository:
+        built = definition.built(python, repository) | {"team": company.SHOP}
+        _to_be_built(client, pipeline, built, commits)
+    _until_ended(client, begun)
+    if bring:
+        _until_ended(client, [_deploy(client)])
     return ids
 
 
@@ -81,52 +88,60 @@ def _service(client: Client, wanted: dict) -> None:
         client.patch(path, {"environment": row["environment"] | {"PYTHON": python}})
 
 
-def _to_be_built(client: Client, wanted: dict, commits: dict[str, str]) -> None:
+def _to_be_built(client: Client, pipeline: Pipeline, wanted: dict, commits: dict[str, str]) -> None:
     """Create a service with an unbuilt version of each branch."""
     _service(client, wanted)
     path = f"services/{wanted['name']}/versions/"
     if client.get(path)["count"]:
         return
     for number, (branch, commit) in enumerate(commits.items(), 1):
-        client.post(path, {"version": f"202504{number:02}090000-{branch}-{commit}", "ref": branch})
+        pipeline().post(path, {"version": f"202504{number:02}090000-{branch}-{commit}", "ref": branch})
 
 
-def _versions(client: Client, service: str, builds: Sequence[tuple[str, bool, str]]) -> dict[str, int]:
+def _versions(
+    client: Client, pipeline: Pipeline, service: str, builds: Sequence[tuple[str, bool, str]]
+) -> dict[str, int]:
     """Return ids by name, created in the order of the builds: a newer version has a higher id."""
     path = f"services/{service}/versions/"
     known = {row["version"]: row for row in client.all(path)}
     for version, success, description in builds:
         if version not in known:
-            known[version] = client.post(path, {"version": version, "ref": "master", "description": description})
+            known[version] = pipeline().post(path, {"version": version, "ref": "master", "description": description})
         row = known[version]
         if success and row["status_str"] != "success":
-            client.put_package(f"{path}{row['id']}/package", definition.package(version))
+            pipeline().put_package(f"{path}{row['id']}/package", definition.package(version))
         if not success and row["status_str"] == "pending":
-            client.patch(f"{path}{row['id']}", {"status": "failed"})
+            pipeline().patch(f"{path}{row['id']}", {"status": "failed"})
     return {name: row["id"] for name, row in known.items()}
 
 
-def _install(client: Client, service: str, chosen: list[tuple[Host, int, int]]) -> list[int]:
+def _install(client: Client, pipeline: Pipeline, service: str, chosen: list[tuple[Host, int, int]]) -> list[int]:
     """Begin to install each version on its host, unless anything is installed. Return the deployments.
 
     Each host has its own port, because all of them are one machine."""
     if client.get(f"services/{service}/instances/")["count"]:
         return []
     return [
-        client.post(
+        pipeline().post(
             f"services/{service}/versions/{version}/install",
-            {"host": [number], "port": choose_port(host.ip), "tag": "web", "note": company.NOTE},
+            {"host": [number], "port": choose_port(host.ip), "tag": "web", "note": company.FIRST},
         )["id"]
         for host, number, version in chosen
     ]
 
 
-def _until_installed(client: Client, deployments: list[int]) -> None:
+def _deploy(client: Client) -> int:
+    """Begin to bring the first service from its first version to the one that runs. Return the deployment."""
+    wanted = {"version": definition.INSTALLED, "host": "all", "strategy": {"canary": 1}, "note": company.SECOND}
+    return client.post(f"services/{definition.NAME}/deploy", wanted)["id"]
+
+
+def _until_ended(client: Client, deployments: list[int]) -> None:
     for number in deployments:
         result = ended(client, number)
         if result["status"] != "succeeded":
             rows = client.get(f"deployments/{number}/operations/")["data"]
-            raise RuntimeError(f"deployment {number} did not install: {'; '.join(row['error'] for row in rows)}")
+            raise RuntimeError(f"deployment {number} did not succeed: {'; '.join(row['error'] for row in rows)}")
 
 
 def ended(client: Client, number: int, seconds: float = 90) -> dict:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from .client import Client
+from .company import FIRST, SHOP
 from .engine import Engine
 from .fill import ended
 from .supervise import Supervisor
@@ -40,7 +41,7 @@ def show(client: Client, engine: Engine, supervisor: Supervisor, log: Path, host
         _service(client, engine)
     versions = _versions(client, engine)
     if not client.get(f"services/{NAME}/instances/")["count"]:
-        made = client.post(f"services/{NAME}/versions/{versions[0]}/install", {"host": hosts[:HOSTS], "tag": "demo"})
+        made = client.post(f"services/{NAME}/versions/{versions[0]}/install", {"host": hosts[:HOSTS], "note": FIRST})
         if ended(client, made["id"])["status"] != "succeeded":
             raise NoImages(f"{NAME} was not installed: see the deployment {made['id']}")
 
@@ -87,7 +88,8 @@ def _service(client: Client, engine: Engine) -> None:
         "services/",
         {
             "name": NAME,
-            "description": "Pages of the web shop: a container, its image built from a recipe (see its settings)",
+            "team": SHOP,
+            "description": "Pages of the web shop",
             "build_orig": "image",
             "environment": {"DOCKER_HOST": engine.url},
             "check_timeout": 20,

@@ -23,6 +23,15 @@ from .service import definition
 
 STEPS = ("pre", "stop", "start", "check", "post")
 TINY = "64k"  # of disk, once it is full
+# What a step that fails prints. No address and no number in it: hosts that fail alike have one cause.
+SAID = {
+    "pre": "the load balancer does not answer: the host stays in traffic",
+    "stop": "the service does not end: it still has open requests",
+    "start": "config.toml: gift_cards.provider is missing",
+    "check": "GET /health: 503, the database refuses connections",
+    "post": "the load balancer does not answer: the host stays out of traffic",
+}
+HANGS = "waiting for the lock of the migrations"
 
 
 def script(kind: str, step: str, spared: str) -> str:
@@ -30,7 +39,8 @@ def script(kind: str, step: str, spared: str) -> str:
 
     The version that runs now, `spared`, behaves (except in `stop`, which concerns it alone): so an undo works.
     """
-    action = "echo 'told to fail' >&2; exit 7" if kind == "fail" else "echo 'told to hang' >&2; sleep 86400"
+    said = shlex.quote(SAID[step] if kind == "fail" else HANGS)
+    action = f"echo {said} >&2; {'exit 7' if kind == 'fail' else 'sleep 86400'}"
     condition = "" if step == "stop" else f' && [ "$VERSION" != {shlex.quote(spared)} ]'
     return f'if [ "$at" = {step} ]{condition}; then {action}; fi\n'
 

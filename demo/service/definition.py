@@ -19,6 +19,7 @@ BUILDS = [
     ("20250310120000-master-9e8d7c6", False, "Accept gift cards (does not compile)"),
     ("20250315143000-master-0c1d2e3", True, "Accept gift cards; ask for the postcode first"),
 ]
+FIRST = BUILDS[0][0]
 INSTALLED = BUILDS[1][0]  # in the middle: there is something to upgrade to and something to revert to
 
 # All of the demo's hosts are one machine: what tells them apart is an address, which lies beside their base path.
@@ -93,7 +94,7 @@ def built(python: str, repository: str) -> dict:
     """Return the same service, with versions built from the repository at this address."""
     return service(python) | {
         "name": BUILT,
-        "description": "Search and suggestions. Built from a git repository: open a version, press Build",
+        "description": "Search and suggestions",
         "build_orig": "git",
         "build_url": repository,
         "build_command": "./build",

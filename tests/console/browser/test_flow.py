@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo.client import Client
+from demo.misbehave import SAID
 from demo.service import definition
 from tests.console.browser.demo import PHONE
 from tests.console.browser.greeter import Greeter, confirm, ended, is_in, later, soon, version_name
@@ -47,14 +48,14 @@ def test_publish_canary_pause_failure_retry_revert(visit, greeter, tmp_path):
     is_in(page, "failed", "3 of 4 hosts succeeded")
     first = page.locator("li.cause")
     expect(first).to_have_count(1)
-    for words in ("start", "exit status", "told to fail", "web-iad-1"):
+    for words in ("start", "exit status", SAID["start"], "web-iad-1"):
         expect(first).to_contain_text(words)
     expect(page).to_have_title(re.compile("^✗ greeter"))
     expect(page.locator("tr[data-wrong]")).to_contain_text("web-iad-1")
     expect(fleet.get_by_role("row", name=re.compile("greeter"))).to_contain_text("failed", timeout=soon())
 
     first.get_by_role("link", name=re.compile(r"Line \d+ of the output")).click()
-    expect(page.locator("li:target")).to_contain_text("told to fail")
+    expect(page.locator("li:target")).to_contain_text(SAID["start"])
     page.go_back()
     first.get_by_role("link", name="Open", exact=True).click()
     expect(page.locator("#what-went-wrong")).to_contain_text("The new version did not start")

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from demo.misbehave import HANGS, SAID
 from tests.console.browser.greeter import Greeter, is_in, soon
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.demo]
@@ -80,7 +81,7 @@ def test_finds_reads_and_retries_failure(visit, keyed):
     press(page, page.get_by_role("link", name="Full log"))
     page.wait_for_url("**/log/")
     page.keyboard.press("/")
-    page.keyboard.type("told to")
+    page.keyboard.type("gift_cards")
     page.keyboard.press("Enter")
     expect(page.locator("#hits")).to_contain_text("hit", timeout=soon())
     page.keyboard.press("Escape")
@@ -88,7 +89,7 @@ def test_finds_reads_and_retries_failure(visit, keyed):
     page.keyboard.press("Enter")
     expect(page.locator("#hits")).to_contain_text("the last lines that step start printed", timeout=soon())
     page.keyboard.press("e")
-    expect(page.locator("li:target")).to_contain_text("told to fail")
+    expect(page.locator("li:target")).to_contain_text(SAID["start"])
     keyed.misbehave("web-iad-1", "heal")
     page.goto(failed)
     page.keyboard.press("r")
@@ -171,7 +172,7 @@ def test_follows_output(visit, keyed):
     page.goto(f"{page.url}log/")
     page.keyboard.press("f")
     expect(page.get_by_label("Follow")).to_be_checked()
-    expect(page.locator("#log")).to_contain_text("told to hang", timeout=soon())
+    expect(page.locator("#log")).to_contain_text(HANGS, timeout=soon())
     page.go_back()
     page.go_back()
     press(page, button(page, "Cancel…"))
