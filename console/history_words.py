@@ -10,6 +10,7 @@ from audit.models import History
 from messages.rendering import term
 from microservice.status import BuildStatus
 
+from . import browsers
 from .history_fields import DEEDS, FLAGS, LABELS
 
 MAX_LENGTH = 120  # characters of a value
@@ -171,6 +172,8 @@ def _value(row: History, name: str, value: Any, names: Names) -> Any:
         return Word(names[name, value]) if (name, value) in names else value
     if isinstance(value, list):
         return [_value(row, name, item, names) for item in value]
+    if name == "agent" and isinstance(value, str):
+        return Word(browsers.name_of(value))
     return Word(term(value)) if name in WORDS and isinstance(value, str) and value else value
 
 

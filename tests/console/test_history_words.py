@@ -125,6 +125,7 @@ def test_every_field_of_every_model_is_a_sentence(subject):
         ("team", None, {"member": "ann", "role": "owner"}, "ann is a member with the role owner"),
         ("team", {"members": []}, {"members": [{"user": "a", "role": "owner"}]}, "Members added: a (owner)"),
         ("user", None, {"password": "changed"}, "Password changed"),
+        ("user", None, {"agent": "curl/8.5.0"}, "Browser or program: curl 8.5.0"),
         ("user", {"active": True}, {"active": False}, "account deactivated"),
         ("callback", {"active": True}, {"active": False}, "disabled"),
         ("service", {"team": None}, {"team": "web"}, "Team set to “web”"),
