@@ -205,4 +205,4 @@ class RecipeForm(Form):
                 reason = f"{entry}: {reason}"
             self.add_error(name or None, reason)
         if unplaced:
-            self.add_error(None, f"{problem.detail} {problem.hint}".strip())
+            self.add_error(None, f"{problem.sentence} {problem.hint}".strip())

@@ -34,7 +34,7 @@ def add_problem(form: forms.Form, problem: Problem) -> None:
             form.add_error(name, error.get("reason", problem.detail))
             placed = True
     if not placed:
-        form.add_error(None, f"{problem.detail} {problem.hint}".strip())
+        form.add_error(None, f"{problem.sentence} {problem.hint}".strip())
 
 
 def terms(choices: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
