@@ -42,7 +42,7 @@ def controls(deployment: Deployment, counts: Counts, left: int, may_deploy: bool
     buttons = _after_end(deployment, counts, left) if status in DEPLOYMENT_ENDED else _under_way(deployment, counts)
     if may_deploy:
         return buttons
-    scope = _("requires the “deploy” scope")
+    scope = _("needs the right to deploy")
     return [replace(button, why_not=scope) for button in buttons if not button.why_not]
 
 

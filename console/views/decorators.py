@@ -114,6 +114,7 @@ def page(
                 sends = request.method not in ("GET", "HEAD")
                 if not needs.admits(caller, sends):
                     raise not_admitted(caller, needs.send if sends else needs.look)
+                request.page_caller = caller  # type: ignore[attr-defined]
                 if any("\0" in str(value) for value in kwargs.values()):
                     raise refused("not_found.page")  # PostgreSQL cannot even be asked for it
                 if sends:
@@ -172,7 +173,7 @@ def flash(request: HttpRequest, text: str) -> None:
 
 def flash_problem(request: HttpRequest, problem: Problem) -> None:
     """Show a refusal on the next page. For forms without typed input, which a redirect would lose."""
-    text = f"{problem.detail} {problem.hint}".strip()
+    text = f"{problem.sentence} {problem.hint}".strip()
     if problem.page:
         text = format_html('{} <a href="{}">{}</a>', text, problem.page, gettext("Configure"))
     messages.error(request, text)

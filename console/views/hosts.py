@@ -51,7 +51,7 @@ def host_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     return render_list(request, "host/list.html", "host/list_rows.html", context, "host/list_live.html")
 
 
-@page("admin", ("GET", "POST"))
+@page("admin", ("GET", "POST"), look="admin")
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = HostForm(post_data(request), initial=proposed(request, "hostname"), caller=caller)
     if request.method == "POST" and form.is_valid():

@@ -137,7 +137,7 @@ def test_says_why_there_is_no_button(admin, viewer):
     assert "Revert…: an install has no previous version." in page and buttons(page, deployment) == set()
     Deployment.objects.update(status=DeploymentStatus.RUNNING)
     page = markup(viewer.get(f"/deployments/{deployment.pk}/"))
-    assert "Pause, Cancel…: requires the “deploy” scope." in page and "<form" not in page[page.index('id="controls"') :]
+    assert "Pause, Cancel…: needs the right to deploy." in page and "<form" not in page[page.index('id="controls"') :]
 
 
 def test_hosts_that_do_not_answer_are_contacted_at_once(admin):
