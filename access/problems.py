@@ -26,11 +26,16 @@ class FieldError:
         self.more = dict(more or {})
 
     @property
+    def text(self) -> str:
+        """The reason in the language that is active."""
+        return render(self.reason)
+
+    @property
     def as_dict(self) -> dict[str, Any]:
-        """{"pointer", "reason", "code", "params"}, the reason in the language that is active."""
+        """{"pointer", "reason", "code", "params"}."""
         return {
             "pointer": self.pointer,
-            "reason": render(self.reason),
+            "reason": self.text,
             "code": self.reason.code,
             "params": json_params(self.reason.params),
             **self.more,

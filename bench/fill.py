@@ -1,6 +1,6 @@
 """`python -m bench.fill FOLDER`: a large system's rows, written into a database whose tables are there.
 
-1,000 services, 20,000 instances on 10,000 hosts, a service with 5,000 versions, 600 deployments, one of them of 1,000
+1,000 services, 30,000 instances on 10,000 hosts, a service with 5,000 versions, 600 deployments, one of them of 1,000
 hosts with all its steps, and one of 10,000 hosts of which each tenth failed. Figures are about what requests and pages
 cost with them, not about how they came.
 """
@@ -14,11 +14,13 @@ from pathlib import Path
 
 from . import packages
 
-HOSTS, SERVICES, INSTANCES, VERSIONS, DEPLOYMENTS = 10_000, 1_000, 20_000, 5_000, 600
+HOSTS, SERVICES, INSTANCES, VERSIONS, DEPLOYMENTS = 10_000, 1_000, 30_000, 5_000, 600
 OF_DEPLOYMENT, CAUSES = 1_000, 30
 # Service → instances. The rest of INSTANCES is shared among the other services.
+FAILED = "big-failed"  # of its deployment, each tenth host failed
 LARGE = {
     "big-10000": 10_000,
+    FAILED: 10_000,
     "big-5000": 5_000,
     "big-1000": 1_000,
     "big-500": 500,
@@ -26,6 +28,7 @@ LARGE = {
     "big-1": 1,
     "big-versions": 20,
 }
+ZONE = "eu"  # the label of all hosts
 OLD, NEW = "20260101000000-master-1", "20260101000000-master-2"
 STEPS = ("prepare", "upload", "unpack", "stop", "link", "start", "check", "prune")
 
@@ -39,7 +42,7 @@ def main(folder: Path) -> None:
     versions = _versions(services, folder)
     instances = _instances(services, versions, hosts)
     _deployments(services, versions, instances)
-    fail("big-10000")
+    fail(FAILED)
 
 
 def _hosts() -> list:
@@ -54,6 +57,7 @@ def _hosts() -> list:
                 credential=credential,
                 host_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ",
                 reachable=True,
+                labels={"zone": ZONE},
             )
             for number in range(HOSTS)
         ],
@@ -207,7 +211,7 @@ def fail(service: str) -> None:
     from django.utils import timezone
 
     from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
-    from microservice.status import Action, DeploymentStatus, OperationStatus, UndoStatus
+    from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
 
     new = MicroServiceVersion.objects.filter(microservice__name=service).latest("pk")
     times = {"started": timezone.now() - timedelta(minutes=2), "finished": timezone.now()}
@@ -242,6 +246,10 @@ def fail(service: str) -> None:
             )
         )
     Operation.objects.bulk_create(rows, batch_size=500)
+    instances = MicroServiceInstance.objects.filter(microservice__name=service)
+    succeeded = Operation.objects.filter(deployment=failed, status=OperationStatus.SUCCEEDED).values("instance")
+    instances.filter(pk__in=succeeded).update(version=new)
+    instances.exclude(pk__in=succeeded).update(status=InstanceStatus.UPGRADE_FAILED)
 
 
 if __name__ == "__main__":

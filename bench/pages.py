@@ -41,11 +41,16 @@ def measure(lab: Lab) -> Iterator[Figure]:
     middle = versions[len(versions) // 2]["id"]
     (running,) = {row["version_id"] for row in api.get("/api/v1/services/big-1000/instances/").json()["data"]}
     number = api.get("/api/v1/deployments/?service=big-1000").json()["data"][0]["id"]
-    failed = api.get("/api/v1/deployments/?service=big-10000").json()["data"][0]
+    failed = api.get(f"/api/v1/deployments/?service={fill.FAILED}").json()["data"][0]
+    new, old = (row["id"] for row in api.get("/api/v1/services/big-10000/versions/").json()["data"])
+    single = api.get("/api/v1/services/big-1/versions/").json()["data"][0]["id"]
+    everywhere = f"where=labels&labels=zone%3D{fill.ZONE}"
     pages = PAGES | {
         "failed deployment of 10,000 hosts": f"/deployments/{failed['id']}/",
         "revert of 9,000 hosts": f"/deployments/{failed['id']}/revert/",
-        "deploy dialog, 10,000 hosts": f"/services/big-10000/versions/{failed['dest_version']}/deploy/",
+        "deploy dialog, 10,000 hosts": f"/services/big-10000/versions/{new}/deploy/",
+        "upgrade dialog, 10,000 hosts": f"/services/big-10000/versions/{old}/upgrade/",
+        "install dialog, 10,000 hosts": f"/services/big-1/versions/{single}/install/?{everywhere}",
         f"deployment of {fill.OF_DEPLOYMENT:,} hosts": f"/deployments/{number}/",
         "upgrade dialog, 1,000 hosts": f"/services/big-1000/versions/{running}/upgrade/",
         "upgrade dialog, 5,000 versions": f"/services/big-versions/versions/{middle}/upgrade/",

@@ -8,7 +8,8 @@ from deployer.engine.atom import Atom, ServiceSpec, Target
 from deployer.engine.plans import plan
 from deployer.engine.program import DEFAULT_LIMITS
 
-from .models import MicroService, MicroServiceInstance, Operation
+from .models import MicroService, MicroServiceInstance, MicroServiceVersion, Operation
+from .status import Action
 
 _FIELDS = (
     "name",
@@ -67,24 +68,44 @@ def target_of(instance: MicroServiceInstance) -> Target:
 
 
 def atom_of(spec: dict, operation: Operation, secrets: Mapping[str, Secret] = _NONE) -> Atom:
-    """Return the steps of an operation, for previews and workers alike. Its instance and versions must be loaded.
+    """Return the steps of an operation. Its instance and versions must be loaded.
 
     `secrets`: what commands see besides the environment. Only an atom that is sent to a host has any.
     """
-    instance, old, new = operation.instance, operation.from_version, operation.dest_version
-    assert instance is not None, "what has no instance is not planned"
+    assert operation.instance is not None, "what has no instance is not planned"
+    return atom_at(
+        spec,
+        target_of(operation.instance),
+        Action(operation.action),
+        operation.from_version,
+        operation.dest_version,
+        operation.adopt,
+        secrets,
+    )
+
+
+def atom_at(
+    spec: dict,
+    target: Target,
+    action: Action,
+    old: MicroServiceVersion | None,
+    new: MicroServiceVersion | None,
+    adopt: bool = False,
+    secrets: Mapping[str, Secret] = _NONE,
+) -> Atom:
+    """Return the steps that take a target from one version to another, for previews and workers alike."""
     known = {name: value for name, value in spec.items() if name != "secrets"}
     known["environment"] = {**known.get("environment", {}), **secrets}
     return plan(
         ServiceSpec(**known),
-        target_of(instance),
-        str(operation.action),
+        target,
+        str(action),
         old.version if old else None,
         new.version if new else None,
         # The release of a version without a package may still be on the host; else the operation fails there.
         sha256=(new.sha256 or NO_PACKAGE) if new else "",
         size=(new.size or 0) if new else 0,
-        adopt=operation.adopt,
+        adopt=adopt,
         old_image=old.image if old else "",
         new_image=new.image if new else "",
     )

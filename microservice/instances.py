@@ -11,7 +11,7 @@ from access.problems import Problem, not_found, refused
 from access.rollback import rolls_back
 from audit.history import record, record_alike
 
-from .deployments.targets import lock_holder
+from .deployments.skipped import lock_holder
 from .models import MicroService, MicroServiceInstance
 
 FIELDS = ("port", "tag", "weight", "description", "is_maintain")

@@ -156,7 +156,7 @@ def revert(
     body = body or RevertRequest.model_validate({})
     wanted = body.as_revert(lookup.find_deployment(caller(request), id, "deploy"))
     if body.dry_run:
-        return Status(200, actions.preview_revert(caller(request), wanted))
+        return Status(200, actions.preview_revert(caller(request), wanted).as_json())
     return accepted(actions.revert(caller(request), wanted), response)
 
 

@@ -165,7 +165,7 @@ def upgrade_or_revert(
     version = catalog.find_version(catalog.find_service(caller(request), service, "deploy"), id)
     change = body.as_change(version, action)
     if body.dry_run:
-        return Status(200, actions.preview(caller(request), change))
+        return Status(200, actions.preview(caller(request), change).as_json())
     return accepted(actions.change_version(caller(request), change), response)
 
 
@@ -182,7 +182,7 @@ def deploy(
     row = catalog.find_service(caller(request), service, "deploy")
     change = body.as_change(row)
     if body.dry_run:
-        return Status(200, actions.preview(caller(request), change))
+        return Status(200, actions.preview(caller(request), change).as_json())
     deployment = actions.deploy(caller(request), change)
     return _accepted_or_there(deployment, row, body.version, response)
 
@@ -203,7 +203,7 @@ def install(
     version = catalog.find_version(catalog.find_service(caller(request), service, "deploy"), id)
     installation = body.as_installation(version)
     if body.dry_run:
-        return Status(200, actions.preview_install(caller(request), installation))
+        return Status(200, actions.preview_install(caller(request), installation).as_json())
     request_install = actions.install_missing if body.skip_installed else actions.install
     deployment = request_install(caller(request), installation)
     return _accepted_or_there(deployment, version.microservice, version.version, response)

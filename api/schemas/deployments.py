@@ -9,7 +9,7 @@ from ninja import Field, Schema
 from messages import json_params
 from messages.rendering import render
 from microservice.deployments.failures import Failure
-from microservice.deployments.targets import describe_skipped
+from microservice.deployments.skipped import describe_skipped
 from microservice.models import Deployment, Operation, Step
 from microservice.status import OperationStatus
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from ninja import Field, Schema
 
 from messages.rendering import render
-from microservice.deployments.targets import lock_holder
+from microservice.deployments.skipped import lock_holder
 from microservice.models import MicroServiceInstance
 from microservice.status import InstanceStatus
 

@@ -22,6 +22,8 @@ from .targets import TargetFields
 
 CAUTIOUS = Strategy(canary=1, batch_size="20%")  # proposed for many hosts of a service without a strategy
 MANY = 10  # hosts that change at the same moment: the dialog then proposes batches
+# Parameters that no other page of a dialog has.
+OF_ONE_PAGE = ("csrfmiddlewaretoken", "key", "plan_token", "part", "after", "plan_list", "plan_after")
 MARKED_BAD = _("API tokens and automation will no longer deploy it. Signed-in users still can, explicitly.")
 
 
@@ -53,15 +55,22 @@ class StrategyForm(StrategyFields):
 
     def add_problem(self, problem: Problem) -> None:
         """Show the reasons of a refusal beside the fields that it names; the refusal itself is shown as a whole."""
-        for error in problem.errors:
-            name = error["pointer"].rpartition("/")[2]
+        for error in problem.field_errors:
+            name = error.pointer.rpartition("/")[2]
             if name in self.shown_fields and name not in self.errors:
-                self.add_error(name, error["reason"])
+                self.add_error(name, error.text)
 
     @property
     def shown_fields(self) -> tuple[str, ...]:
         """The fields that have a place for their errors."""
         return ("host", "note", *(name for name in (*self.STRATEGY, *TargetFields.BY_LABEL) if name in self.fields))
+
+    def choices(self) -> QueryDict:
+        """Return the dialog's address: what is chosen so far, without what belongs to one page of it."""
+        query = self.chosen.copy()
+        for name in OF_ONE_PAGE:
+            query.pop(name, None)
+        return query
 
     def caution(self, batches: list[int], service: MicroService) -> dict[str, Any]:
         """Return how many hosts change at the same moment, and this dialog with a strategy; {} where they are few.
@@ -73,8 +82,8 @@ class StrategyForm(StrategyFields):
             return {}
         service_s = Strategy.from_row(service.default_strategy)
         own = len(service_s.batches(batches[0])) > 1
-        query = self.chosen.copy()
-        for name in ("key", "plan_token", "csrfmiddlewaretoken", *self.STRATEGY):
+        query = self.choices()
+        for name in self.STRATEGY:
             query.pop(name, None)
         typed = as_typed((service_s if own else CAUTIOUS).to_json())
         query.update({name: str(value) for name, value in typed.items()})

@@ -1,15 +1,17 @@
-"""What the dialogs say about a plan besides its targets: how far it goes, which hosts go alike, what lies between."""
+"""What the dialogs say about a plan besides its targets: how far it goes, what lies between, what cannot be undone."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Q
 
+from microservice.deployments.plan import Plan, TargetPlan
 from microservice.models import MicroService, MicroServiceVersion
 
-from . import version_diff
+from . import plan_lists, version_diff
+from .plan_lists import Place
 
 SHOWN_WAYS, SHOWN_VERSIONS = 20, 8
 _SHOWN = ("version", "created", "image", "image_tag", "microservice_id")
@@ -41,41 +43,33 @@ class Between:
     versions: list[MicroServiceVersion]
 
 
-def details(plan: Mapping[str, Any], service: MicroService) -> dict[str, Any]:
-    """Return what the templates show of a plan besides the plan itself. At most three queries."""
-    targets = plan["targets"]
-    found = ways(service, targets)
+def details(plan: Plan, place: Place) -> dict[str, Any]:
+    """Return what the templates show of a plan besides its form. At most three queries, none of them for its lists."""
+    service, alike = plan.deployment.microservice, plan_lists.alike(plan)
+    found = ways(service, {one: len(rows) for one, rows in alike.items()})
     return {
-        "groups": group_by_steps(targets),
-        "irreversible": irreversible_steps(targets),
+        "token": plan.token,
+        "count": len(plan.targets),
+        "batches": plan.batches,
+        "from_version": plan.deployment.from_version,
+        "dest_version": plan.deployment.dest_version,
+        "lists": plan_lists.lists(plan, place),
+        "irreversible": sorted({name for one in alike for name in one.cannot_be_undone}),
         "ways": found[:SHOWN_WAYS],
         "more_ways": len(found[SHOWN_WAYS:]),
         "between": between(service, found[0]) if len(found) == 1 else None,
     }
 
 
-def group_by_steps(targets: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Group hosts that have the very same steps. Pure."""
-    groups: dict[str, dict[str, Any]] = {}
-    texts: dict[int, str] = {}  # of each list, because most targets share theirs
-    for target in targets:
-        steps = target["steps"]
-        if (text := texts.get(id(steps))) is None:
-            text = texts[id(steps)] = repr(steps)
-        group = groups.setdefault(text, {"steps": steps, "hosts": []})
-        group["hosts"].append(target["host"])
-    return list(groups.values())
+def ways(service: MicroService, alike: Mapping[TargetPlan, int]) -> list[Way]:
+    """Return the ways of a plan's targets, the most frequent first, with how far the first of them go. Two queries.
 
-
-def irreversible_steps(targets: list[dict[str, Any]]) -> list[str]:
-    """Return the steps that cannot be undone on at least one of these hosts. Pure."""
-    return sorted({name for target in targets for name in target["cannot_be_undone"]})
-
-
-def ways(service: MicroService, targets: Iterable[Mapping[str, Any]]) -> list[Way]:
-    """Return the ways of a plan's targets, the most frequent first, with how far the first of them go. Two queries."""
-    moves = [target for target in targets if target["from_version"] and target["dest_version"]]
-    counted = Counter((target["action"], target["from_version"], target["dest_version"]) for target in moves)
+    `alike`: how many targets go alike.
+    """
+    counted: Counter[tuple[str, str, str]] = Counter()
+    for one, number in alike.items():
+        if one.from_version and one.dest_version:
+            counted[str(one.action), one.from_version, one.dest_version] += number
     found = [Way(*way, count=number) for way, number in counted.most_common()]
     shown = found[:SHOWN_WAYS]
     if not shown:

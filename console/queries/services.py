@@ -25,7 +25,8 @@ from messages.rendering import render
 from microservice.catalog.visibility import visible
 from microservice.deployments.new_instances import FIRST_INSTALL_FAILED
 from microservice.deployments.placement import closed_hosts
-from microservice.deployments.targets import TargetSelection, is_lockable, skip_reason
+from microservice.deployments.skipped import Candidate, is_lockable, skip_reason
+from microservice.deployments.targets import TargetSelection
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import DEPLOYMENT_OPEN, BuildStatus
 from runtime.ids import parse_id
@@ -149,7 +150,8 @@ def instance(of: MicroService, number: int) -> MicroServiceInstance:
 
 def unavailable_reason(row: MicroServiceInstance, selection: TargetSelection) -> str:
     """Return why an instance (of `with_closed`) cannot be locked now; "" where it can. Pure."""
-    return "" if is_lockable(row, selection) else render(skip_reason(row, selection))
+    one = Candidate.of(row)
+    return "" if is_lockable(one, selection) else render(skip_reason(one, selection))
 
 
 def came_from(of: MicroService, version: MicroServiceVersion) -> int | None:

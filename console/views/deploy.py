@@ -13,12 +13,14 @@ from django.utils.translation import ngettext
 from access.callers import Caller
 from access.problems import Problem
 from microservice.deployments import actions, reverts
+from microservice.deployments.plan import Plan
 from microservice.models import Deployment
 
 from ..forms.filters import HostSearch
 from ..forms.version_change import DeployForm, RevertForm
 from ..once import once
-from ..queries import deployments, dialog, plan_details, services
+from ..queries import deployments, dialog, services
+from . import dialog_plans
 from .decorators import flash, page, query, redirect_to
 from .version_change import picked
 
@@ -55,9 +57,9 @@ def deploy(request: HttpRequest, caller: Caller, name: str, number: int) -> Http
         "address": reverse("console:deploy", args=[service.name, version.pk]),
     }
     picks = lambda: dialog.hosts_without(version, picked(request, form))
-    plan = lambda: actions.preview(caller, form.change(version))
+    preview = lambda: actions.preview(caller, form.change(version))
     try:
-        return _answer(request, caller, form, f"deploy {version.pk}", start, subject, texts, picks, plan)
+        return _answer(request, caller, form, f"deploy {version.pk}", start, subject, texts, picks, preview)
     except AllThere:
         flash(request, _("%(version)s runs on all of these hosts already.") % {"version": version.version})
         return redirect_to("version", service.name, version.pk)
@@ -94,8 +96,8 @@ def revert(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     }
     start = lambda: actions.revert(caller, form.revert(deployment))
     picks = lambda: dialog.revertible_hosts(deployment, picked(request, form))
-    plan = lambda: actions.preview_revert(caller, form.revert(deployment))
-    return _answer(request, caller, form, f"revert {deployment.pk}", start, subject, texts, picks, plan)
+    preview = lambda: actions.preview_revert(caller, form.revert(deployment))
+    return _answer(request, caller, form, f"revert {deployment.pk}", start, subject, texts, picks, preview)
 
 
 def _chosen(request: HttpRequest) -> Any:
@@ -111,7 +113,7 @@ def _answer(
     subject: dict[str, Any],
     texts: Callable[[int], dict[str, str]],
     picks: Callable[[], dialog.Picks],
-    preview: Callable[[], dict[str, Any]],
+    preview: Callable[[], Plan],
 ) -> HttpResponse:
     """Show a dialog, a part of it, or carry it out. `texts`: by the number of targets; `picks`: a page of hosts."""
     problem, status = None, 200
@@ -124,6 +126,8 @@ def _answer(
                 return redirect_to("deployment", once(caller, key, f"{requested} {form.cleaned_data}", start))
             except Problem as refusal:
                 problem, status = refusal, refusal.status
+    elif request.GET.get("part") == dialog_plans.PART:
+        return dialog_plans.next_rows(request, form, preview)
     elif request.GET.get("part"):
         context["hosts"], context["more_hosts"] = picks()
         return render(request, "change/host_picks.html", context)
@@ -131,12 +135,10 @@ def _answer(
     context |= {"problem": problem, "key": str(uuid.uuid4())}
     try:
         if form.is_valid():
-            plan, of = preview(), subject["service"]
-            plan |= plan_details.details(plan, of) | {"caution": form.caution(plan["batches"], of)}
-            context["plan"] = plan
-            context["confirmation"] = form.confirmation(plan["plan_token"])
+            context["plan"] = plan = dialog_plans.shown(request, form, preview())
+            context["confirmation"] = form.confirmation(plan["token"])
     except Problem as refusal:
         context["no_plan"] = refusal
         form.add_problem(refusal)
-    targets = context["plan"]["targets"] if "plan" in context else []
-    return render(request, "change/instances.html", {**context, **texts(len(targets))}, status=status)
+    count = context["plan"]["count"] if "plan" in context else 0
+    return render(request, "change/instances.html", {**context, **texts(count)}, status=status)

@@ -20,7 +20,7 @@ from asset.ssh_command import hops, ssh_line
 from messages.rendering import render as render_message
 from microservice.deployments import actions, notes, retries
 from microservice.deployments.failures import failed_operations
-from microservice.deployments.targets import describe_skipped
+from microservice.deployments.skipped import describe_skipped
 from microservice.models import Deployment, Operation
 from microservice.output import encodings, logs, terminal
 from microservice.status import DEPLOYMENT_ENDED, DeploymentStatus, outcome_of

@@ -1,6 +1,7 @@
 """The dialog for installing a version on hosts that do not have the service yet."""
 
 import uuid
+from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -10,12 +11,14 @@ from django.utils.translation import gettext
 from access.callers import Caller
 from access.problems import Problem
 from microservice.deployments import actions
+from microservice.deployments.plan import Plan
 from microservice.models import MicroServiceVersion
 
 from ..forms.filters import HostSearch
 from ..forms.version_change import InstallForm
 from ..once import once
-from ..queries import plan_details, services
+from ..queries import services
+from . import dialog_plans
 from .decorators import page, query, redirect_to
 
 
@@ -40,7 +43,10 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
     context |= {"host_search": HostSearch({"find_host": find}), "may_add_hosts": caller.may("admin")}
     if request.GET.get("part") == "hosts":
         return render(request, "change/install_hosts.html", context)
-    context |= {"key": str(uuid.uuid4()), "problem": problem, **_plan(caller, form, version)}
+    preview = lambda: actions.preview_install(caller, form.installation(version))
+    if request.GET.get("part") == dialog_plans.PART:
+        return dialog_plans.next_rows(request, form, preview)
+    context |= {"key": str(uuid.uuid4()), "problem": problem, **_plan(request, form, preview)}
     status = problem.status if problem else 422 if sent else 200
     return render(request, "change/install.html", context, status=status)
 
@@ -51,16 +57,13 @@ def _start(request: HttpRequest, caller: Caller, form: InstallForm, version: Mic
     return once(caller, request.POST.get("key", ""), requested, lambda: actions.install(caller, installation))
 
 
-def _plan(caller: Caller, form: InstallForm, version: MicroServiceVersion) -> dict:
+def _plan(request: HttpRequest, form: InstallForm, preview: Callable[[], Plan]) -> dict:
     """Return the server's plan for the chosen hosts, or why there is none; neither while no host is chosen."""
     if not form.is_valid() or not form.names_hosts:
         return {}
     try:
-        plan = actions.preview_install(caller, form.installation(version))
+        plan = dialog_plans.shown(request, form, preview())
     except Problem as refusal:
         form.add_problem(refusal)
         return {"no_plan": refusal}
-    return {
-        "plan": plan | plan_details.details(plan, version.microservice),
-        "confirmation": form.confirmation(plan["plan_token"]),
-    }
+    return {"plan": plan, "confirmation": form.confirmation(plan["token"])}

@@ -12,15 +12,17 @@ from django.utils.translation import ngettext
 from access.callers import Caller
 from access.problems import Problem, not_found, refused
 from microservice.deployments import actions
+from microservice.deployments.plan import Plan
 from microservice.deployments.version_change import VERSION_ACTIONS
-from microservice.models import MicroService, MicroServiceVersion
+from microservice.models import MicroServiceVersion
 from microservice.status import Action
 
 from ..forms.filters import HostSearch, VersionSearch
 from ..forms.targets import TargetFields
 from ..forms.version_change import VersionChangeForm
 from ..once import once
-from ..queries import dialog, plan_details, services
+from ..queries import dialog, services
+from . import dialog_plans
 from .decorators import page, query, redirect_to
 
 
@@ -39,6 +41,8 @@ def change(request: HttpRequest, caller: Caller, name: str, number: int, action:
             return redirect_to("deployment", _start(request, caller, form, version, Action(action)))
         except Problem as refusal:
             problem = refusal
+    elif request.GET.get("part") == dialog_plans.PART:
+        return dialog_plans.next_rows(request, form, lambda: _plan(caller, form, version, Action(action)))
     elif request.GET.get("part"):
         return _part(request, destinations, form)
     context = _dialog(request, caller, destinations, form)
@@ -81,9 +85,9 @@ def _dialog(
         if not form["dest_version"].value() and not offer.total:
             raise refused(f"no_target.{action}", version=version.version)
         if form.is_valid():
-            context["plan"] = plan = _plan(caller, form, version, action)
-            context["confirm"] = _confirm(plan, action)
-            context["confirmation"] = form.confirmation(plan["plan_token"])
+            plan = dialog_plans.shown(request, form, _plan(caller, form, version, action))
+            context |= {"plan": plan, "confirm": _confirm(plan, action)}
+            context["confirmation"] = form.confirmation(plan["token"])
     except Problem as refusal:
         context["no_plan"] = refusal
         form.add_problem(refusal)
@@ -126,16 +130,13 @@ def _part(request: HttpRequest, destinations: dialog.Destinations, form: Version
 
 def _confirm(plan: dict[str, Any], action: Action) -> str:
     """Return the text of the button: both versions and how many hosts."""
-    n = len(plan["targets"])
+    n = plan["count"]
     if action == Action.UPGRADE:
         text = ngettext("Upgrade %(n)s host from %(old)s to %(new)s", "Upgrade %(n)s hosts from %(old)s to %(new)s", n)
     else:
         text = ngettext("Revert %(n)s host from %(old)s to %(new)s", "Revert %(n)s hosts from %(old)s to %(new)s", n)
-    return text % {"n": n, "old": plan["from_version"]["version"], "new": plan["dest_version"]["version"]}
+    return text % {"n": n, "old": plan["from_version"].version, "new": plan["dest_version"].version}
 
 
-def _plan(caller: Caller, form: VersionChangeForm, version: MicroServiceVersion, action: Action) -> dict[str, Any]:
-    """Return the server's plan, and what the dialog says about it."""
-    service: MicroService = version.microservice
-    plan = actions.preview(caller, form.change(version, action))
-    return plan | plan_details.details(plan, service) | {"caution": form.caution(plan["batches"], service)}
+def _plan(caller: Caller, form: VersionChangeForm, version: MicroServiceVersion, action: Action) -> Plan:
+    return actions.preview(caller, form.change(version, action))

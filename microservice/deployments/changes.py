@@ -10,7 +10,7 @@ from .. import catalog
 from ..models import Deployment, MicroServiceInstance
 from ..status import MAY_CHANGE_VERSION, STATUS_DURING, Action
 from ..strategy import Strategy
-from . import enqueue, notes, placement, plan_token
+from . import enqueue, notes, placement, plan_token, target_rows
 from .create import check_right, lock_or_refuse, queue, save_request
 from .destinations import find_destination
 from .selection import find_targets
@@ -62,7 +62,7 @@ def _request(caller: Caller, change: VersionChange) -> Deployment | None:
             return None
         if change.plan_token is not None:
             locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
-            plan_token.check(change.plan_token, deployment, locked.select_related(*plan_token.NEEDED))
+            plan_token.check(change.plan_token, deployment, target_rows.load(locked))
         if change.mark_bad and change.version:
             catalog.mark_bad(caller, change.version, change.reason)
         deploys = change.action == Action.DEPLOY

@@ -30,7 +30,7 @@ from ..status import (
 )
 from . import advance
 from .create import check_right
-from .targets import lock_holder
+from .skipped import lock_holder
 
 MAX_REASON = 500  # characters
 _STARTED = (OperationStatus.RUNNING, OperationStatus.UNKNOWN)

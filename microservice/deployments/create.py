@@ -1,5 +1,7 @@
 """What every request for a deployment does: check the right, write the row, lock the targets, queue the operations."""
 
+from django.db.models import Q
+
 from access.callers import Caller
 from access.problems import refused
 from audit import events
@@ -11,6 +13,7 @@ from ..catalog.removal import refuse_deleted
 from ..models import Deployment, MicroService, MicroServiceVersion
 from ..status import DEPLOYMENT_ENDED
 from . import enqueue
+from .skipped import refuse_unavailable, skipped_targets
 from .targets import TargetSelection, lock_targets
 
 
@@ -45,7 +48,9 @@ def lock_or_refuse(selection: TargetSelection, deployment: Deployment) -> int:
 
     Raise Problem 409 where a named target is unavailable or none is left.
     """
-    targets, skipped = lock_targets(selection, deployment)
+    targets = lock_targets(selection, deployment)
+    skipped = list(skipped_targets(selection, Q(lock_deployment=deployment, locked=True)))
+    refuse_unavailable(selection, targets, skipped)
     deployment.skipped = [one.to_json() for one in skipped]
     return targets
 

@@ -34,7 +34,7 @@ from . import advance
 from .control import locked_meanwhile
 from .create import check_right
 from .selection import find_instances
-from .targets import lock_holder
+from .skipped import lock_holder
 
 _STARTED = (OperationStatus.RUNNING, OperationStatus.UNKNOWN)
 _NOT_STARTED = tuple(OPERATION_OPEN - set(_STARTED))

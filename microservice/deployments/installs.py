@@ -14,7 +14,7 @@ from asset.models import Asset
 from ..models import Deployment, MicroServiceVersion
 from ..status import Action, BuildStatus
 from ..strategy import ALL_AT_ONCE, OnFailure, Strategy
-from . import deferred_installs, enqueue, notes, placement, plan_token
+from . import deferred_installs, enqueue, notes, placement, plan_token, target_rows
 from .create import check_right, queue, save_request
 from .destinations import check_bad, require_package
 from .new_instances import (
@@ -25,7 +25,7 @@ from .new_instances import (
     lock_failed_installs,
     unsaved,
 )
-from .preview import plan_for
+from .plan import Plan, plan_for
 from .selection import HostNames, find_hosts, find_labelled
 
 
@@ -84,14 +84,14 @@ def _install(caller: Caller, installation: Installation) -> Deployment | None:
         rows += create_instances(deployment, [host for host in now if host.pk not in locked])
         deferred_installs.defer_installs(deployment, later, adopt)
         if installation.plan_token is not None:
-            shown = [*rows, *unsaved(service, later, deployment.instance_fields)]
-            plan_token.check(installation.plan_token, deployment, shown, adopt)
+            targets = target_rows.of_instances(rows) + target_rows.of_hosts(later, deployment.instance_fields)
+            plan_token.check(installation.plan_token, deployment, targets, adopt)
         source = enqueue.from_request(deployment, adopt)
         return queue(caller, deployment, len(now), source, deferred=len(later))
 
 
-def preview_install(caller: Caller, installation: Installation) -> dict[str, Any]:
-    """Return what `preview` returns. There are no instances yet, so a target has only its host."""
+def preview_install(caller: Caller, installation: Installation) -> Plan:
+    """Return the plan of an install. There are no instances yet, so a target has only its host."""
     hosts = _look_up(caller, installation)
     service = installation.version.microservice
     installed = (
@@ -101,9 +101,9 @@ def preview_install(caller: Caller, installation: Installation) -> dict[str, Any
     )
     if taken := set(installed.values_list("host_id", flat=True)):
         raise already_installed(service, [host for host in hosts if host.pk in taken])
-    rows = unsaved(service, hosts, installation.instance_fields)
-    check_fields(rows)
-    return plan_for(_deployment(installation), rows, installation.adopt)
+    check_fields(unsaved(service, hosts[:1], installation.instance_fields))
+    rows = target_rows.of_hosts(hosts, installation.instance_fields)
+    return plan_for(_deployment(installation), rows, adopt=installation.adopt)
 
 
 def _deployment(installation: Installation) -> Deployment:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet
@@ -16,13 +15,15 @@ from .. import catalog
 from ..models import Deployment, MicroServiceInstance, Operation
 from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
 from ..strategy import OnFailure, Strategy
-from . import enqueue, notes, placement, plan_token
+from . import enqueue, notes, placement, plan_token, target_rows
 from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, marked_bad
-from .preview import Move, plan_for
+from .plan import Move, Plan
+from .preview import plan_of
 from .refusals import refused_targets
 from .selection import find_labelled
-from .targets import TargetSelection, describe_skipped, has_operation, refuse_unavailable, skipped_targets
+from .target_rows import TargetRow
+from .targets import TargetSelection, has_operation
 from .version_change import VERSION_ACTIONS
 
 _ALL = Q()
@@ -54,14 +55,10 @@ def revert(caller: Caller, request: DeploymentRevert) -> Deployment:
         return _revert(caller, origin, deployment, selection, request.plan_token)
 
 
-def preview_revert(caller: Caller, request: DeploymentRevert) -> dict[str, Any]:
-    """Return what `preview` returns, for the same request."""
+def preview_revert(caller: Caller, request: DeploymentRevert) -> Plan:
+    """Return the plan of a revert. Raise the same Problems as the request itself would."""
     selection, deployment = _look_up(caller, request)
-    rows = list(selection.lockable().select_related(*plan_token.NEEDED).order_by("pk"))
-    skipped = list(skipped_targets(selection, Q(pk__in=selection.lockable().values("pk"))))
-    refuse_unavailable(selection, len(rows), skipped)
-    plan = plan_for(deployment, rows, move=_moves(request.origin, rows))
-    return plan | {"skipped": describe_skipped(one.to_json() for one in skipped)}
+    return plan_of(selection, deployment, _moves_back(request.origin))
 
 
 def default_strategy(origin: Deployment) -> Strategy:
@@ -179,18 +176,17 @@ def _revert(
     targets = lock_or_refuse(selection, deployment)
     if shown is not None:
         locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
-        plan_token.check(shown, deployment, locked.select_related(*plan_token.NEEDED))
+        plan_token.check(shown, deployment, target_rows.load(locked))
     return queue(caller, deployment, targets, enqueue.reversed_from(origin), last_first=True)
 
 
-def _moves(origin: Deployment, rows: list[MicroServiceInstance]) -> Callable[[MicroServiceInstance], Move]:
+def _moves_back(origin: Deployment) -> Callable[[TargetRow], Move]:
     """Return each target's move back: as enqueue.reversed_from. One query."""
-    own = Operation.objects.filter(deployment=origin, instance__in=[row.pk for row in rows]).order_by("pk")
-    by_instance = {row.instance_id: row for row in own.select_related("from_version", "dest_version")}
-
-    def move(row: MicroServiceInstance) -> Move:
-        operation = by_instance[row.pk]
-        action = Action.REVERT if operation.action == Action.UPGRADE else Action.UPGRADE
-        return action, operation.dest_version, operation.from_version
-
-    return move
+    own = Operation.objects.filter(deployment=origin).order_by("pk")
+    back: dict[int | None, Move] = {
+        instance: (Action.REVERT if action == Action.UPGRADE else Action.UPGRADE, leaves, returns)
+        for instance, action, leaves, returns in own.values_list(
+            "instance_id", "action", "dest_version_id", "from_version_id"
+        )
+    }
+    return lambda row: back[row.instance_id]

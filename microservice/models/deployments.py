@@ -26,7 +26,7 @@ class Deployment(models.Model):
     # {"batch_size", "canary", "max_failures", "on_failure", "pause_between"}, every key present: rollout.Strategy
     strategy = models.JSONField(default=dict)
     # [{"instance_id", "host_id", "host", "code", "params"}]: targets that were skipped, each with its message; rows of
-    # older versions have a sentence, "reason", instead of params (targets.describe_skipped)
+    # older versions have a sentence, "reason", instead of params (skipped.describe_skipped)
     skipped = models.JSONField(default=list)
     # How the service was deployed at the time of the request (atoms.spec_of): later edits do not affect it.
     spec = models.JSONField(default=dict)

@@ -171,7 +171,7 @@ def test_simulated_host_succeeds(db):
 
 def test_fills_large_system(db, monkeypatch, tmp_path, settings):
     small = {"HOSTS": 40, "SERVICES": 12, "INSTANCES": 100, "VERSIONS": 30, "DEPLOYMENTS": 3, "OF_DEPLOYMENT": 10}
-    for name, value in {**small, "LARGE": {"big-1000": 12, "big-10000": 20, "big-versions": 2}}.items():
+    for name, value in {**small, "LARGE": {"big-1000": 12, fill.FAILED: 20, "big-versions": 2}}.items():
         monkeypatch.setattr(fill, name, value)
     settings.PACKAGE_ROOT = tmp_path / "packages"
     fill.main(tmp_path)

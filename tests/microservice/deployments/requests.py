@@ -54,7 +54,7 @@ def change_version(caller: Caller, *args: Any, **fields: Any) -> Deployment:
 
 
 def preview(caller: Caller, *args: Any, **fields: Any) -> dict[str, Any]:
-    return actions.preview(caller, version_change(*args, **fields))
+    return actions.preview(caller, version_change(*args, **fields)).as_json()
 
 
 def install(caller: Caller, version: MicroServiceVersion, host: Any, **fields: Any) -> Deployment:
@@ -66,7 +66,7 @@ def revert(caller: Caller, origin: Deployment, **fields: Any) -> Deployment:
 
 
 def preview_install(caller: Caller, version: MicroServiceVersion, host: Any, **fields: Any) -> dict[str, Any]:
-    return actions.preview_install(caller, installation(version, host, **fields))
+    return actions.preview_install(caller, installation(version, host, **fields)).as_json()
 
 
 def change(shop: Shop, action: str = "upgrade", dest_version: Any = None, **fields: Any) -> VersionChange:

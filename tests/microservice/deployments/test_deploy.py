@@ -110,7 +110,7 @@ def test_all_there_changes_nothing(shop, named):
     where = [row.host_id for row in shop.instances] if named else "all"
     assert deploy(shop, there.pk, where) is None
     assert not Deployment.objects.exists() and not MicroServiceInstance.objects.filter(locked=True).exists()
-    plan = actions.preview(ANN, change(shop, there.pk, where))
+    plan = actions.preview(ANN, change(shop, there.pk, where)).as_json()
     assert plan["targets"] == [] and plan["batches"] == []
     assert len(plan["skipped"]) == (len(shop.instances) if named else 0)
 
@@ -200,7 +200,7 @@ def test_instance_without_a_version_is_no_target(shop):
 
 
 def test_plan_is_what_happens_and_its_token_holds(mixed):
-    plan = actions.preview(ANN, change(mixed, mixed.versions[2].pk, strategy={"batch_size": 1}))
+    plan = actions.preview(ANN, change(mixed, mixed.versions[2].pk, strategy={"batch_size": 1})).as_json()
     assert [(row["instance_id"], row["action"], row["from_version"]) for row in plan["targets"]] == [
         (mixed.instances[0].pk, "upgrade", mixed.versions[1].version),
         (mixed.instances[2].pk, "revert", mixed.versions[3].version),
@@ -210,7 +210,7 @@ def test_plan_is_what_happens_and_its_token_holds(mixed):
     with pytest.raises(Problem) as caught:
         deploy(mixed, mixed.versions[2].pk, strategy=None, plan_token=plan["plan_token"])
     assert caught.value.code == "plan_changed"
-    plan = actions.preview(ANN, change(mixed, mixed.versions[2].pk))
+    plan = actions.preview(ANN, change(mixed, mixed.versions[2].pk)).as_json()
     assert deploy(mixed, mixed.versions[2].pk, plan_token=plan["plan_token"]).operations.count() == 2
 
 
@@ -218,11 +218,9 @@ def test_service_has_a_strategy_of_its_own(shop):
     """For requests that name none, and only for these; a retry repeats, and an install has no version to go back to."""
     shop.service.default_strategy = {"canary": 1, "batch_size": "50%"}
     shop.service.save()
-    plan = actions.preview(ANN, change(shop, shop.versions[2].pk))
+    plan = actions.preview(ANN, change(shop, shop.versions[2].pk)).as_json()
     assert plan["batches"] == [1, 1, 1] and plan["strategy"]["canary"] == 1
-    assert actions.preview(ANN, change(shop, shop.versions[2].pk, strategy={}))["batches"] == [3], (
-        "all at once, if asked"
-    )
+    assert actions.preview(ANN, change(shop, shop.versions[2].pk, strategy={})).batches == [3], "all at once, if asked"
     assert deploy(shop, shop.versions[2].pk).strategy["batch_size"] == "50%"
 
 

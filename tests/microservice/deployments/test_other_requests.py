@@ -143,7 +143,7 @@ def test_install_leaves_out_what_has_the_service(shop):
         host.save()
     for chosen in ({"host": (there.pk, new.pk)}, {"labels": {"zone": "eu"}}):
         wanted = Installation(version=version, skip_installed=True, **chosen)
-        assert [row["host_id"] for row in actions.preview_install(ANN, wanted)["targets"]] == [new.pk]
+        assert [row.host_id for row, _plan in actions.preview_install(ANN, wanted).targets] == [new.pk]
         deployment = actions.install_missing(ANN, wanted)
         assert [row.host_id for row in deployment.operations.all()] == [new.pk]
         assert actions.install_missing(ANN, wanted) is None

@@ -23,8 +23,8 @@ def test_preview(shop):
 
 
 def test_plans_steps_once_for_all_hosts_alike(shop, monkeypatch):
-    planned, atom_of = [], atoms.atom_of
-    monkeypatch.setattr(atoms, "atom_of", lambda spec, operation: planned.append(1) or atom_of(spec, operation))
+    planned, atom_at = [], atoms.atom_at
+    monkeypatch.setattr(atoms, "atom_at", lambda *args: planned.append(1) or atom_at(*args))
     first = shop.instances[0].host
     for base_path, times in ((first.base_path, 1), ("/elsewhere", 2)):
         type(first).objects.filter(pk=first.pk).update(base_path=base_path)

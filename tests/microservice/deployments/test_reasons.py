@@ -11,7 +11,7 @@ from messages.text import Text
 from messages.texts import TEXTS
 from microservice import notify
 from microservice.deployments import actions
-from microservice.deployments.targets import describe_skipped
+from microservice.deployments.skipped import describe_skipped
 from microservice.models import Deployment, MicroServiceInstance
 
 from .requests import ANN, send

@@ -29,7 +29,7 @@ def upgraded(shop) -> Deployment:
 
 
 def plan_of(origin: Deployment, **fields: Any) -> dict[str, Any]:
-    return actions.preview_revert(ANN, DeploymentRevert(origin=origin, **fields))
+    return actions.preview_revert(ANN, DeploymentRevert(origin=origin, **fields)).as_json()
 
 
 def refused(origin: Deployment, **fields: Any) -> Problem:

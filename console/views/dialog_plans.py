@@ -1,0 +1,41 @@
+"""The plan of a dialog: what its page shows, and the next rows of a list that the page only begins."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from access.problems import not_found
+from microservice.deployments.plan import Plan
+
+from ..forms.version_change import StrategyForm
+from ..queries import plan_details, plan_lists
+from ..queries.plan_lists import Place
+from .decorators import query
+
+PART = "plan"
+
+
+def shown(request: HttpRequest, form: StrategyForm, plan: Plan) -> dict[str, Any]:
+    """Return what the templates show of a plan. `query`: the dialog's address with the same choices."""
+    details = plan_details.details(plan, _place(request))
+    caution = form.caution(details["batches"], plan.deployment.microservice)
+    return details | {"caution": caution, "query": form.choices().urlencode()}
+
+
+def next_rows(request: HttpRequest, form: StrategyForm, preview: Callable[[], Plan]) -> HttpResponse:
+    """Render the next rows of one of the plan's lists. The plan is computed anew: its token decides whether it is the
+    one that was shown."""
+    place = _place(request)
+    if not form.is_valid():
+        raise not_found("page")
+    found = plan_lists.lists(preview(), place).find(place.name)
+    if found is None:
+        raise not_found("page")
+    context = {"list": found, "plan": {"query": form.choices().urlencode()}}
+    return render(request, "change/plan_rows.html", context)
+
+
+def _place(request: HttpRequest) -> Place:
+    return Place.of(query(request, "plan_list", "plan_after"))

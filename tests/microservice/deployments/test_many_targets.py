@@ -1,0 +1,98 @@
+"""What plans and requests cost: for more targets not one query more, and no object of the targets or their hosts."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection, transaction
+from django.db.models.signals import post_init
+from django.test.utils import CaptureQueriesContext
+
+from asset.models import Asset
+from microservice.deployments import actions
+from microservice.deployments.reverts import DeploymentRevert
+from microservice.deployments.version_change import VersionChange
+from microservice.models import MicroServiceInstance, MicroServiceVersion, Operation
+from microservice.status import Action, InstanceStatus, OperationStatus
+from tests import factories
+
+from .requests import ANN, end_all, send, version_change
+
+pytestmark = pytest.mark.django_db
+
+
+@contextmanager
+def objects_made():
+    """Provide the list of the models of which objects are made meanwhile."""
+    made: list[str] = []
+
+    def note(sender: type, **_more: object) -> None:
+        if sender in (Asset, MicroServiceInstance, MicroServiceVersion, Operation):
+            made.append(sender.__name__)
+
+    post_init.connect(note)
+    try:
+        yield made
+    finally:
+        post_init.disconnect(note)
+
+
+def cost(act: Callable[[], object]) -> tuple[int, list[str]]:
+    """Return how many statements it takes and of what it makes objects. Nothing of it stays."""
+    with transaction.atomic():
+        with objects_made() as made, CaptureQueriesContext(connection) as statements:
+            act()
+        transaction.set_rollback(True)
+    return len(statements), sorted(made)
+
+
+def all_alike(shop, how: Callable[[], list[Callable[[], object]]]) -> None:
+    """Try each way with the instances that are there, and with forty more."""
+    small = [cost(act) for act in how()]
+    factories.instances(shop.versions[1], factories.hosts(40, prefix="more"))
+    assert [cost(act) for act in how()] == small
+
+
+def test_upgrades_and_deploys(shop):
+    def deploy(token: str | None = None) -> VersionChange:
+        dest = shop.versions[2].pk
+        return VersionChange(
+            service=shop.service, action=Action.DEPLOY, dest_version=dest, host="all", plan_token=token
+        )
+
+    def how() -> list[Callable[[], object]]:
+        upgrade = version_change(shop.versions[1], shop.versions[2])
+        token = actions.preview(ANN, deploy()).token
+        return [
+            lambda: actions.preview(ANN, upgrade).as_json(),
+            lambda: actions.preview(ANN, deploy()).as_json(),
+            lambda: actions.deploy(ANN, deploy(token)),
+        ]
+
+    all_alike(shop, how)
+
+
+def test_skipped_targets(shop):
+    MicroServiceInstance.objects.filter(pk=shop.instances[0].pk).update(is_maintain=True)
+
+    def how() -> list[Callable[[], object]]:
+        last = MicroServiceInstance.objects.order_by("-pk").first()
+        MicroServiceInstance.objects.exclude(pk=last.pk).update(is_maintain=True)
+        upgrade = version_change(shop.versions[1], shop.versions[2])
+        return [lambda: actions.preview(ANN, upgrade), lambda: actions.change_version(ANN, upgrade)]
+
+    all_alike(shop, how)
+
+
+def test_reverts(shop):
+    def how() -> list[Callable[[], object]]:
+        MicroServiceInstance.objects.update(locked=False, version=shop.versions[1], status=InstanceStatus.RUNNING)
+        origin = send(shop)
+        end_all(origin, OperationStatus.SUCCEEDED)
+        token = actions.preview_revert(ANN, DeploymentRevert(origin=origin)).token
+        return [
+            lambda: actions.preview_revert(ANN, DeploymentRevert(origin=origin)).as_json(),
+            lambda: actions.revert(ANN, DeploymentRevert(origin=origin, plan_token=token)),
+        ]
+
+    all_alike(shop, how)
