@@ -18,5 +18,5 @@ class SavedFilterForm(forms.Form):
         page, query = cleaned.get("page"), cleaned.get("query")
         cleaned["query"] = saved_filters.read(page, query) if page and query else ""
         if not cleaned["query"]:
-            self.add_error("name", _("Filter the list first."))
+            self.add_error("query", "")
         return cleaned

@@ -9,7 +9,7 @@ from django.utils.translation import gettext, ngettext
 
 from asset import labels
 
-from .. import saved_filters
+from .. import refused_forms, saved_filters
 from ..forms.saved_filters import SavedFilterForm
 from ..queries import paging
 
@@ -35,7 +35,7 @@ def saved_filters_of(context: Context, page: str) -> dict[str, Any]:
     initial = {"page": page, "query": filters["query"]}
     return {
         "filters": filters,
-        "form": SavedFilterForm(initial=initial, auto_id="filter-%s"),
+        "form": refused_forms.bring_back(request, SavedFilterForm(initial=initial, auto_id="filter-%s")),
         "address": f"{request.path}?{filters['query']}",
         "csrf_token": context.get("csrf_token"),
     }

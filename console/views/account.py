@@ -125,7 +125,7 @@ def _change_password(request: HttpRequest, caller: Caller, person: User, values:
     flash(request, _("Your password was changed. You are signed out everywhere else."))
 
 
-@page("", ("POST",), look="")
+@page("", ("POST",), look="", back=("account",))
 def session_end(request: HttpRequest, caller: Caller, person: int, number: int) -> HttpResponse:
     """End one session: the caller's own, or anyone's for an administrator."""
     require_may_end(caller, person)
@@ -139,7 +139,7 @@ def session_end(request: HttpRequest, caller: Caller, person: int, number: int) 
     return _redirect_back(caller, person)
 
 
-@page("", ("POST",), look="")
+@page("", ("POST",), look="", back=("account",))
 def access_end(request: HttpRequest, caller: Caller, person: int) -> HttpResponse:
     """End all sessions but this one and, if asked for, all tokens."""
     require_may_end(caller, person)
@@ -155,7 +155,7 @@ def _redirect_back(caller: Caller, person: int) -> HttpResponse:
     return redirect_to("account") if person == caller.user_id else redirect_to("person", person)
 
 
-@page("", ("POST",), look="", section="settings")
+@page("", ("POST",), look="", section="settings", back=("tokens",))
 def revoke(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     token = tokens.revoke(caller, number)
     text = _("%(name)s and all tokens created with it were revoked.")

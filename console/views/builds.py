@@ -2,7 +2,6 @@
 
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -19,14 +18,14 @@ from microservice.publishing import versions
 from microservice.status import BUILD_AGAIN, BUILD_TRANSITIONS, BuildStatus
 from runtime.ids import parse_id
 
-from .. import csv_lists, tables
+from .. import csv_lists, refusals, tables
 from ..forms.confirmations import BuildForm, CancelBuildForm, MarkBadForm
 from ..forms.filters import BuildFilters
 from ..queries import builds as queries
 from ..queries import services
 from ..queries.paging import MAX_ROWS, PAGE
-from .decorators import flash, flash_problem, page, page_size, query, redirect_to, render_list
-from .refused_forms import keep
+from ..refused_forms import keep
+from .decorators import flash, page, page_size, query, redirect_to, render_list
 
 MAX_ATTEMPTS = 20  # listed on the page
 
@@ -48,7 +47,7 @@ def build_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     return render_list(request, "builds/list.html", "builds/list_rows.html", context, "builds/list_live.html")
 
 
-@page("publish", ("GET", "POST"), live=True)
+@page("publish", ("GET", "POST"), live=True, back=("version", "name", "number"))
 def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
     """POST: start a build. One build runs at a time; `again` and `even_built` build a version that already ended.
 
@@ -62,25 +61,26 @@ def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpR
         if not context["building"]:
             response["HX-Refresh"] = "true"
         return response
-    try:
-        version = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
-        form = BuildForm(request.POST)
-        build_requests.start(caller, version, again=bool(form.posted("again")), even_built=form.posted("even_built"))
-        flash(request, _("%(version)s is being built.") % {"version": version.version})
-    except Problem as problem:
-        flash_problem(request, problem)
+    start(request, caller, catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number))
     return _back(request, service.name, number)
+
+
+def start(request: HttpRequest, caller: Caller, version: MicroServiceVersion) -> None:
+    """Start the build that a form asks for, and say so on the next page."""
+    form = BuildForm(request.POST)
+    build_requests.start(caller, version, again=bool(form.posted("again")), even_built=form.posted("even_built"))
+    flash(request, _("%(version)s is being built.") % {"version": version.version})
 
 
 def _back(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Return to where the button was: the list of builds with its filters, or the version's page."""
-    came, builds = urlsplit(request.headers.get("Referer", "")), reverse("console:builds")
-    if came.path == builds:
-        return HttpResponseRedirect(f"{builds}?{came.query}")
+    before = refusals.page_before(request)
+    if before.partition("?")[0] == reverse("console:builds"):
+        return HttpResponseRedirect(before)
     return redirect_to("version", name, number)
 
 
-@page("publish", ("POST",))
+@page("publish", ("POST",), back=("version", "name", "number"))
 def cancel(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
     """Cancel the version's open build."""
     version = catalog.find_version(catalog.find_service(caller, services.service(caller, name).pk, "publish"), number)
@@ -93,7 +93,7 @@ def cancel(request: HttpRequest, caller: Caller, name: str, number: int) -> Http
     return _back(request, name, number)
 
 
-@page("publish", ("POST",))
+@page("publish", ("POST",), back=("version", "name", "number"))
 def mark(request: HttpRequest, caller: Caller, name: str, number: int, word: str) -> HttpResponse:
     """Mark a version `bad`, with a reason, or `good` again. See `destinations.check_bad`."""
     service = services.service(caller, name)

@@ -8,15 +8,15 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from access.callers import Caller
-from access.problems import Problem, refused
+from access.problems import refused
 from callbacks import redelivery, signing, subscriptions
 from callbacks.models import Callback, EventType
 
-from .. import csv_lists, tables
+from .. import csv_lists, refusals, tables
 from ..forms.callbacks import CallbackForm
 from ..queries import callbacks
 from ..queries.paging import Page
-from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, render_list
+from .decorators import errors_on, flash, page, post_data, query, redirect_to, render_list
 
 
 @page(look="admin")
@@ -48,7 +48,7 @@ def callback_new(request: HttpRequest, caller: Caller) -> HttpResponse:
 def callback_edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     row = callbacks.callback(number)
     if row.request:
-        flash_problem(request, refused("callback_of_request"))
+        refusals.keep(request, refused("callback_of_request"))
         return redirect_to("callback", number)
     before = {"url": row.url, "events": row.events, "active": row.active}
     form = CallbackForm(post_data(request), initial=before, saved=True)
@@ -78,13 +78,13 @@ def callback_detail(request: HttpRequest, caller: Caller, number: int) -> HttpRe
     return _page(request, row)
 
 
-@page("admin", ("POST",))
+@page("admin", ("POST",), back=("callback", "number"))
 def callback_test(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Send a message now and show request and response; at most 10 s."""
     return _page(request, callbacks.callback(number), tried=redelivery.send_test(subscriptions.find(number)))
 
 
-@page("admin", ("POST",))
+@page("admin", ("POST",), back=("callback", "number"))
 def callback_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     row = subscriptions.find(number)
     subscriptions.delete(caller, row)
@@ -92,13 +92,10 @@ def callback_delete(request: HttpRequest, caller: Caller, number: int) -> HttpRe
     return redirect_to("callbacks")
 
 
-@page("admin", ("POST",))
+@page("admin", ("POST",), back=("callback", "number"))
 def redeliver(request: HttpRequest, caller: Caller, number: int, delivery: int) -> HttpResponse:
-    try:
-        redelivery.redeliver(caller, callbacks.delivery(subscriptions.find(number), delivery))
-        flash(request, _("Sending again, with retries for up to 24 hours."))
-    except Problem as problem:
-        flash_problem(request, problem)
+    redelivery.redeliver(caller, callbacks.delivery(subscriptions.find(number), delivery))
+    flash(request, _("Sending again, with retries for up to 24 hours."))
     return redirect_to("callback", number)
 
 

@@ -13,23 +13,24 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 
 from access.authentication import caller_of
 from access.callers import PERSONAL, SCOPES, Caller
 from access.problems import Problem, invalid, refused
+from access.security_log import REFUSALS
 from access.session_cache import cache as session_cache
 from microservice.models import MicroService
 from microservice.stream_events import newest
 from runtime.ids import parse_id, parse_number
 
+from .. import refusals
 from ..forms.fields import with_unix_lines
 from ..forms.filters import MAX_QUERY, FleetFilters
 from ..forms.services import add_problem
 from . import fragment_cache, making
 
+NOT_FOUND = 404
 View = Callable[..., HttpResponse]
 
 # The navigation entry of each view module; a view that stands elsewhere says so with `section=`.
@@ -89,11 +90,13 @@ def page(
     look: str = "read",
     owners: bool = False,
     section: str = "",
+    back: tuple[str, ...] = (),
 ) -> Callable[[View], View]:
     """Wrap `view(request, caller, …)`: require a sign-in, the scope `look` to see it and `scope` to submit to it.
 
     A `Problem` that the view raises becomes the problem page with its HTTP status. `live`: the fragments that the
-    page's script fetches are shared by all callers with the same permissions; see fragment_cache.py.
+    page's script fetches are shared by all callers with the same permissions; see fragment_cache.py. `back`: the page
+    of the view's buttons, by its name and the names of its arguments: a refusal leads there (see refusals.py).
     """
     needs = PageNeeds(look, scope, methods, owners)
 
@@ -127,6 +130,8 @@ def page(
                     request.last_event = newest()  # type: ignore[attr-defined]  # before the rows are read
                 return view(request, caller, *args, **kwargs)
             except Problem as problem:
+                if back and request.method == "POST" and problem.status not in REFUSALS:
+                    return _back_refused(request, problem, back[0], [kwargs[name] for name in back[1:]])
                 return render_problem(request, problem)
 
         guarded.needs = needs  # type: ignore[attr-defined]  # the permission table reads it
@@ -166,17 +171,18 @@ def render_problem(request: HttpRequest, problem: Problem) -> HttpResponse:
     return response
 
 
+def _back_refused(request: HttpRequest, problem: Problem, name: str, args: list[Any]) -> HttpResponse:
+    """Return to the page where the button was. What does not exist has none, unless the browser says where it was."""
+    before = refusals.page_before(request)
+    if not before and problem.status == NOT_FOUND:
+        return render_problem(request, problem)
+    refusals.keep(request, problem)
+    return HttpResponseRedirect(before or reverse(f"console:{name}", args=args))
+
+
 def flash(request: HttpRequest, text: str) -> None:
     """Show a success message on the next page."""
     messages.success(request, text)
-
-
-def flash_problem(request: HttpRequest, problem: Problem) -> None:
-    """Show a refusal on the next page. For forms without typed input, which a redirect would lose."""
-    text = f"{problem.sentence} {problem.hint}".strip()
-    if problem.page:
-        text = format_html('{} <a href="{}">{}</a>', text, problem.page, gettext("Configure"))
-    messages.error(request, text)
 
 
 @contextmanager

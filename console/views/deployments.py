@@ -33,11 +33,11 @@ from ..once import once
 from ..queries import deployments, operations, progress
 from ..queries.advice import advice
 from ..queries.causes import causes
+from ..refused_forms import bring_back, keep
 from . import tab
 from .controls import controls, segments
-from .decorators import flash_problem, page, page_size, query, redirect_to, render_list, wants_next_rows
+from .decorators import page, page_size, query, redirect_to, render_list, wants_next_rows
 from .maintenance import maintain
-from .refused_forms import bring_back, keep
 
 MAX_SKIPPED = 200  # skipped targets that the page lists
 CHUNK_SIZE = 65536  # bytes of output in one response
@@ -128,7 +128,7 @@ def _times(deployment: Deployment, by_status: dict[str, int], matrix: deployment
     }
 
 
-@page("deploy", ("POST",))
+@page("deploy", ("POST",), back=("deployment", "number"))
 def control(request: HttpRequest, caller: Caller, number: int, what: str) -> HttpResponse:
     """Run a button of the deployment page. A retry and a revert redirect to the deployments that they start."""
     deployment = deployments.deployment(caller, number)
@@ -141,20 +141,16 @@ def control(request: HttpRequest, caller: Caller, number: int, what: str) -> Htt
     }
     if what not in {*commands, "maintenance"}:
         raise not_found("action")
-    try:
-        if what == "maintenance":
-            _start_maintenance(request, caller, deployment, cause)
-            return redirect_to("deployment", deployment.pk)
-        key = request.POST.get("key", "")
-        run = partial(commands[what], caller, deployment)
-        requested = " ".join([what, str(deployment.pk), *([cause] if what == "retry" and cause else [])])
-        return redirect_to("deployment", once(caller, key, requested, run))
-    except Problem as problem:
-        flash_problem(request, problem)
+    if what == "maintenance":
+        _start_maintenance(request, caller, deployment, cause)
         return redirect_to("deployment", deployment.pk)
+    key = request.POST.get("key", "")
+    run = partial(commands[what], caller, deployment)
+    requested = " ".join([what, str(deployment.pk), *([cause] if what == "retry" and cause else [])])
+    return redirect_to("deployment", once(caller, key, requested, run))
 
 
-@page("deploy", ("POST",))
+@page("deploy", ("POST",), back=("deployment", "number"))
 def note(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Change the note of a deployment."""
     deployment = deployments.deployment(caller, number)

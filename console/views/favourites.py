@@ -10,7 +10,7 @@ from ..returning import go_back
 from .decorators import page
 
 
-@page(methods=("POST",))
+@page(methods=("POST",), back=("fleet",))
 def favourite(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     """Make the service a favourite of the caller (`on` is 1), or none any more."""
     service = services.service(caller, name)

@@ -7,14 +7,14 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from access.callers import Caller
-from access.problems import Problem, not_found
+from access.problems import not_found
 from asset import host_groups, labels
 from asset.models import HostGroup
 
 from .. import csv_lists, tables
 from ..forms.host_groups import HostGroupForm
 from ..queries import host_groups as queries
-from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, render_list
+from .decorators import errors_on, flash, page, post_data, query, redirect_to, render_list
 
 
 @page()
@@ -58,14 +58,11 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     return render(request, "host/group.html", context, status=422 if form.errors else 200)
 
 
-@page("admin", ("POST",))
+@page("admin", ("POST",), back=("host_group", "number"))
 def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     group = _find(number)
-    try:
-        host_groups.delete(caller, group)
-        flash(request, _("%(name)s was deleted.") % {"name": group.name})
-    except Problem as problem:
-        flash_problem(request, problem)
+    host_groups.delete(caller, group)
+    flash(request, _("%(name)s was deleted.") % {"name": group.name})
     return redirect_to("host_groups")
 
 

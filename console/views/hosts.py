@@ -22,11 +22,12 @@ from ..forms.credentials import CredentialChangeForm, CredentialForm
 from ..forms.filters import HostFilters
 from ..forms.hosts import HostForm
 from ..forms.imports import HostImportForm
+from ..forms.services import add_problem
 from ..queries import host_groups, hosts
 from ..queries.paging import MAX_ROWS, PAGE, Page
-from .decorators import errors_on, flash, flash_problem, page, page_size, post_data, query, redirect_to, render_list
+from ..refused_forms import bring_back, keep
+from .decorators import errors_on, flash, page, page_size, post_data, query, redirect_to, render_list
 from .making import added, form_alone, in_dialog, proposed
-from .refused_forms import bring_back, keep
 
 FINDING = "host_finding"  # session key: [host id, result of a check]
 PASTED_FINGERPRINT = "host_key_named"  # session key: [host id, fingerprint that could not be compared yet]
@@ -88,16 +89,21 @@ def import_hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = HostImportForm(post_data(request), request.FILES or None)
     context: dict[str, Any] = {"checked": None, "problem": None, "fields": ", ".join(imports.FIELDS)}
     if request.method == "POST" and form.is_valid():
+        sent, text = form, {"text": form.cleaned_data["text"]}
+        form = HostImportForm(initial=text)  # browsers do not send a file twice
         try:
-            checked = imports.check_many(form.rows())
+            checked = imports.check_many(sent.rows())
             if request.POST.get("then") == "import":
                 n = len(imports.create(caller, checked))
                 flash(request, ngettext("%(n)s host was added.", "%(n)s hosts were added.", n) % {"n": n})
                 return redirect_to("hosts")
             context["checked"] = checked
         except Problem as problem:
-            context["problem"] = problem
-        form = HostImportForm(initial={"text": form.cleaned_data["text"]})  # browsers do not send a file twice
+            if [error.pointer for error in problem.field_errors] == ["/text"]:
+                form = HostImportForm(text)
+                add_problem(form, problem)
+            else:
+                context["problem"] = problem
     status = 422 if form.errors else context["problem"].status if context["problem"] else 200
     return render(request, "host/import.html", context | {"form": form}, status=status)
 
@@ -108,14 +114,14 @@ def host_detail(request: HttpRequest, caller: Caller, number: int) -> HttpRespon
     return _page(request, caller, hosts.host(caller, number), finding if checked == number else None)
 
 
-@page("deploy", ("POST",))
+@page("deploy", ("POST",), back=("host", "number"))
 def check(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Check the host now and show the result on its page; at most 10 s."""
     finding = host_check.check(hosts.host(caller, number), caller)
     return _page(request, caller, hosts.host(caller, number), finding)
 
 
-@page("admin", ("POST",))
+@page("admin", ("POST",), back=("host", "number"))
 def trust(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Pin the key with the submitted fingerprint, which the user has compared, and check the host with it."""
     host = hosts.host(caller, number)
@@ -123,25 +129,22 @@ def trust(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     try:
         host_check.trust(host, form.posted("fingerprint"), caller)
     except Problem as problem:
-        return _page(request, caller, hosts.host(caller, number), problem=problem, trust_form=form)
+        keep(request, form, problem)
+        return redirect_to("host", host.pk)
     flash(request, _("The host key of %(name)s is now trusted.") % {"name": host.hostname})
     _check(request, caller, host)
     return redirect_to("host", host.pk)
 
 
-@page("admin", ("POST",))
+@page("admin", ("POST",), back=("host", "number"))
 def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     host = hosts.host(caller, number)
-    try:
-        asset.hosts.delete(caller, host)
-    except Problem as problem:
-        flash_problem(request, problem)
-        return redirect_to("host", number)
+    asset.hosts.delete(caller, host)
     flash(request, _("%(name)s was deleted.") % {"name": host.hostname})
     return redirect_to("hosts")
 
 
-@page("admin", ("POST",))
+@page("admin", ("POST",), back=("host", "number"))
 def archive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Hide a host from every list; `forget` also forgets the instances installed on it."""
     host, form = hosts.host(caller, number), ArchiveHostForm(request.POST)
@@ -153,14 +156,11 @@ def archive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     return redirect_to("host", number)
 
 
-@page("admin", ("POST",))
+@page("admin", ("POST",), back=("host", "number"))
 def unarchive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     host = hosts.host(caller, number)
-    try:
-        asset.hosts.unarchive(caller, host)
-        flash(request, _("%(name)s was unarchived.") % {"name": host.hostname})
-    except Problem as problem:
-        flash_problem(request, problem)
+    asset.hosts.unarchive(caller, host)
+    flash(request, _("%(name)s was unarchived.") % {"name": host.hostname})
     return redirect_to("host", number)
 
 
@@ -216,16 +216,13 @@ def credential_detail(request: HttpRequest, caller: Caller, number: int) -> Http
     return render(request, "host/credential.html", context, status=422 if form.errors else 200)
 
 
-@page("admin", ("POST",))
+@page("admin", ("POST",), back=("credentials",))
 def credential_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     credential = Credential.objects.defer("secret", "passphrase").filter(pk=number).first()
     if credential is None:
         raise not_found("credential")
-    try:
-        credentials.delete(caller, credential)
-        flash(request, _("%(name)s was deleted.") % {"name": credential.name})
-    except Problem as problem:
-        flash_problem(request, problem)
+    credentials.delete(caller, credential)
+    flash(request, _("%(name)s was deleted.") % {"name": credential.name})
     return redirect_to("credentials")
 
 
@@ -240,7 +237,7 @@ def _check(request: HttpRequest, caller: Caller, host: Asset, fingerprint: str =
             request.session.pop(PASTED_FINGERPRINT, None)
             flash(request, _("The host key of %(name)s is now trusted.") % {"name": host.hostname})
         except Problem as problem:
-            flash_problem(request, problem)
+            keep(request, TrustKeyForm({"fingerprint": fingerprint}), problem)
             if problem.code == "host_unreachable":  # its page says so by now
                 # It need not be pasted again once the host is up.
                 request.session[PASTED_FINGERPRINT] = [host.pk, fingerprint]
@@ -249,14 +246,12 @@ def _check(request: HttpRequest, caller: Caller, host: Asset, fingerprint: str =
     request.session[FINDING] = [host.pk, finding]
 
 
-def _page(
-    request: HttpRequest, caller: Caller, host: Asset, finding: dict[str, Any] | None = None, **more: Any
-) -> HttpResponse:
-    problem = more.get("problem")
+def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict[str, Any] | None = None) -> HttpResponse:
     is_part = "HX-Request" in request.headers  # shared by all viewers: nothing from a session
     pasted_for, fingerprint = (0, "") if is_part else request.session.get(PASTED_FINGERPRINT, (0, ""))
+    trust_form = TrustKeyForm(initial={"fingerprint": fingerprint if pasted_for == host.pk else ""})
     context = {
-        "trust_form": TrustKeyForm(initial={"fingerprint": fingerprint if pasted_for == host.pk else ""}),
+        "trust_form": bring_back(request, trust_form),
         "archive_form": bring_back(request, ArchiveHostForm()),
         "host": host,
         "groups": host_groups.groups_of(host),
@@ -268,13 +263,12 @@ def _page(
         "offered": _fingerprint((finding or {}).get("offered_key") or host.offered_key),
         "show_trust": not host.host_key
         or bool(finding and finding["key_changed"])
-        or bool(host.offered_key or problem),
+        or bool(host.offered_key or trust_form.is_bound),
         "may_admin": caller.may("admin"),
         "may_deploy": caller.may_anywhere("deploy"),
-        **more,
     }
     part = "host/page_live.html" if is_part else "host/page.html"
-    return render(request, part, context, status=problem.status if problem else 200)
+    return render(request, part, context)
 
 
 def _fingerprint(key: str) -> str:

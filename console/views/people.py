@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 
 from access import accounts, sessions
 from access.callers import Caller
-from access.problems import Problem
 from access.service_accounts import is_service
 from access.sessions import session_of
 from audit.history import record
@@ -24,7 +23,7 @@ from ..forms.services import TokenForm
 from ..queries import people
 from . import reauthentication
 from .account import make_token
-from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, render_list
+from .decorators import errors_on, flash, page, post_data, query, redirect_to, render_list
 from .making import added, form_alone, in_dialog, proposed
 
 
@@ -127,16 +126,12 @@ def _initial(user: User) -> dict[str, Any]:
     }
 
 
-@page("admin", ("POST",))
+@page("admin", ("POST",), back=("person", "number"))
 def person_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     user = people.person(number)
-    try:
-        name, pk = user.get_username(), user.pk
-        accounts.delete_user(caller, user)
-        record(caller, "delete", "user", None, subject_name=name, before={"id": pk})
-    except Problem as problem:
-        flash_problem(request, problem)
-        return redirect_to("person", number)
+    name, pk = user.get_username(), user.pk
+    accounts.delete_user(caller, user)
+    record(caller, "delete", "user", None, subject_name=name, before={"id": pk})
     text = _("{name} was deleted with its tokens and memberships. The history keeps the name.")
     flash(request, text.format(name=name))
     return redirect_to("people")

@@ -9,29 +9,27 @@ from microservice import catalog
 
 from ..forms.secrets import SecretForm, field_of, saved_secrets
 from ..queries import services
+from ..refused_forms import keep
 from .decorators import flash, page, redirect_to
-from .refused_forms import keep
 
 
-@page("admin", ("POST",), owners=True)
+@page("admin", ("POST",), owners=True, back=("service_settings", "name"))
 def secret(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     """Set a secret, or remove the named one."""
     service = catalog.find_service(caller, services.service(caller, name).pk, "admin")
+    if request.POST.get("what") == "remove":
+        key = (request.POST.get("of"), request.POST.get("name", ""))
+        for saved in [one for one in saved_secrets(service) if (one.of, one.name) == key]:
+            catalog.change_service(caller, service, saved.removal())
+        flash(request, _("The secret was removed."))
+        return redirect_to("service_settings", service.name)
     form = SecretForm(request.POST, auto_id="secret_%s")
     try:
-        if request.POST.get("what") == "remove":
-            key = (request.POST.get("of"), request.POST.get("name", ""))
-            changes = [saved.removal() for saved in saved_secrets(service) if (saved.of, saved.name) == key]
-            text = _("The secret was removed.")
+        if form.is_valid():
+            catalog.change_service(caller, service, form.change())
+            flash(request, _("The secret was saved. Commands see it from the next deployment or build."))
         else:
-            if not form.is_valid():
-                keep(request, form)
-                return redirect_to("service_settings", service.name)
-            changes = [form.change()]
-            text = _("The secret was saved. Commands see it from the next deployment or build.")
-        for change in changes:
-            catalog.change_service(caller, service, change)
-        flash(request, text)
+            keep(request, form)
     except Problem as problem:
         keep(request, form, problem, place=field_of)
     return redirect_to("service_settings", service.name)

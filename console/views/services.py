@@ -28,6 +28,7 @@ from ..forms.strategy import DefaultStrategyForm
 from ..once import once
 from ..queries import host_groups, services
 from ..queries.paging import MAX_COUNTED, MAX_ROWS, PAGE
+from ..refused_forms import bring_back, keep, ticked
 from . import containers
 from .all_that_match import FILTERED_BY, chosen_instances, to_instances
 from .decorators import (
@@ -44,7 +45,6 @@ from .decorators import (
 )
 from .maintenance import maintain
 from .making import added, form_alone, in_dialog, proposed
-from .refused_forms import bring_back, keep, ticked
 
 INSTANCE_ACTIONS = ("retry", "delete", "forget", "maintain", "end_maintenance")
 
@@ -176,7 +176,7 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     return render(request, "service/new.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@page("admin", ("POST",), owners=True)
+@page("admin", ("POST",), owners=True, back=("service_settings", "name"))
 def delete_service(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     """Delete a service with its versions and packages, if its name was typed to confirm."""
     service = services.service(caller, name)
@@ -193,7 +193,7 @@ def delete_service(request: HttpRequest, caller: Caller, name: str) -> HttpRespo
     return redirect_to("fleet")
 
 
-@page("deploy", ("POST",))
+@page("deploy", ("POST",), back=("instances", "name"))
 def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     """Apply the chosen action to the selected instances."""
     service = services.service(caller, name)
@@ -249,7 +249,7 @@ def _saved_text(instance: MicroServiceInstance, changed: list[str]) -> str:
     return text
 
 
-@page("deploy", ("POST",))
+@page("deploy", ("POST",), back=("instances", "name"))
 def unlock(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
     """Force-unlock one instance, with a reason."""
     service = services.service(caller, name)

@@ -90,17 +90,20 @@ def settings_restore(request: HttpRequest, caller: Caller, number: int) -> HttpR
     try:
         revisions.restore(caller, number)
     except Problem as problem:
-        return _history_page(request, caller, problem)
+        return _history_page(request, caller, problem, number)
     flash(request, _("Revision {number} passed the test and was restored.").format(number=number))
     return redirect_to("settings")
 
 
-def _history_page(request: HttpRequest, caller: Caller, problem: Problem | None = None) -> HttpResponse:
+def _history_page(
+    request: HttpRequest, caller: Caller, problem: Problem | None = None, refused: int = 0
+) -> HttpResponse:
     after = query(request, "after")["after"]
     context = {
         "page": integrations.revisions(after),
         "tab": "integrations",
         "problem": problem,
+        "refused": refused,
         "findings": probes.rendered(getattr(problem, "findings", [])),
         "holds": registry.newest(),
         "may_admin": True,

@@ -19,7 +19,7 @@ from ..forms.people import MemberForm, TeamForm, TeamServiceForm
 from ..forms.services import add_problem
 from ..queries import people, services
 from ..queries.paging import Page
-from .decorators import errors_on, flash, flash_problem, page, post_data, redirect_to
+from .decorators import errors_on, flash, page, post_data, redirect_to, texts
 from .making import added, form_alone, in_dialog, proposed
 
 
@@ -47,7 +47,7 @@ def team_detail(request: HttpRequest, caller: Caller, number: int) -> HttpRespon
     return _page(request, caller, teams.find_team(caller, number))
 
 
-@page("admin", ("POST",), owners=True)
+@page("admin", ("POST",), owners=True, back=("team", "number"))
 def team_change(request: HttpRequest, caller: Caller, number: int, what: str) -> HttpResponse:
     """Handle one of the page's forms. The functions that it calls check what the caller may do."""
     team = teams.find_team(caller, number)
@@ -71,8 +71,7 @@ def team_change(request: HttpRequest, caller: Caller, number: int, what: str) ->
             return redirect_to("teams") if what == "delete" else redirect_to("team", number)
     except Problem as problem:
         if form is None:
-            flash_problem(request, problem)
-            return redirect_to("team", number)
+            raise
         add_problem(form, problem)
     return _page(request, caller, teams.find_team(caller, number), name_form, member_form, service_form, status=422)
 
@@ -129,7 +128,7 @@ def _delete(request: HttpRequest, caller: Caller, team: Team, form: None) -> str
 
 def _service(request: HttpRequest, caller: Caller) -> MicroService:
     """Return the posted service. Raise Problem unless the caller may administer it."""
-    service = services.service(caller, request.POST.get("service", "").replace("\0", "")[:64])
+    service = services.service(caller, texts(request.POST, "service")["service"])
     return catalog.find_service(caller, service.pk, "admin")
 
 

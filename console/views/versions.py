@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from access.callers import Caller
@@ -12,12 +13,13 @@ from microservice.models import MicroServiceVersion
 from microservice.publishing import images
 from microservice.status import BuildStatus
 
+from .. import refusals
 from ..forms.confirmations import CancelBuildForm, DeleteVersionForm, MarkBadForm
 from ..forms.services import NewVersionForm
 from ..queries import services
+from ..refused_forms import bring_back, keep
 from . import builds
 from .decorators import errors_on, flash, page, post_data, query, redirect_to, require_scope
-from .refused_forms import bring_back, keep
 from .services import service_context
 
 
@@ -35,7 +37,7 @@ def new_version(request: HttpRequest, caller: Caller, name: str) -> HttpResponse
                     return redirect_to("version", service.name, version.pk)
                 version = catalog.create_version(caller, service, fields)[0]
                 if request.POST.get("then") == "build":
-                    return builds.build(request, name=service.name, number=version.pk)
+                    _build(request, caller, version)
                 return redirect_to("version", service.name, version.pk)
     unsaved = MicroServiceVersion(microservice=service, status=BuildStatus.PENDING)
     context = {
@@ -44,6 +46,14 @@ def new_version(request: HttpRequest, caller: Caller, name: str) -> HttpResponse
         "why_no_build": build_requests.start_refusal(unsaved),
     }
     return render(request, "service/new_version.html", context, status=422 if form.errors else 200)
+
+
+def _build(request: HttpRequest, caller: Caller, version: MicroServiceVersion) -> None:
+    """Start the build of a version that was just added. A refusal stands at the button of its page."""
+    try:
+        builds.start(request, caller, version)
+    except Problem as problem:
+        refusals.keep(request, problem, reverse("console:build", args=[version.microservice.name, version.pk]))
 
 
 @page()
@@ -63,7 +73,7 @@ def version_detail(request: HttpRequest, caller: Caller, name: str, number: int)
     return render(request, "service/version.html", context)
 
 
-@page("admin", ("POST",), owners=True)
+@page("admin", ("POST",), owners=True, back=("version", "name", "number"))
 def delete_version(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
     """Delete a version and its package. If something still needs it, its page says what."""
     service = services.service(caller, name)

@@ -27,6 +27,7 @@ TEXTS: dict[str, Text] = {
         _("This form was already submitted with other choices."), _("Reload the page and try again.")
     ),
     # Reasons at fields.
+    "not_a_filter": Text(_("must be what a list is filtered by")),
     "text_not_json": Text(_("must be a JSON list of hosts, or CSV")),
     "not_ids": Text(_("must be ids")),
     "not_form_key": Text(_("must be the key of this form; reload the page")),

@@ -75,8 +75,10 @@
   }
 
   async function show(text) {
-    if (root.querySelector("dialog[open], [method=post] .wrong")) return; /* what is typed stays */
+    if (root.querySelector("dialog[open], [method=post] .field .wrong")) return; /* what is typed stays */
+    const refused = root.querySelector("[data-at]");
     await htmx.swap({ text, target: root, swap: "innerMorph", sourceElement: root, hx: {} });
+    if (refused && !refused.isConnected) root.querySelector(refused.dataset.at)?.after(refused);
   }
 
   function announceOutput(detail) {

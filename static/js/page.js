@@ -139,18 +139,17 @@
     refreshAges();
     countTicks();
   });
-  /* The first field that was refused is what the person came back for. */
+  /* The first field or button that was refused is what the person came back for. */
   function showWrong() {
     const wrong = document.querySelector("main .wrong");
-    const field = wrong?.closest(".field")?.querySelector("input, select, textarea");
-    if (!field) return;
+    if (!wrong) return;
     const dialog = wrong.closest("dialog");
     if (dialog) {
       nameTicked(dialog);
       dialog.showModal();
     }
     for (let part = wrong.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
-    field.focus();
+    (wrong.closest(".field")?.querySelector("input, select, textarea") ?? wrong).focus();
   }
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from console.views import refused_forms
+from console import refused_forms
 from microservice.models import MicroServiceInstance
 from tests import factories
 from tests.console import as_a_browser

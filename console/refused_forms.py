@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 from django import forms
 from django.forms.utils import ErrorDict, ErrorList
 from django.http import HttpRequest
+from django.utils.datastructures import MultiValueDict
 
 from access.problems import FieldError, Problem
 
-from ..forms.fields import SecretText
-from ..forms.services import add_problem
-from .decorators import flash_problem
+from . import refusals
+from .forms.choosers import MORE
+from .forms.fields import SecretText
+from .forms.services import add_problem
 
 KEY = "refused_form"
 KEPT_FOR = 60  # seconds: the page comes at once, or not any more
@@ -32,7 +34,7 @@ def keep(
     place: Callable[[FieldError], str] | None = None,
     ticked: list[int] | None = None,
 ) -> None:
-    """Keep a posted form that was refused. What concerns none of its fields is shown above the next page.
+    """Keep a posted form that was refused. What concerns none of its fields is shown at its button.
 
     `problem`: why; without one, the form's own errors say it. `place`: the field that an error is about, where its
     pointer does not say it. `ticked`: the rows that the form was about.
@@ -45,15 +47,11 @@ def keep(
                 error.pointer = f"/{place(error)}"
         add_problem(form, problem)
         if form.non_field_errors():
-            flash_problem(request, problem)
+            refusals.keep(request, problem)
     request.session[KEY] = {
         "form": _name(form),
         "time": time.time(),
-        "data": {
-            form.add_prefix(name): form[name].value()
-            for name, field in form.fields.items()
-            if not isinstance(field.widget, SECRET)
-        },
+        "data": _typed(form),
         "errors": {name: [str(reason) for reason in form.errors.get(name, ())] for name in form.fields},
         "ticked": ticked or [],
     }
@@ -64,7 +62,7 @@ def bring_back(request: HttpRequest, form: AnyForm) -> AnyForm:
     kept = _kept(request, form)
     if kept:
         del request.session[KEY]
-        form.is_bound, form.data = True, kept["data"]
+        form.is_bound, form.data = True, MultiValueDict(kept["data"])
         errors = {name: ErrorList(reasons) for name, reasons in kept["errors"].items() if reasons}
         form._errors = ErrorDict(errors)  # type: ignore[attr-defined]
     return form
@@ -73,6 +71,16 @@ def bring_back(request: HttpRequest, form: AnyForm) -> AnyForm:
 def ticked(request: HttpRequest, form: forms.Form) -> list[int]:
     """Return the rows that a form which was just refused was about. To be asked for before `bring_back`."""
     return _kept(request, form).get("ticked", [])
+
+
+def _typed(form: forms.Form) -> dict[str, list[str]]:
+    """Return what was posted, with what is half typed in a chooser; without secrets."""
+    names = [form.add_prefix(name) for name, field in form.fields.items() if not isinstance(field.widget, SECRET)]
+    sent = {one for name in names for one in (name, f"{name}{MORE}")}
+    posted = (
+        form.data if isinstance(form.data, MultiValueDict) else MultiValueDict({n: [v] for n, v in form.data.items()})
+    )
+    return {name: values for name, values in posted.lists() if name in sent}
 
 
 def _kept(request: HttpRequest, form: forms.Form) -> dict[str, Any]:
