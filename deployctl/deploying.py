@@ -11,7 +11,7 @@ from .context import NOTE, SERVICE, TIMEOUT, VERSION, WAIT, Context, is_id, note
 from .exits import Ended, Exit
 from .installing import INSTANCE, SKIP_INSTALLED
 from .locks import LOCK_TIMEOUT, post_unlocked
-from .strategy import PLAN, STRATEGY, show_plans, strategy_body
+from .strategy import FORCE, PLAN, STRATEGY, show_plans, strategy_body
 from .targets import HOSTS, TARGETS, Targets
 
 DEPLOYMENT = argument("deployment", type=whole(1), help="A deployment's number.")
@@ -179,6 +179,7 @@ def _marked(arguments: argparse.Namespace) -> dict[str, Any]:
     "retry",
     DEPLOYMENT,
     argument("--cause", default="", help="Only what failed for this cause, as causes names it."),
+    FORCE,
     NOTE,
     WAIT,
     TIMEOUT,
@@ -186,6 +187,8 @@ def _marked(arguments: argparse.Namespace) -> dict[str, Any]:
 def retry(context: Context, arguments: argparse.Namespace) -> None:
     """Retry the failed operations of DEPLOYMENT."""
     body = {**({"cause": arguments.cause} if arguments.cause else {}), **note_body(arguments)}
+    if arguments.force:
+        body["force"] = True
     context.follow([context.client.post(f"/deployments/{arguments.deployment}/retry", body or None)])
 
 

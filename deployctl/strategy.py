@@ -12,13 +12,14 @@ from .exits import Ended, Exit
 
 NAMES = ("canary", "batch_size", "max_failures", "on_failure", "pause_between")
 PLAN = argument("--plan", action="store_true", help="Print what would happen; change nothing.")
+FORCE = argument("--force", action="store_true", help="Include instances in maintenance.")
 STRATEGY = (
     argument("--canary", type=whole(0), metavar="N", help="Hosts that are deployed to first, before all others."),
     argument("--batch-size", metavar="SIZE", help="Hosts at one time: a number, or a percentage such as 20%%."),
     argument("--max-failures", type=whole(0), metavar="N", help="Failures that are allowed."),
     argument("--on-failure", choices=("hold", "revert_batch", "revert_all"), help="What happens with more than these."),
     argument("--pause-between", action="store_true", default=None, help="Pause after each batch until it is resumed."),
-    argument("--force", action="store_true", help="Include instances in maintenance."),
+    FORCE,
     argument("--skip-locked", action="store_true", help="Skip named targets that another deployment has locked."),
     PLAN,
 )

@@ -129,9 +129,8 @@ def retry_instances(
 ) -> Status[DeploymentOut]:
     """Repeat the failed operation of each instance, toward the same version."""
     row = catalog.find_service(caller(request), service, "deploy")
-    return accepted(
-        actions.retry_instances(caller(request), row, body.ids, allow_bad=body.allow_bad, note=body.note), response
-    )
+    options = body.model_dump(include={"allow_bad", "force", "note"})
+    return accepted(actions.retry_instances(caller(request), row, body.ids, **options), response)
 
 
 @router.get("/services/{service}/versions/{id}/{action}", response=shapes.ChoiceList, summary="List target versions")

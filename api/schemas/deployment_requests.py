@@ -19,6 +19,7 @@ from microservice.strategy import ALL_AT_ONCE
 from .base import Body
 
 ALLOW_BAD = "Also deploy a version that was marked bad: allowed to a signed-in person, not to a token"
+FORCE = "Include instances in maintenance"
 NOTE = "Why it is requested: shown with the deployment and kept in the history"
 MAX_PLAN_TOKEN = 4_000_000  # characters
 Ids = StrictStr | StrictInt | list[StrictInt | StrictStr]
@@ -70,6 +71,7 @@ class RetryInstancesRequest(InstanceSelection):
 
     note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
+    force: StrictBool = Field(False, description=FORCE)
 
 
 class DeploymentUpdate(Body):
@@ -84,6 +86,7 @@ class RetryRequest(Body):
     cause: StrictStr = Field("", max_length=16, description="Only what failed for this cause: GET …/causes/ lists them")
     note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
+    force: StrictBool = Field(False, description=FORCE)
 
 
 class ByLabels(Body):
@@ -163,7 +166,7 @@ class ChangeRequest(ByLabels):
         description="batch_size, canary, max_failures, on_failure, pause_between; all optional. Without it: the "
         "service's default_strategy",
     )
-    force: StrictBool = Field(False, description="Include instances in maintenance")
+    force: StrictBool = Field(False, description=FORCE)
     dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
     plan_token: StrictStr | None = Field(
         None, max_length=MAX_PLAN_TOKEN, description="From a dry run: refuse if anything has changed since"

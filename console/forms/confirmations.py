@@ -39,6 +39,15 @@ class NoteForm(Confirmation):
     note = forms.CharField(label=_("Note"), max_length=MAX_NOTE, required=False)
 
 
+class RetryForm(Confirmation):
+    """Repeats what failed. `force` is shown where instances are in maintenance."""
+
+    PREFIX = "retry"
+
+    note = forms.CharField(label=_("Note"), max_length=MAX_NOTE, required=False)
+    force = forms.BooleanField(label=_("Include hosts in maintenance"), required=False)
+
+
 class DeleteVersionForm(Confirmation):
     PREFIX = "delete"
 
@@ -62,6 +71,22 @@ class ForgetInstancesForm(Confirmation):
     use_required_attribute = False
 
     reason = _reason(help_text=_("Kept in the history."), widget=forms.TextInput({"form": "chosen"}))
+
+
+class RetryInstancesForm(Confirmation):
+    """Part of the form `chosen`, as the one above; its names differ from those of the one below."""
+
+    PREFIX = "again"
+
+    note = forms.CharField(
+        label=_("Note"), max_length=MAX_NOTE, required=False, widget=forms.TextInput({"form": "chosen"})
+    )
+    force = forms.BooleanField(
+        label=_("Include hosts in maintenance"), required=False, widget=forms.CheckboxInput({"form": "chosen"})
+    )
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **{"prefix": self.PREFIX, **more})
 
 
 class DeleteInstancesForm(Confirmation):

@@ -16,21 +16,27 @@ from .decorators import posted_ids, texts
 FILTERED_BY = ("q", "state", "version", "label", "group")
 
 
-def chosen_instances(request: HttpRequest, service: MicroService, action: str) -> list[int]:
+def chosen_instances(request: HttpRequest, service: MicroService, action: str, forced: bool = False) -> list[int]:
     """Return the ids of the instances that were chosen. Of all that match, a retry takes those that can be retried.
 
-    `all` says how many the list had: 409 where others match by now, so that nothing is done to what no one has seen.
+    `forced`: also those in maintenance. `all` says how many the list had: 409 where others match by now, so that
+    nothing is done to what no one has seen.
     """
     if "all" not in request.POST:
         return posted_ids(request, "instance")
     values = texts(request.POST, *FILTERED_BY)
     selectors = InstanceFilters(values, host_groups.group_names()).selectors()
     every = MicroServiceInstance.objects.filter(microservice=service)
-    found = list(services.matching(every, service, values, selectors).values_list("pk", "status", "locked"))
+    matching = services.matching(every, service, values, selectors)
+    found = list(matching.values_list("pk", "status", "locked", "is_maintain"))
     if str(len(found)) != request.POST["all"]:
         raise refused("concurrent_update.matching", n=len(found))
     retries = action == "retry"
-    return [pk for pk, status, locked in found if not retries or (status in MAY_RETRY and not locked)]
+    return [
+        pk
+        for pk, status, locked, maintained in found
+        if not retries or (status in MAY_RETRY and not locked and (forced or not maintained))
+    ]
 
 
 def to_instances(request: HttpRequest, service: MicroService) -> HttpResponseRedirect:

@@ -6,6 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from microservice.deployments.retries import Left
 from microservice.models import Deployment
 from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus, UndoStatus, outcome_of
 
@@ -36,8 +37,8 @@ class Control:
         return {"retry": "r", "revert": "x"}.get(self.what, "")
 
 
-def controls(deployment: Deployment, counts: Counts, left: int, may_deploy: bool) -> list[Control]:
-    """Return what can be done with a deployment now, in order. `left`: how many operations a retry would repeat."""
+def controls(deployment: Deployment, counts: Counts, left: Left, may_deploy: bool) -> list[Control]:
+    """Return what can be done with a deployment now, in order. `left`: what a retry would repeat."""
     status = DeploymentStatus(deployment.status)
     buttons = _after_end(deployment, counts, left) if status in DEPLOYMENT_ENDED else _under_way(deployment, counts)
     if may_deploy:
@@ -46,14 +47,30 @@ def controls(deployment: Deployment, counts: Counts, left: int, may_deploy: bool
     return [replace(button, why_not=scope) for button in buttons if not button.why_not]
 
 
-def _after_end(deployment: Deployment, counts: Counts, left: int) -> list[Control]:
-    retry = ngettext("Retry %(n)s host", "Retry %(n)s hosts", left) % {"n": left} if left else _("Retry")
-    buttons = []
-    if counts.retryable:
-        gone = "" if left else _("what failed was retried or changed since")
-        buttons.append(Control("retry", retry, gone, look="main"))
+def _after_end(deployment: Deployment, counts: Counts, left: Left) -> list[Control]:
+    buttons = [_retry(deployment, left)] if counts.retryable else []
     buttons.append(Control("revert", _("Revert…"), _irreversible(deployment), look="danger", opens="console:revert"))
     return buttons
+
+
+def _retry(deployment: Deployment, left: Left) -> Control:
+    n = left.total
+    word = ngettext("Retry %(n)s host…", "Retry %(n)s hosts…", n) % {"n": n} if n else _("Retry…")
+    if not n and not left.in_maintenance:
+        return Control("retry", word, _("what failed was retried or changed since"))
+    sure = ngettext(
+        "What failed is repeated on %(n)s host, toward the same version.",
+        "What failed is repeated on %(n)s hosts, toward the same version.",
+        n,
+    )
+    return Control(
+        "retry",
+        word,
+        look="main",
+        question=_("Retry deployment %(number)s?") % {"number": deployment.pk},
+        sure=sure % {"n": n} if n else _("Every host that failed is in maintenance."),
+        confirm=_("Retry"),
+    )
 
 
 def _under_way(deployment: Deployment, counts: Counts) -> list[Control]:

@@ -1,6 +1,5 @@
 """Deployments and operations: lists, the live pages, and the buttons on them."""
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -27,7 +26,7 @@ from microservice.status import DEPLOYMENT_ENDED, DeploymentStatus, outcome_of
 from runtime.ids import parse_id, parse_number
 
 from .. import csv_lists, tables
-from ..forms.confirmations import NoteForm
+from ..forms.confirmations import NoteForm, RetryForm
 from ..forms.filters import DeploymentFilters
 from ..once import once
 from ..queries import deployments, operations, progress
@@ -94,11 +93,11 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
     counts = deployments.counts(deployment)
     context = _matrix(request, caller, deployment)
     may_deploy = caller.may("deploy", deployment.microservice_id)
-    left = retries.left(deployment) if counts.retryable else Counter()
+    left = retries.left(deployment) if counts.retryable else retries.Left()
     return {
         **context,
         **_times(deployment, counts.by_status, context["matrix"]),
-        "causes": causes(caller, deployment, left),
+        "causes": causes(caller, deployment, left.by_cause),
         "deployment": deployment,
         "reason": render_message(deployment.reason) if deployment.reason else "",
         "skipped": describe_skipped(deployment.skipped[:MAX_SKIPPED]),
@@ -108,7 +107,9 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
         "segments": segments(counts.by_status),
         "note_form": bring_back(request, NoteForm(initial={"note": deployment.note})),
         "followers": deployments.followers(caller, deployment),
-        "controls": controls(deployment, counts, left.total(), may_deploy),
+        "controls": controls(deployment, counts, left, may_deploy),
+        "retry_form": bring_back(request, RetryForm()),
+        "in_maintenance": left.in_maintenance,
         "may_deploy": may_deploy,
         "has_ended": deployment.status in DEPLOYMENT_ENDED,
         "paused": deployment.status == DeploymentStatus.PAUSED,
@@ -133,11 +134,12 @@ def control(request: HttpRequest, caller: Caller, number: int, what: str) -> Htt
     """Run a button of the deployment page. A retry and a revert redirect to the deployments that they start."""
     deployment = deployments.deployment(caller, number)
     cause = request.POST.get("cause", "")
+    form = RetryForm(request.POST)
     commands: dict[str, Callable[[Caller, Deployment], Deployment]] = {
         "cancel": actions.cancel,
         "pause": actions.pause,
         "resume": actions.resume,
-        "retry": partial(actions.retry, cause=cause),
+        "retry": partial(actions.retry, cause=cause, note=form.posted("note"), force=form.posted("force")),
     }
     if what not in {*commands, "maintenance"}:
         raise not_found("action")
@@ -147,7 +149,13 @@ def control(request: HttpRequest, caller: Caller, number: int, what: str) -> Htt
     key = request.POST.get("key", "")
     run = partial(commands[what], caller, deployment)
     requested = " ".join([what, str(deployment.pk), *([cause] if what == "retry" and cause else [])])
-    return redirect_to("deployment", once(caller, key, requested, run))
+    try:
+        return redirect_to("deployment", once(caller, key, requested, run))
+    except Problem as problem:
+        if what != "retry" or all(error.pointer != "/note" for error in problem.field_errors):
+            raise
+        keep(request, form, problem)
+        return redirect_to("deployment", deployment.pk)
 
 
 @page("deploy", ("POST",), back=("deployment", "number"))

@@ -18,7 +18,14 @@ from microservice.models import MicroService, MicroServiceInstance
 from microservice.publishing import upload
 
 from .. import csv_lists, tables
-from ..forms.confirmations import DeleteInstancesForm, DeleteServiceForm, ForgetInstancesForm, UnlockForm
+from ..forms.confirmations import (
+    Confirmation,
+    DeleteInstancesForm,
+    DeleteServiceForm,
+    ForgetInstancesForm,
+    RetryInstancesForm,
+    UnlockForm,
+)
 from ..forms.containers import ContainerForm
 from ..forms.filters import InstanceFilters, VersionFilters
 from ..forms.instances import InstanceForm
@@ -47,6 +54,11 @@ from .maintenance import maintain
 from .making import added, form_alone, in_dialog, proposed
 
 INSTANCE_ACTIONS = ("retry", "delete", "forget", "maintain", "end_maintenance")
+FORMS: dict[str, type[Confirmation]] = {
+    "retry": RetryInstancesForm,
+    "delete": DeleteInstancesForm,
+    "forget": ForgetInstancesForm,
+}
 
 
 def service_context(caller: Caller, service: MicroService, tab: str) -> dict[str, Any]:
@@ -95,8 +107,8 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
     rows = pages(after, page_size(request, PAGE, MAX_ROWS))
     for instance in rows:
         instance.unlock_form = bring_back(request, UnlockForm(instance=instance.pk)) if instance.locked else None
-    forget_form, delete_form = ForgetInstancesForm(), DeleteInstancesForm()
-    was_ticked = ticked(request, forget_form) or ticked(request, delete_form)
+    forms = {name: form() for name, form in FORMS.items()}
+    was_ticked = next((found for form in forms.values() if (found := ticked(request, form))), [])
     context = {
         **params,
         **service_context(caller, service, "instances"),
@@ -105,8 +117,7 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
         "filtered": any(params.values()),
         "filtered_by": {name: value for name, value in params.items() if value},
         "most_at_once": MAX_COUNTED,
-        "forget_form": bring_back(request, forget_form),
-        "delete_form": bring_back(request, delete_form),
+        **{f"{name}_form": bring_back(request, form) for name, form in forms.items()},
         "ticked": was_ticked,
     }
     return render_list(
@@ -199,16 +210,17 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
     service = services.service(caller, name)
     require_scope(caller, "deploy", service)
     selected, action = posted_ids(request, "instance"), request.POST.get("what", "")
-    form = (DeleteInstancesForm if action == "delete" else ForgetInstancesForm)(request.POST)
+    form = FORMS.get(action, ForgetInstancesForm)(request.POST)
     try:
-        selected = chosen_instances(request, service, action)
+        selected = chosen_instances(request, service, action, forced=action == "retry" and form.posted("force"))
         if not selected:
             raise invalid("/instance", "no_instance_selected")
         if action in ("retry", "delete"):
             fingerprint = f"{service.pk} {action} {sorted(selected)}"
-            run = partial(actions.retry_instances, caller, service, tuple(selected))
-            if action == "delete":
-                run = partial(actions.delete, caller, service, tuple(selected), note=form.posted("note"))
+            run = partial(actions.delete, caller, service, tuple(selected), note=form.posted("note"))
+            if action == "retry":
+                options = {"note": form.posted("note"), "force": form.posted("force")}
+                run = partial(actions.retry_instances, caller, service, tuple(selected), **options)
             return redirect_to("deployment", once(caller, request.POST.get("key", ""), fingerprint, run))
         if action == "forget":
             n = len(actions.forget(caller, service, tuple(selected), form.posted("reason")))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.conf import settings
@@ -31,10 +32,28 @@ MIN_DELETE_PAUSE, MAX_DELETE_PAUSE = 30, 3600  # seconds between two tries of a 
 MAX_DELETES_A_SWEEP = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How many operations a retry would repeat, by their cause; and how many more with those in maintenance."""
+
+    by_cause: Counter[str] = field(default_factory=Counter)
+    in_maintenance: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.by_cause.total()
+
+
 def retry_instances(
-    caller: Caller, service: MicroService, instances: tuple[int, ...], *, allow_bad: bool = False, note: str = ""
+    caller: Caller,
+    service: MicroService,
+    instances: tuple[int, ...],
+    *,
+    allow_bad: bool = False,
+    force: bool = False,
+    note: str = "",
 ) -> Deployment:
-    """Repeat for each instance (ids) what failed on it, toward the same version."""
+    """Repeat for each instance (ids) what failed on it, toward the same version. `force`: also in maintenance."""
     check_right(caller, service)
     ids = find_instances(service, instances)
     delete = Operation.objects.filter(pk=OuterRef("last_operation"), action=Action.DELETE)
@@ -43,7 +62,7 @@ def retry_instances(
         MAY_RETRY,
         ids=ids,
         pointer="/instances",
-        force=True,
+        force=force,
         condition=Q(last_operation__isnull=False),
         closed=placement.on_closed_host(service) & ~has_operation(delete),
     )
@@ -61,11 +80,18 @@ def retry_instances(
 
 
 def retry(
-    caller: Caller, origin: Deployment, *, cause: str = "", allow_bad: bool = False, note: str = ""
+    caller: Caller,
+    origin: Deployment,
+    *,
+    cause: str = "",
+    allow_bad: bool = False,
+    force: bool = False,
+    note: str = "",
 ) -> Deployment:
     """Repeat exactly what is undone, failed, not_started or unknown in a deployment; never more.
 
-    `cause`: only of that what failed for this cause (causes.py). Raise Problem 422 where nothing did.
+    `cause`: only of that what failed for this cause (causes.py). Raise Problem 422 where nothing did. `force`: also on
+    instances that are in maintenance by now.
     """
     check_right(caller, origin.microservice)
     failed = Operation.objects.filter(deployment=origin, status__in=RETRYABLE)
@@ -90,19 +116,31 @@ def retry(
     with transaction.atomic():
         refuse_deleted(failed.values_list("dest_version", flat=True), "/path/id")
         save_request(caller, deployment)
-        targets = lock_or_refuse(failed_targets(origin, cause), deployment)
+        targets = lock_or_refuse(failed_targets(origin, cause, force), deployment)
         return queue(caller, deployment, targets, enqueue.from_previous(origin))
 
 
-def left(origin: Deployment) -> Counter[str]:
-    """Return how many operations a retry would repeat now, by their cause: not what was repeated or changed since."""
-    now = Q(status=OperationStatus.UNKNOWN) | Q(instance__in=failed_targets(origin).lockable().values("pk"))
-    own = Operation.objects.filter(now, deployment=origin, status__in=RETRYABLE)
-    return Counter(dict(own.order_by().values_list("cause").annotate(Count("pk"))))
+def left(origin: Deployment) -> Left:
+    """Return what a retry would repeat now: not what was repeated or changed since. One query."""
+    unknown = Q(status=OperationStatus.UNKNOWN)  # whose hosts a retry contacts, whatever they are in
+    targets = failed_targets(origin, force=True).lockable()
+    own = Operation.objects.filter(unknown | Q(instance__in=targets.values("pk")), deployment=origin)
+    rows = list(
+        own.filter(status__in=RETRYABLE)
+        .order_by()
+        .values("cause")
+        .annotate(n=Count("pk", filter=unknown | Q(instance__is_maintain=False)))
+        .annotate(held=Count("pk", filter=Q(instance__is_maintain=True) & ~unknown))
+        .values_list("cause", "n", "held")
+    )
+    return Left(Counter({cause: n for cause, n, _held in rows if n}), sum(held for _cause, _n, held in rows))
 
 
-def failed_targets(origin: Deployment, cause: str = "") -> TargetSelection:
-    """Select the instances whose operation in `origin` failed, if they still run what they ran then."""
+def failed_targets(origin: Deployment, cause: str = "", force: bool = False) -> TargetSelection:
+    """Select the instances whose operation in `origin` failed, if they still run what they ran then.
+
+    `force`: also those in maintenance.
+    """
     own = Operation.objects.filter(deployment=origin, instance_id=OuterRef("pk"), status__in=RETRYABLE)
     if cause:
         own = own.filter(cause=cause)
@@ -113,7 +151,7 @@ def failed_targets(origin: Deployment, cause: str = "") -> TargetSelection:
         origin.microservice,
         MAY_DELETE,
         pointer="/path/id",
-        force=True,
+        force=force,
         skip_locked=True,
         scope=has_operation(own),
         condition=has_operation(own.filter(same_version)),
@@ -199,7 +237,7 @@ def retry_failed_deletes() -> int:
     for service, ids in by_service.items():
         try:
             with transaction.atomic():
-                retry_instances(SYSTEM, service, tuple(ids))
+                retry_instances(SYSTEM, service, tuple(ids), force=True)  # it was asked for before
             retried += len(ids)
         except Problem:  # another sweep or a person locked one of them first: next time
             continue

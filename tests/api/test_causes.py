@@ -146,3 +146,13 @@ def test_of_another_team_is_not_found(api, failed):
         api("read", services=[factories.service("other").pk]).get(f"/deployments/{failed.pk}/causes/").status_code
         == 404
     )
+
+
+@pytest.mark.parametrize(("body", "count"), [({}, 4), ({"force": True}, 5)])
+def test_retry_takes_maintenance_only_by_force(api, failed, body, count):
+    one = Operation.objects.filter(deployment=failed).exclude(error="").first()
+    MicroServiceInstance.objects.filter(pk=one.instance_id).update(is_maintain=True)
+    answer = api("deploy").post(f"/deployments/{failed.pk}/retry", body)
+    assert answer.status_code == 202
+    assert Deployment.objects.get(pk=answer.json()["id"]).operations.count() == count
+    assert [one["code"] for one in answer.json()["skipped"]] == ["in_maintenance"] * (5 - count)
