@@ -95,6 +95,8 @@ def test_no_template_writes_a_field():
         "change/version_pick.html",
         "change/version_picks.html",
         "chooser.html",
+        "host/list_actions.html",
+        "host/list_rows.html",
         "keys.html",
         "log/page.html",
         "service/all_that_match.html",

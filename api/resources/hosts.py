@@ -11,13 +11,14 @@ from pydantic import StrictBool, StrictInt, StrictStr
 
 from access.callers import Caller
 from access.problems import invalid, not_found, refused
-from asset import host_keys, hosts, imports, labels, pasted_keys, tenancy
+from asset import host_keys, hosts, imports, label_changes, labels, pasted_keys, tenancy
 from asset.models import Asset
 from microservice.deployments import actions
 
 from .. import paging
 from ..auth import NEVER, caller, needs
 from ..schemas import base
+from ..schemas.host_choice import HostsChanged, HostsUpdate
 
 router = Router()
 
@@ -166,6 +167,15 @@ def create_host(request: HttpRequest, body: HostCreate, response: HttpResponse) 
     host = hosts.create(caller(request), body.given())
     response["Location"] = f"/api/v1/hosts/{host.pk}"
     return Status(201, serialize(host))
+
+
+@router.patch("/hosts/", response=HostsChanged, summary="Change labels of hosts")
+@needs("admin")
+def change_hosts(request: HttpRequest, body: HostsUpdate) -> HostsChanged:
+    """Add labels to many hosts, or remove some: of all chosen hosts, or with an error of none."""
+    hosts = body.chosen(tenancy.visible(caller(request)))
+    changed = label_changes.change(caller(request), hosts, body.add_labels, body.remove_labels)
+    return HostsChanged(changed=changed)
 
 
 @router.post(

@@ -5,8 +5,7 @@ from typing import Any
 from ninja import Field
 from pydantic import StrictBool, StrictInt, StrictStr
 
-from access.problems import FieldError, invalid, invalid_fields
-from asset import labels as host_labels
+from access.problems import invalid
 from microservice.deployments.installs import Installation
 from microservice.deployments.notes import MAX_NOTE
 from microservice.deployments.reverts import DeploymentRevert
@@ -17,12 +16,12 @@ from microservice.status import Action
 from microservice.strategy import ALL_AT_ONCE
 
 from .base import Body
+from .host_choice import ByLabels, Ids
 
 ALLOW_BAD = "Also deploy a version that was marked bad: allowed to a signed-in person, not to a token"
 FORCE = "Include instances in maintenance"
 NOTE = "Why it is requested: shown with the deployment and kept in the history"
 MAX_PLAN_TOKEN = 4_000_000  # characters
-Ids = StrictStr | StrictInt | list[StrictInt | StrictStr]
 
 
 class InstanceUpdate(Body):
@@ -87,28 +86,6 @@ class RetryRequest(Body):
     note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
     force: StrictBool = Field(False, description=FORCE)
-
-
-class ByLabels(Body):
-    """Hosts that are chosen by what they have, instead of by name."""
-
-    labels: dict[str, Any] | None = Field(
-        None, description="Instead of host: the hosts that have all of these labels, {name: value or null for any}"
-    )
-    group: StrictStr | None = Field(None, description="Instead of labels: the name of a host group")
-
-    def selector(self) -> host_labels.Selector | None:
-        """Return what labels or group mean; None without them. Raise Problem 422 for both."""
-        self.refuse_several("labels", "group")
-        if self.group is not None:
-            return host_labels.group(self.group).labels
-        return None if self.labels is None else host_labels.check(self.labels)
-
-    def refuse_several(self, *names: str) -> None:
-        """Raise Problem 422 where the request gives more than one of these fields."""
-        given = [name for name in names if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise invalid_fields([FieldError(f"/{name}", "exclusive_fields") for name in given])
 
 
 class RevertRequest(ByLabels):

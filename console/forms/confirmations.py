@@ -11,6 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from microservice.deployments.notes import MAX_NOTE
 
+from .fields import Words
+from .targets import LabelsField
+
 MAX_REASON = 500
 _LITERAL = {"autocomplete": "off", "spellcheck": "false"}
 
@@ -97,6 +100,32 @@ class DeleteInstancesForm(Confirmation):
     note = forms.CharField(
         label=_("Note"), max_length=MAX_NOTE, required=False, widget=forms.TextInput({"form": "chosen"})
     )
+
+
+class LabelChangeForm(Confirmation):
+    """What chosen hosts get and lose. Part of the form `chosen`, as the ones above."""
+
+    PREFIX = "change"
+
+    add_labels = LabelsField(label=_("Add labels"), help_text=_("Such as zone=eu rack=4, quotes around a blank."))
+    remove_labels = Words(
+        label=_("Remove labels"),
+        required=False,
+        help_text=_("Names alone, such as zone rack."),
+        widget=forms.TextInput({"form": "chosen", **_LITERAL}),
+    )
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["add_labels"].widget.attrs["form"] = "chosen"
+
+    def clean_add_labels(self) -> dict[str, str]:
+        """Return what was typed; a label without a value is added with an empty one only as `name=`."""
+        found = self.cleaned_data["add_labels"]
+        if without := [name for name, value in found.items() if value is None]:
+            text = gettext("%(name)s has no value: write %(name)s=text.")
+            raise forms.ValidationError(text, params={"name": without[0]})
+        return found
 
 
 class UnlockForm(Confirmation):

@@ -45,6 +45,7 @@ NAV_SECTIONS = {
     "fleet": "fleet",
     "history": "history",
     "host_groups": "hosts",
+    "host_labels": "hosts",
     "hosts": "hosts",
     "install": "fleet",
     "log": "deployments",

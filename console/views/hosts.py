@@ -17,16 +17,17 @@ from messages.rendering import with_hint
 from microservice.deployments import actions
 
 from .. import csv_lists, tables
-from ..forms.confirmations import ArchiveHostForm, TrustKeyForm
+from ..forms.confirmations import ArchiveHostForm, LabelChangeForm, TrustKeyForm
 from ..forms.credentials import CredentialChangeForm, CredentialForm
 from ..forms.filters import HostFilters
 from ..forms.hosts import HostForm
 from ..forms.imports import HostImportForm
 from ..forms.services import add_problem
 from ..queries import host_groups, hosts
-from ..queries.paging import MAX_ROWS, PAGE, Page
-from ..refused_forms import bring_back, keep
+from ..queries.paging import MAX_COUNTED, MAX_ROWS, PAGE, Page
+from ..refused_forms import bring_back, keep, ticked
 from .decorators import errors_on, flash, page, page_size, post_data, query, redirect_to, render_list
+from .host_labels import FILTERED_BY
 from .making import added, form_alone, in_dialog, proposed
 
 FINDING = "host_finding"  # session key: [host id, result of a check]
@@ -35,16 +36,21 @@ PASTED_FINGERPRINT = "host_key_named"  # session key: [host id, fingerprint that
 
 @page(live=True)
 def host_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    params = query(request, "q", "state", "team", "label", "group", "after")
+    params = query(request, *FILTERED_BY, "after")
     after = params.pop("after")
     filters = HostFilters(params, host_groups.group_names(), hosts.teams(caller))
     pages = partial(hosts.hosts, caller, params, filters.selectors())
     if file := csv_lists.file(request, tables.HOSTS, pages, caller):
         return file
+    label_form = LabelChangeForm()
     context = {
         **params,
         "page": pages(after, page_size(request, PAGE, MAX_ROWS)),
         "filters": filters,
+        "filtered_by": {name: value for name, value in params.items() if value},
+        "most_at_once": MAX_COUNTED,
+        "ticked": ticked(request, label_form),
+        "label_form": bring_back(request, label_form),
         "filtered": any(params.values()),
         "archived": params["state"] == hosts.ARCHIVED,
         "may_admin": caller.may("admin"),

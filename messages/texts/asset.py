@@ -18,6 +18,9 @@ TEXTS: dict[str, Text] = {
     "too_many_labels": Text(_("must have at most {max} labels")),
     "label_repeated": Text(_("names the label {label} twice: a host has one value of it")),
     "label_quotes": Text(_("has a quotation mark that is not closed")),
+    "label_added_and_removed": Text(_("must not name labels that are added too: {labels}")),
+    "no_label_to_change": Text(_("must have a label, or remove_labels a name")),
+    "too_many_labels_on_hosts": Text(_("would give hosts more than {max} labels: {hosts}")),
     "no_such_group": Text(_("host group {group} not found")),
     "surrounding_blanks": Text(_("must not begin or end with a blank")),
     "label_syntax": Text(

@@ -35,6 +35,7 @@ TEXTS: dict[str, Text] = {
     "not_team_service": Text(_("is not a service of this team")),
     "not_visible_service": Text(_("names a service that does not exist or that you may not see")),
     "not_service_name": Text(_("must be the service's name")),
+    "no_host_selected": Text(_("select at least one host")),
     "no_instance_selected": Text(_("select at least one instance")),
     "not_one_line": Text(_("must be part of one line, without control characters")),
     "not_a_time": Text(_("must be a time such as 2027-01-31T14:00")),

@@ -102,6 +102,7 @@ _FIELDS: dict[str, Text] = {
     "instance_list": Text(_("must be ids of instances such as “1,2,3” or [1, 2, 3]")),
     "host_required": Text(_("is required: “all”, or hosts by id or name. Or send instances, by id")),
     "exclusive_fields": Text(_("cannot be combined: send one of host, instances, labels and group")),
+    "host_or_labels_required": Text(_("is required: “all”, or hosts by id or name. Or send labels, or group")),
     "install_host_required": Text(_("is required: hosts by id or name. Or send labels, or group")),
     "install_not_all": Text(_("must name hosts by id or name: an install never goes to “all”")),
     "too_many_targets": Text(_("must not name more than {max}; use several requests")),

@@ -148,6 +148,9 @@ TEXTS: dict[str, Text] = {
     "instance_locked.fields_meanwhile": Text(
         _("{host} was locked at the same time, and its {fields:term} could not be changed."), _("Try again.")
     ),
+    "concurrent_update.matching_hosts": Text(
+        _("The list has changed: {n} hosts match the filter now."), _("Look at the list again, then decide.")
+    ),
     "concurrent_update.matching": Text(
         _("The list has changed: {n} instances match the filter now."), _("Look at the list again, then decide.")
     ),

@@ -44,6 +44,25 @@ def test_found_host_is_ticked_and_stays(visit, labelled):
     expect(hosts.get_by_role("checkbox", checked=True)).to_have_count(1)
 
 
+def test_labels_of_selected_hosts_are_changed(visit):
+    """The dialog names the hosts; what it refuses stands at its field, with what was typed and the hosts selected."""
+    page = visit("/hosts/?label=site%3Dfra")
+    opens = page.get_by_role("button", name="Change labels…")
+    expect(opens).to_be_disabled()
+    page.get_by_label("All on this page").check()
+    opens.click()
+    dialog = page.get_by_role("dialog", name="Change the labels of the selected hosts")
+    expect(dialog.get_by_role("listitem").first).to_be_visible()
+    dialog.get_by_label("Add labels").fill("rack")
+    dialog.get_by_role("button", name="Change labels").click()
+    expect(dialog.get_by_text("rack has no value")).to_be_visible()
+    expect(dialog.get_by_label("Add labels")).to_have_value("rack")
+    dialog.get_by_label("Add labels").fill("rack=7")
+    dialog.get_by_role("button", name="Change labels").click()
+    expect(page.get_by_text(re.compile(r"The labels of \d+ hosts were changed"))).to_be_visible()
+    expect(page.get_by_role("link", name="rack=7").first).to_be_visible()
+
+
 def test_saved_filter_survives_a_live_refresh(visit, client, demo):
     page = visit("/hosts/?label=site%3Dfra")
     page.get_by_text("Save this filter").click()
