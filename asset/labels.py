@@ -69,9 +69,15 @@ def counts(selectors: Iterable[Selector], hosts: Iterable[Mapping[str, str]]) ->
 def find(selector: Selector, rows: QuerySet[Asset]) -> list[int]:
     """Return the ids of those of these hosts that a selector means. One query: the database looks for the names, which
     it does alike everywhere, and the values are compared here."""
+    named = with_names(selector, rows)
+    return [pk for pk, labels in named.values_list("pk", "labels").distinct() if fits(labels, selector)]
+
+
+def with_names(selector: Selector, rows: QuerySet[Asset]) -> QuerySet[Asset]:
+    """Return those of these hosts that have all labels of a selector, whatever their values are."""
     for name in selector:
         rows = rows.filter(labels__has_key=name)
-    return [pk for pk, labels in rows.values_list("pk", "labels").distinct() if fits(labels, selector)]
+    return rows
 
 
 def narrow(rows: QuerySet[Asset], selectors: Iterable[Selector] | None) -> QuerySet[Asset]:

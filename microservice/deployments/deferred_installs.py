@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from django.utils import timezone
 
 from access.problems import Problem
-from asset.models import Asset
 from deployer.engine.codes import Code, error
 
 from .. import wake
@@ -17,27 +16,29 @@ from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..operation_errors import ERROR_FIELDS, set_error
 from ..status import Action, InstanceStatus, OperationStatus
 from .new_instances import create_instances
+from .target_rows import HostRow
 
 BEING_DELETED = (InstanceStatus.DELETING, InstanceStatus.DELETE_FAILED)
 
 
-def partition_hosts(service: MicroService, hosts: Sequence[Asset]) -> tuple[list[Asset], list[Asset]]:
+def partition_hosts(service: MicroService, hosts: Sequence[HostRow]) -> tuple[list[HostRow], list[HostRow]]:
     """Return the hosts where the service can be installed now, and those where it must be deleted first."""
-    deleting = MicroServiceInstance.objects.filter(microservice=service, host__in=hosts, status__in=BEING_DELETED)
+    ids = [host.host_id for host in hosts]
+    deleting = MicroServiceInstance.objects.filter(microservice=service, host__in=ids, status__in=BEING_DELETED)
     # Locked until the install is recorded: otherwise the delete could end in between, and the install would never
     # start.
     held = set(deleting.select_for_update().values_list("host_id", flat=True))
-    return [host for host in hosts if host.pk not in held], [host for host in hosts if host.pk in held]
+    return [host for host in hosts if host.host_id not in held], [host for host in hosts if host.host_id in held]
 
 
-def defer_installs(deployment: Deployment, hosts: Iterable[Asset], adopt: bool) -> None:
+def defer_installs(deployment: Deployment, hosts: Iterable[HostRow], adopt: bool) -> None:
     """Create operations that become due when the delete on their host has succeeded."""
     Operation.objects.bulk_create(
         Operation(
             deployment=deployment,
             instance=None,
             instance_id_snapshot=0,
-            host=host,
+            host_id=host.host_id,
             action=Action.INSTALL,
             dest_version=deployment.dest_version,
             adopt=adopt,
@@ -67,7 +68,7 @@ def start_deferred(deleted: Iterable[Operation]) -> None:
     started = 0
     for row in waiting:
         try:
-            row.instance = create_instances(row.deployment, [row.host])[0]
+            row.instance = create_instances(row.deployment, [row.host_id])[0]
         except Problem as problem:
             row.status, row.finished = OperationStatus.NOT_STARTED, timezone.now()
             set_error(row, error(Code.DEFINITION, reason=problem.message))

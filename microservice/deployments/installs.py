@@ -7,11 +7,11 @@ from django.db import transaction
 
 from access.callers import Caller
 from access.problems import Problem, invalid
-from asset import tenancy
+from asset import labels, tenancy
 from asset.labels import Selector
 from asset.models import Asset
 
-from ..models import Deployment, MicroServiceVersion
+from ..models import Deployment, MicroServiceInstance, MicroServiceVersion
 from ..status import Action, BuildStatus
 from ..strategy import ALL_AT_ONCE, OnFailure, Strategy
 from . import deferred_installs, enqueue, notes, placement, plan_token, target_rows
@@ -27,6 +27,7 @@ from .new_instances import (
 )
 from .plan import Plan, plan_for
 from .selection import HostNames, find_hosts, find_labelled
+from .target_rows import HostRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +80,13 @@ def _install(caller: Caller, installation: Installation) -> Deployment | None:
     with transaction.atomic():
         save_request(caller, deployment)
         now, later = deferred_installs.partition_hosts(service, hosts)
-        rows = lock_failed_installs(deployment, now)
-        locked = {row.host_id for row in rows}
-        rows += create_instances(deployment, [host for host in now if host.pk not in locked])
+        ids = [host.host_id for host in now]
+        failed_before = lock_failed_installs(deployment, ids)
+        create_instances(deployment, [host for host in ids if host not in failed_before])
         deferred_installs.defer_installs(deployment, later, adopt)
         if installation.plan_token is not None:
-            targets = target_rows.of_instances(rows) + target_rows.of_hosts(later, deployment.instance_fields)
+            locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
+            targets = target_rows.load(locked) + target_rows.of_hosts(later, deployment.instance_fields)
             plan_token.check(installation.plan_token, deployment, targets, adopt)
         source = enqueue.from_request(deployment, adopt)
         return queue(caller, deployment, len(now), source, deferred=len(later))
@@ -93,15 +95,11 @@ def _install(caller: Caller, installation: Installation) -> Deployment | None:
 def preview_install(caller: Caller, installation: Installation) -> Plan:
     """Return the plan of an install. There are no instances yet, so a target has only its host."""
     hosts = _look_up(caller, installation)
-    service = installation.version.microservice
-    installed = (
-        service.instances.filter(host__in=hosts)
-        .exclude(FIRST_INSTALL_FAILED)
-        .exclude(status__in=deferred_installs.BEING_DELETED)
-    )
-    if taken := set(installed.values_list("host_id", flat=True)):
-        raise already_installed(service, [host for host in hosts if host.pk in taken])
-    check_fields(unsaved(service, hosts[:1], installation.instance_fields))
+    service, ids = installation.version.microservice, [host.host_id for host in hosts]
+    installed = service.instances.exclude(FIRST_INSTALL_FAILED).exclude(status__in=deferred_installs.BEING_DELETED)
+    if taken := set(installed.values_list("host_id", flat=True)).intersection(ids):
+        raise already_installed(service, taken)
+    check_fields(unsaved(service, ids[:1], installation.instance_fields))
     rows = target_rows.of_hosts(hosts, installation.instance_fields)
     return plan_for(_deployment(installation), rows, adopt=installation.adopt)
 
@@ -118,7 +116,7 @@ def _deployment(installation: Installation) -> Deployment:
     )
 
 
-def _look_up(caller: Caller, installation: Installation) -> list[Asset]:
+def _look_up(caller: Caller, installation: Installation) -> list[HostRow]:
     """Return the hosts. Raise the Problems that can be known before any of them is locked."""
     version = installation.version
     check_right(caller, version.microservice)
@@ -131,24 +129,25 @@ def _look_up(caller: Caller, installation: Installation) -> list[Asset]:
     check_bad(caller, [version] if version.bad else [], installation.allow_bad, "/path/version")
     if not installation.adopt:
         require_package(version, "/path/version")
-    hosts = _hosts(caller, installation)
-    placement.refuse_closed(version.microservice, hosts)
-    return hosts
+    return _hosts(caller, installation)
 
 
-def _hosts(caller: Caller, installation: Installation) -> list[Asset]:
+def _hosts(caller: Caller, installation: Installation) -> list[HostRow]:
     """Return the hosts that are named; of those with labels, the ones that do not have the service and are open to it.
 
     With `skip_installed`, hosts that have it are found and left out. Raise Problem 422 where a host is not found, or
-    none has the labels.
+    none has the labels, and 409 where one that is named is closed to the service.
     """
     service, skips = installation.version.microservice, installation.skip_installed
     has = service.instances.exclude(FIRST_INSTALL_FAILED).values("host")
     if installation.labels is None:
         found = find_hosts(installation.host, tenancy.visible(caller))
-        having = set(has.filter(host__in=found).values_list("host", flat=True)) if skips else ()
-        return [host for host in found if host.pk not in having]
+        having = set(has.values_list("host", flat=True)) if skips else ()
+        wanted = [host for host in found if host.host_id not in having]
+        placement.refuse_closed(service, [host.host_id for host in wanted])
+        return wanted
     rows = Asset.objects.filter(tenancy.visible(caller)).exclude(placement.closed_hosts(service))
     among = rows if skips else rows.exclude(pk__in=has)
-    ids = find_labelled(installation.labels, among, "wrong_target.no_labelled_host")
-    return list(rows.filter(pk__in=ids).exclude(pk__in=has).order_by("pk"))
+    labelled = set(find_labelled(installation.labels, among, "wrong_target.no_labelled_host"))
+    candidates = target_rows.load_hosts(labels.with_names(installation.labels, rows).exclude(pk__in=has))
+    return [host for host in candidates if host.host_id in labelled]

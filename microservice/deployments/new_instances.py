@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from access.model_errors import field_errors
 from access.problems import FieldError, Problem, invalid_fields
-from asset.models import Asset
 
 from ..models import Deployment, MicroService, MicroServiceInstance
 from ..status import InstanceStatus
@@ -22,10 +21,10 @@ FIRST_INSTALL_FAILED = Q(version=None, status=InstanceStatus.INSTALL_FAILED, loc
 
 
 def unsaved(
-    service: MicroService, hosts: Iterable[Asset], fields: dict[str, Any], **more: Any
+    service: MicroService, hosts: Iterable[int], fields: dict[str, Any], **more: Any
 ) -> list[MicroServiceInstance]:
-    """Return the instances as they would be created on these hosts."""
-    return [MicroServiceInstance(microservice=service, host=host, **fields, **more) for host in hosts]
+    """Return the instances as they would be created on these hosts (ids)."""
+    return [MicroServiceInstance(microservice=service, host_id=host, **fields, **more) for host in hosts]
 
 
 def check_fields(rows: list[MicroServiceInstance]) -> None:
@@ -37,8 +36,8 @@ def check_fields(rows: list[MicroServiceInstance]) -> None:
         raise invalid_fields(field_errors(error)) from None
 
 
-def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroServiceInstance]:
-    """Create locked instances on hosts that do not have the service; nothing runs there before the operation says so.
+def create_instances(deployment: Deployment, hosts: list[int]) -> list[MicroServiceInstance]:
+    """Create locked instances on hosts (ids) without the service; nothing runs there before the operation says so.
 
     A host has a service only once: the database's own constraint decides, with no gap between check and insert.
     Whether the hosts are open to the service is checked in the same transaction. Raise Problem 409, and create none.
@@ -66,8 +65,8 @@ def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroSe
         raise already_installed(service, hosts) from None
 
 
-def lock_failed_installs(deployment: Deployment, hosts: list[Asset]) -> list[MicroServiceInstance]:
-    """Lock the instances on these hosts whose first install failed, give them the new fields, and return them.
+def lock_failed_installs(deployment: Deployment, hosts: list[int]) -> set[int]:
+    """Lock the instances on these hosts whose first install failed, and give them the new fields. Return their hosts.
 
     As in `targets.lock_targets` the condition is part of the UPDATE, so two requests never hold the same instance.
     """
@@ -75,7 +74,7 @@ def lock_failed_installs(deployment: Deployment, hosts: list[Asset]) -> list[Mic
     check_fields(unsaved(service, hosts[:1], deployment.instance_fields))
     failed = MicroServiceInstance.objects.filter(FIRST_INSTALL_FAILED, microservice=service, host__in=hosts)
     if not failed.exists():  # the usual case, in a statement that locks nothing
-        return []
+        return set()
     placement.hold(service, hosts)
     placement.refuse_closed(service, hosts)
     failed.update(
@@ -89,10 +88,10 @@ def lock_failed_installs(deployment: Deployment, hosts: list[Asset]) -> list[Mic
         updated_by=deployment.requested_by,
     )
     locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
-    return list(locked.select_related("host"))
+    return set(locked.values_list("host_id", flat=True))
 
 
-def already_installed(service: MicroService, hosts: list[Asset]) -> Problem:
+def already_installed(service: MicroService, hosts: Iterable[int]) -> Problem:
     """Return the refusal that names the instances on these hosts."""
     installed = MicroServiceInstance.objects.filter(microservice=service, host__in=hosts)
     errors = [

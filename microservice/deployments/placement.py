@@ -26,12 +26,12 @@ def closed_hosts(service: MicroService) -> Q:
     return Q(pk__in=tenancy.closed_to(MicroService.objects.filter(pk=service.pk).values("team")))
 
 
-def refuse_closed(service: MicroService, hosts: Sequence[Asset]) -> None:
-    """Raise Problem 409 where the service may not be deployed to one of these hosts.
+def refuse_closed(service: MicroService, hosts: Sequence[int]) -> None:
+    """Raise Problem 409 where the service may not be deployed to one of these hosts (ids).
 
     `host_of_another_team` names those that are closed to it, `host_archived` one that was archived meanwhile.
     """
-    closed = Asset.every.filter(closed_hosts(service) | Q(archived__isnull=False), pk__in=[host.pk for host in hosts])
+    closed = Asset.every.filter(closed_hosts(service) | Q(archived__isnull=False), pk__in=hosts)
     rows = list(closed.order_by("hostname"))
     for host in rows:
         refuse_archived(host)
@@ -39,13 +39,12 @@ def refuse_closed(service: MicroService, hosts: Sequence[Asset]) -> None:
         raise tenancy.refusal(service.name, [host.hostname for host in rows])
 
 
-def hold(service: MicroService, hosts: Sequence[Asset]) -> None:
-    """Keep the service and the hosts from changing teams until this transaction ends.
+def hold(service: MicroService, hosts: Sequence[int]) -> None:
+    """Keep the service and the hosts (ids) from changing teams until this transaction ends.
 
     A change of teams locks their rows. The foreign keys of a new instance would meet that lock too, but only at the
     commit, after the check. SQLite has a single writer anyway.
     """
     if connection.features.has_select_for_update:
-        ids = [host.pk for host in hosts]
         fetch_all("SELECT id FROM micro_service WHERE id = %s FOR KEY SHARE", service.pk)
-        fetch_all(f"SELECT id FROM asset WHERE id IN ({placeholders(ids)}) ORDER BY id FOR KEY SHARE", *ids)  # noqa: S608
+        fetch_all(f"SELECT id FROM asset WHERE id IN ({placeholders(hosts)}) ORDER BY id FOR KEY SHARE", *hosts)  # noqa: S608

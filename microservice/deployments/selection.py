@@ -18,7 +18,9 @@ from asset.validation import HOSTNAME
 from runtime.ids import parse_id
 
 from ..models import MicroService, MicroServiceVersion
+from . import target_rows
 from .refusals import refused_targets
+from .target_rows import HostRow
 
 ALL: Literal["all"] = "all"
 MAX_NAMED = 20_000
@@ -113,10 +115,10 @@ def find_instances(
     return ids
 
 
-def find_hosts(hosts: Sequence[int | str], scope: Q) -> list[Asset]:
+def find_hosts(hosts: Sequence[int | str], scope: Q) -> list[HostRow]:
     """Return these hosts, by id. Raise Problem 422 `wrong_target` that names those which are not within `scope`."""
-    rows = list(Asset.objects.filter(scope, _any_of(hosts, "pk", "hostname")).order_by("pk"))
-    known = {host.pk for host in rows} | {host.hostname for host in rows}
+    rows = target_rows.load_hosts(Asset.objects.filter(scope, _any_of(hosts, "pk", "hostname")))
+    known = {host.host_id for host in rows} | {host.hostname for host in rows}
     errors = [FieldError("/host", "wrong_target.unknown_host", host=one) for one in hosts if one not in known]
     if errors:
         raise refused_targets(errors)

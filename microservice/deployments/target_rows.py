@@ -13,6 +13,19 @@ _OF_INSTANCE = ("version_id", "port", "tag", "weight")
 _OF_HOST = ("hostname", "ip", "port", "username", "jump_host_id", "base_path", "sudo")
 
 
+class HostRow(NamedTuple):
+    """A host that may get an instance."""
+
+    host_id: int
+    hostname: str
+    ip: str
+    ssh_port: int
+    username: str
+    jump_host_id: int | None
+    base_path: str
+    sudo: bool
+
+
 class TargetRow(NamedTuple):
     """A target: the version that it runs, the variables of its commands, its host."""
 
@@ -47,20 +60,12 @@ def load(instances: QuerySet[MicroServiceInstance]) -> list[TargetRow]:
     return [TargetRow._make(row) for row in instances.order_by("pk").values_list(*fields)]
 
 
-def of_instances(rows: Iterable[MicroServiceInstance]) -> list[TargetRow]:
-    """Return the targets of instances that are loaded with their hosts; none of them need be saved."""
-    return [
-        TargetRow(
-            row.pk,
-            row.host_id,
-            *(getattr(row, name) for name in _OF_INSTANCE),
-            *(getattr(row.host, name) for name in _OF_HOST),
-        )
-        for row in rows
-    ]
+def load_hosts(hosts: QuerySet[Asset]) -> list[HostRow]:
+    """Return these hosts, by their ids. One query."""
+    return [HostRow._make(row) for row in hosts.order_by("pk").values_list("pk", *_OF_HOST)]
 
 
-def of_hosts(hosts: Iterable[Asset], fields: dict[str, Any]) -> list[TargetRow]:
+def of_hosts(hosts: Iterable[HostRow], fields: dict[str, Any]) -> list[TargetRow]:
     """Return the targets of an install on these hosts. `fields`: port, tag and weight of the instances."""
     ours = (None, fields["port"], fields["tag"], fields["weight"])
-    return [TargetRow(None, host.pk, *ours, *(getattr(host, name) for name in _OF_HOST)) for host in hosts]
+    return [TargetRow._make((None, host.host_id, *ours, *host[1:])) for host in hosts]

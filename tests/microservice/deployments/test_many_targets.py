@@ -10,13 +10,14 @@ from django.test.utils import CaptureQueriesContext
 
 from asset.models import Asset
 from microservice.deployments import actions
+from microservice.deployments.installs import Installation
 from microservice.deployments.reverts import DeploymentRevert
 from microservice.deployments.version_change import VersionChange
 from microservice.models import MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import Action, InstanceStatus, OperationStatus
 from tests import factories
 
-from .requests import ANN, end_all, send, version_change
+from .requests import ANN, end_all, installation, send, version_change
 
 pytestmark = pytest.mark.django_db
 
@@ -96,3 +97,23 @@ def test_reverts(shop):
         ]
 
     all_alike(shop, how)
+
+
+def test_plans_of_installs(shop):
+    """The request itself writes a row for each host, with an object for each."""
+
+    def how() -> list[Callable[[], object]]:
+        Asset.objects.filter(instances__isnull=True).update(labels={"zone": "new"})
+        labelled = Installation(version=shop.versions[1], labels={"zone": "new"})
+        return [
+            lambda: actions.preview_install(ANN, labelled).as_json(),
+            lambda: actions.preview_install(ANN, installation(shop.versions[1], free())),
+        ]
+
+    def free() -> list[int]:
+        return list(Asset.objects.filter(instances__isnull=True).values_list("pk", flat=True))
+
+    factories.hosts(3, prefix="new")
+    small = [cost(act) for act in how()]
+    factories.hosts(40, prefix="newer")
+    assert [cost(act) for act in how()] == small
