@@ -54,7 +54,9 @@ class HostsUpdate(ByLabels):
         if self.host is None:
             raise invalid("/host", "host_or_labels_required")
         hosts = parse_hosts(self.host)
-        return rows if hosts == ALL else Asset.objects.filter(pk__in=[row.pk for row in find_hosts(hosts, scope)])
+        if hosts == ALL:
+            return rows
+        return Asset.objects.filter(pk__in=[row.host_id for row in find_hosts(hosts, scope)])
 
 
 class HostsChanged(Schema):
