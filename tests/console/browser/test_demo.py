@@ -11,6 +11,7 @@ from tests.console.browser.greeter import later, soon
 from tests.console.browser.pages import PAGES, show
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo]
+HALF = {"width": 960, "height": 1080}  # beside another window
 ZOOMED = {name: length // 2 for name, length in DESKTOP.items()}  # what a page gets at 200%
 OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"
 
@@ -148,7 +149,9 @@ def test_every_page_passes_axe(visit, theme, size):
     assert wrong == {}
 
 
-@pytest.mark.parametrize("size", [DESKTOP, ZOOMED, PHONE], ids=["desktop", "zoomed to 200%", "phone"])
+@pytest.mark.parametrize(
+    "size", [DESKTOP, HALF, ZOOMED, PHONE], ids=["desktop", "half of a window", "zoomed to 200%", "phone"]
+)
 def test_no_page_scrolls_sideways(visit, size):
     page = visit("/", viewport=size)
     wide = {}
