@@ -7,7 +7,9 @@ from urllib.parse import parse_qsl, urlencode
 from django import forms
 from django.db import transaction
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from .models import SavedFilter
 
@@ -22,6 +24,16 @@ PARAMETERS = {
     "builds": ("service", "status", "origin", "requested_by", "since"),
     "history": ("since", "since_at", "until", "until_at", "service", "actor", "action", "q"),
 }
+TITLES = {
+    "fleet": _("Fleet"),
+    "hosts": _("Hosts"),
+    "versions": _("Versions"),
+    "instances": _("Instances"),
+    "deployments": _("Deployments"),
+    "builds": _("Builds"),
+    "history": _("History"),
+}
+OF_A_SERVICE = ("versions", "instances")  # lists of which each service has one
 
 
 def query_of(page: str, values: Mapping[str, str]) -> str:
@@ -45,6 +57,16 @@ def shown(request: HttpRequest, page: str) -> dict[str, Any] | None:
     query = query_of(page, request.GET)
     saved = list(SavedFilter.objects.filter(user=user.pk, page=page))
     return {"saved": saved, "query": query, "current": next((one for one in saved if one.query == query), None)}
+
+
+def of(user: int) -> list[SavedFilter]:
+    """Return all that a person has saved, by list and name, each with `address`: "" where it is of any service."""
+    rows = list(SavedFilter.objects.filter(user=user).order_by("page", "name"))
+    for row in rows:
+        row.address = f"{reverse(f'console:{row.page}')}?{row.query}" if row.page not in OF_A_SERVICE else ""  # type: ignore[attr-defined]
+        row.title = TITLES[row.page]  # type: ignore[attr-defined]
+        row.words = ", ".join(f"{name}={value}" for name, value in parse_qsl(row.query))  # type: ignore[attr-defined]
+    return rows
 
 
 def save(user: int, page: str, name: str, query: str) -> None:

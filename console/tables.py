@@ -33,6 +33,11 @@ def _held_by(row: MicroServiceInstance) -> int | None:
     return row.lock_deployment_id if row.locked else None
 
 
+def _after(name: str) -> Read:
+    """Return how a value is read that the history keeps of a change."""
+    return lambda row: (row.after or {}).get(name)
+
+
 FLEET = Table(
     "services",
     {
@@ -152,6 +157,25 @@ PEOPLE = Table(
         "last_login": lambda row: row.last_login,
     },
 )
+SESSIONS = Table("sessions", {"id": attrgetter("pk"), **_same("agent", "address", "created", "seen")})
+SIGN_INS = Table(
+    "sign-ins",
+    {
+        **_same("created", "action", "address"),
+        **{name: _after(name) for name in ("agent", "failed", "refused")},
+    },
+)
+SAVED_FILTERS = Table("saved-filters", _same("name", "page", "query"))
+MEMBERS = Table(
+    "members",
+    {
+        "user": lambda row: row.user.get_username(),
+        **_same("role"),
+        "active": lambda row: row.user.is_active,
+    },
+)
+TEAM_SERVICES = Table("team-services", {"id": attrgetter("pk"), **_same("name", "description")})
+SECRETS = Table("secrets", _same("of", "name", "changed"))
 TEAMS = Table("teams", {"id": lambda row: row.pk, **_same("name", "members"), "services": lambda row: row.owned})
 CALLBACKS = Table(
     "callbacks",

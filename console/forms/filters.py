@@ -123,6 +123,7 @@ class InstanceFilters(LabelFilters):
 
 class DeploymentFilters(Filters):
     service = _name("service", _("Service"), _("All services"), **{"data-find": True})
+    version = forms.CharField(required=False, widget=forms.HiddenInput())
     status = _choice(_("Status"), _("All statuses"), deployments.STATUS_FILTERS)
     action = _choice(_("Action"), _("All actions"), Action.values)
 

@@ -11,7 +11,7 @@ from access.problems import not_found
 from asset import tenancy
 from microservice import atoms
 from microservice.catalog.visibility import visible
-from microservice.models import Deployment, MicroServiceInstance, Operation, Step
+from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation, Step
 from microservice.status import (
     DEPLOYMENT_OPEN,
     OPERATION_DONE,
@@ -122,12 +122,17 @@ class Matrix:
 
 
 def deployments(caller: Caller, filters: dict[str, str], after: str = "", size: int = PAGE) -> Page:
-    """Return deployments, newest first, with progress. `filters`: service (name), status, action. Two queries."""
+    """Return deployments, newest first, with progress. Two queries.
+
+    `filters`: service (name), version (an id; those that lead to or from it), status, action.
+    """
     rows = Deployment.objects.filter(visible(caller, "microservice")).select_related(
         "microservice", "from_version", "dest_version"
     )
     if name := filters.get("service"):
         rows = rows.filter(microservice__name=name)
+    if number := parse_id(filters.get("version", "")):
+        rows = rows.filter(Q(dest_version=number) | Q(from_version=number))
     status = filters.get("status", "")
     if status in DeploymentStatus.values:
         rows = rows.filter(status=status)
@@ -138,6 +143,12 @@ def deployments(caller: Caller, filters: dict[str, str], after: str = "", size: 
     page = newest_first(rows, after, size)
     progress_of(page.rows)
     return page
+
+
+def version_of(caller: Caller, number: str) -> str:
+    """Return the name of the version with this id; "" where the caller may not see it."""
+    rows = MicroServiceVersion.every.filter(visible(caller, "microservice"), pk=parse_id(number) or 0)
+    return (rows.values_list("version", flat=True).first() or "") if number else ""
 
 
 def deployment(caller: Caller, number: int) -> Deployment:

@@ -4,14 +4,16 @@ from django.contrib.auth.models import User
 from django.db.models import Count, Q
 
 from access import accounts
+from access import sessions as open_sessions
 from access.callers import Caller
 from access.models import Team
 from access.teams import visible_teams
 from audit.models import History
-from microservice.models import MicroService
 
-from .paging import PAGE, Page, by_key
+from .callbacks import FEW
+from .paging import MAX_ROWS, PAGE, Page, by_key, newest_first
 
+MAX_SESSIONS = 1000
 SIGN_IN_ACTIONS = ("sign_in", "sign_out", "sign_in_failed", "end_sessions")
 
 
@@ -23,10 +25,15 @@ def persons(q: str = "", after: str = "", size: int = PAGE) -> Page:
     return by_key(rows, "username", after, size)
 
 
-def sign_ins(user_id: int) -> list[History]:
-    """Return the user's last sign-ins, sign-outs and failed attempts from the history."""
+def sign_ins(user_id: int, after: str = "", size: int = FEW) -> Page:
+    """Return the user's sign-ins, sign-outs and failed attempts from the history, newest first."""
     rows = History.objects.filter(subject="user", subject_id=user_id, action__in=SIGN_IN_ACTIONS)
-    return list(rows.order_by("-id")[:20])
+    return newest_first(rows, after, size)
+
+
+def sessions(user_id: int) -> Page:
+    """Return the user's open sessions, the last used first: at most MAX_SESSIONS of them."""
+    return Page(list(open_sessions.sessions_of(user_id)[:MAX_SESSIONS]))
 
 
 def person(number: int) -> User:
@@ -39,5 +46,10 @@ def teams(caller: Caller) -> list[Team]:
     return list(rows.annotate(members=Count("memberships", distinct=True), owned=Count("services", distinct=True)))
 
 
-def owned(team: Team) -> list[MicroService]:
-    return list(team.services.only("name", "description").order_by("name"))
+def owned(team: Team, after: str = "", size: int = MAX_ROWS) -> Page:
+    """Return the team's services by name."""
+    return by_key(team.services.only("name", "description", "team"), "name", after, size)
+
+
+def members(team: Team) -> Page:
+    return Page(sorted(team.memberships.all(), key=lambda row: row.user.get_username()))

@@ -136,11 +136,6 @@ def found(words: str) -> Q:
     return Q(host__hostname__icontains=words) | Q(host__ip__startswith=words) | Q(tag__icontains=words)
 
 
-def instances_of_version(of: MicroService, number: int, limit: int) -> list[MicroServiceInstance]:
-    """Return the instances that run this version, by host name."""
-    return list(with_names(of).filter(version=number).order_by("host__hostname")[:limit])
-
-
 def instance(of: MicroService, number: int) -> MicroServiceInstance:
     row = with_names(of).filter(pk=number).first()
     if row is None:

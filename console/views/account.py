@@ -23,12 +23,14 @@ from access.sessions import session_of
 from audit.history import record
 from microservice import tokens
 
-from .. import csv_lists, tables
+from .. import csv_lists, saved_filters, tables
 from ..forms.confirmations import EndAccessForm
 from ..forms.people import PasswordForm
 from ..forms.services import TokenForm
-from ..queries import hosts, people
+from ..queries import hosts
+from ..queries.paging import Page
 from . import reauthentication
+from . import sessions as of_person
 from .decorators import errors_on, flash, page, post_data, query, redirect_to, render_list
 from .making import form_alone, in_dialog, proposed
 
@@ -95,6 +97,11 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Show the user's scopes and sessions. POST: change the password."""
     form = PasswordForm(post_data(request))
     person = accounts.find_user(caller.user_id or 0)
+    saved = saved_filters.of(person.pk)
+    if file := csv_lists.file(request, tables.SAVED_FILTERS, lambda **_: Page(saved), caller):
+        return file
+    if part := of_person.part(request, caller, person.pk, person.get_username()):
+        return part
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             _change_password(request, caller, person, form.cleaned_data)
@@ -106,10 +113,8 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
         "rights": rights,
         "tab": "account",
         "own": True,
-        "sessions": sessions.sessions_of(person.pk)[:100],
-        "here": session_of(request).digest,
-        "end_form": EndAccessForm(),
-        "sign_ins": people.sign_ins(person.pk),
+        "saved": saved,
+        **of_person.context(request, person.pk),
     }
     return render(request, "people/account.html", context, status=422 if form.errors else 200)
 

@@ -27,8 +27,6 @@ from ..queries.paging import MAX_ROWS, PAGE
 from ..refused_forms import keep
 from .decorators import flash, page, page_size, query, redirect_to, render_list
 
-MAX_ATTEMPTS = 20  # listed on the page
-
 
 @page(live=True, section="builds")
 def build_list(request: HttpRequest, caller: Caller) -> HttpResponse:
@@ -120,7 +118,8 @@ def build_context(
     why_not: Problem | None = None
     if not caller.may("publish", service.pk):
         why_not = refused("forbidden.page_service_scope", scope="publish", service=service.name)
-    attempts = list(build_requests.attempts(version).defer("log")[:MAX_ATTEMPTS])
+    builds = queries.attempts(version)
+    attempts = builds.rows
     chosen = parse_id(attempt) or 0
     build = next((one for one in attempts if one.pk == chosen), attempts[0] if attempts else None)
     return {
@@ -130,7 +129,7 @@ def build_context(
         "attempt": build.pk if build and build.pk == chosen else "",
         "is_building": build is not None and build.status == BuildStatus.BUILDING,
         "log": build_requests.log_of(build) if build else "",
-        "attempts": attempts if len(attempts) > 1 else [],
+        "attempts": builds if len(attempts) > 1 else None,
         "told": build_callbacks.of([build]).get(build.pk, []) if build else [],
         "may_see_callbacks": caller.may("admin"),
         "again": version.status in BUILD_AGAIN,

@@ -1,5 +1,6 @@
 """The buttons and the progress bar of a deployment. Pure; the rules are enforced when a button is used."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -121,3 +122,10 @@ def segments(by_status: dict[str, int]) -> list[dict[str, Any]]:
             bars.append({"tone": tone(outcome_of(status, UndoStatus.UNDONE), "outcome"), "x": at, "width": width})
             at += width
     return bars
+
+
+def with_segments(deployments: Iterable[Any]) -> Iterable[Any]:
+    """Add its bar to each deployment, which has its progress: see `fleet.progress_of`."""
+    for deployment in deployments:
+        deployment.segments = segments(deployment.by_status)
+    return deployments

@@ -39,6 +39,7 @@ NAV_SECTIONS = {
     "builds": "fleet",
     "callbacks": "settings",
     "choices": "fleet",
+    "credentials": "hosts",
     "deploy": "fleet",
     "deployments": "deployments",
     "favourites": "fleet",

@@ -34,7 +34,7 @@ from ..queries.advice import advice
 from ..queries.causes import causes
 from ..refused_forms import bring_back, keep
 from . import tab
-from .controls import controls, segments
+from .controls import controls, segments, with_segments
 from .decorators import page, page_size, query, redirect_to, render_list, wants_next_rows
 from .maintenance import maintain
 
@@ -45,16 +45,16 @@ MAX_OPEN_ROWS = 5  # hosts whose output is shown inside the matrix
 
 @page()
 def deployment_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    params = query(request, "service", "status", "action", "after")
+    params = query(request, "service", "version", "status", "action", "after")
     after = params.pop("after")
     pages = partial(deployments.deployments, caller, params)
     if file := csv_lists.file(request, tables.DEPLOYMENTS, pages, caller, params["service"]):
         return file
     rows = pages(after)
-    for deployment in rows:
-        deployment.segments = segments(deployment.by_status)
+    with_segments(rows)
     context = {
         **params,
+        "of_version": deployments.version_of(caller, params["version"]),
         "page": rows,
         "filters": DeploymentFilters(params),
         "filtered": any(params.values()),

@@ -1,4 +1,4 @@
-"""Hosts and credentials."""
+"""Hosts: add, see, check, trust, change, archive, import."""
 
 from functools import partial
 from typing import Any
@@ -10,23 +10,31 @@ from django.utils.translation import ngettext
 
 import asset.hosts
 from access.callers import Caller
-from access.problems import Problem, not_found
-from asset import credential_check, credentials, host_check, host_keys, imports
-from asset.models import Asset, Credential
-from messages.rendering import with_hint
+from access.problems import Problem
+from asset import host_check, host_keys, imports
+from asset.models import Asset
 from microservice.deployments import actions
 
 from .. import csv_lists, tables
 from ..forms.confirmations import ArchiveHostForm, LabelChangeForm, TrustKeyForm
-from ..forms.credentials import CredentialChangeForm, CredentialForm
 from ..forms.filters import HostFilters
 from ..forms.hosts import HostForm
 from ..forms.imports import HostImportForm
 from ..forms.services import add_problem
 from ..queries import host_groups, hosts
-from ..queries.paging import MAX_COUNTED, MAX_ROWS, PAGE, Page
+from ..queries.paging import MAX_COUNTED, MAX_ROWS, PAGE
 from ..refused_forms import bring_back, keep, ticked
-from .decorators import errors_on, flash, page, page_size, post_data, query, redirect_to, render_list
+from .decorators import (
+    errors_on,
+    flash,
+    page,
+    page_size,
+    post_data,
+    query,
+    redirect_to,
+    render_list,
+    wants_next_rows,
+)
 from .host_labels import FILTERED_BY
 from .making import added, form_alone, in_dialog, proposed
 
@@ -116,8 +124,14 @@ def import_hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page(live=True)
 def host_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    host = hosts.host(caller, number)
+    pages = partial(hosts.instances_on, host, caller)
+    if file := csv_lists.file(request, tables.INSTANCES, pages, caller, host.hostname):
+        return file
+    if wants_next_rows(request):
+        return render(request, "host/instance_rows.html", {"page": pages(query(request, "after")["after"])})
     checked, finding = request.session.pop(FINDING, (0, None)) if "HX-Request" not in request.headers else (0, None)
-    return _page(request, caller, hosts.host(caller, number), finding if checked == number else None)
+    return _page(request, caller, host, finding if checked == number else None)
 
 
 @page("deploy", ("POST",), back=("host", "number"))
@@ -170,68 +184,6 @@ def unarchive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
     return redirect_to("host", number)
 
 
-@page("admin", ("GET", "POST"))
-def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """List all credentials. POST: add one. Secrets are write-only."""
-    files = request.FILES if request.method == "POST" else None
-    form = CredentialForm(post_data(request), files, initial=proposed(request))
-    if request.method == "POST" and form.is_valid():
-        values = {name: value for name, value in form.cleaned_data.items() if value or name != "passphrase"}
-        with errors_on(form):
-            made = credentials.create(caller, values)
-            return added(request, made, made.name, _("%(name)s was added.") % {"name": made.name}, "credentials")
-    if in_dialog(request):
-        return form_alone(request, form, _("Add a credential"), _("Add credential"))
-    rows = hosts.credentials()
-    if file := csv_lists.file(request, tables.CREDENTIALS, lambda **_: Page(rows), caller):
-        return file
-    context = {"form": form, "credentials": rows, "may_admin": caller.may("admin")}
-    return render(request, "host/credentials.html", context, status=422 if form.errors else 200)
-
-
-@page("admin", ("GET", "POST"), look="admin")
-def credential_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """Rename a credential or replace its secret, optionally after a test on hosts that use it."""
-    saved_credential = hosts.credential(number)
-    saved = {"name": saved_credential.name, "kind": saved_credential.kind, "test": True}
-    form = CredentialChangeForm(post_data(request), request.FILES or None, initial=saved)
-    trials: list[dict[str, Any]] = []
-    if request.method == "POST" and form.is_valid():
-        with errors_on(form):
-            if form.replaces and form.cleaned_data["test"]:
-                trials = credential_check.trial(caller, saved_credential, form.secrets())
-                credential_check.refuse_unaccepted(trials)
-            credentials.change(caller, saved_credential, form.values())
-            accepted = sum(bool(trial["accepted"]) for trial in trials)
-            flash(
-                request,
-                _("%(name)s was saved.") % {"name": saved_credential.name}
-                + (
-                    " " + ngettext("%(n)s host accepted it.", "%(n)s hosts accepted it.", accepted) % {"n": accepted}
-                    if trials
-                    else ""
-                ),
-            )
-            return redirect_to("credentials")
-    context = {
-        "form": form,
-        "credential": saved_credential,
-        "tried": [trial | {"error": with_hint(trial["error"]) if trial["error"] else ""} for trial in trials],
-        "users": hosts.uses_of(caller, saved_credential),
-    }
-    return render(request, "host/credential.html", context, status=422 if form.errors else 200)
-
-
-@page("admin", ("POST",), back=("credentials",))
-def credential_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    credential = Credential.objects.defer("secret", "passphrase").filter(pk=number).first()
-    if credential is None:
-        raise not_found("credential")
-    credentials.delete(caller, credential)
-    flash(request, _("%(name)s was deleted.") % {"name": credential.name})
-    return redirect_to("credentials")
-
-
 def _check(request: HttpRequest, caller: Caller, host: Asset, fingerprint: str = "") -> None:
     """Check the host, after pinning the key with the given fingerprint. Its page shows the result.
 
@@ -261,7 +213,7 @@ def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict[str, 
         "archive_form": bring_back(request, ArchiveHostForm()),
         "host": host,
         "groups": host_groups.groups_of(host),
-        "runs": hosts.instances_on(host, caller),
+        "page": hosts.instances_on(host, caller, size=page_size(request, PAGE, MAX_ROWS)),
         "installed": host.instances.count(),
         "ran_once": host.operations.exists(),
         "finding": finding,

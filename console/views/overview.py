@@ -6,7 +6,7 @@ from django.shortcuts import render
 from access.callers import Caller
 
 from ..queries import overview, services
-from .controls import segments
+from .controls import with_segments
 from .decorators import page
 from .services import service_context
 
@@ -15,8 +15,7 @@ from .services import service_context
 def service_overview(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
     summary = overview.summary(caller, service)
-    for deployment in summary.deployments:
-        deployment.segments = segments(deployment.by_status)
+    with_segments(summary.deployments)
     context = {**service_context(caller, service, "overview"), "summary": summary}
     template = "service/overview_live.html" if request.headers.get("HX-Request") else "service/overview.html"
     return render(request, template, context)

@@ -9,19 +9,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from access import accounts, sessions
+from access import accounts
 from access.callers import Caller
 from access.service_accounts import is_service
-from access.sessions import session_of
 from audit.history import record
 
 from .. import csv_lists, tables
-from ..forms.confirmations import EndAccessForm
 from ..forms.filters import PersonFilters
 from ..forms.people import PersonForm
 from ..forms.services import TokenForm
 from ..queries import people
-from . import reauthentication
+from . import reauthentication, sessions
 from .account import make_token
 from .decorators import errors_on, flash, page, post_data, query, redirect_to, render_list
 from .making import added, form_alone, in_dialog, proposed
@@ -61,6 +59,8 @@ def person_list(request: HttpRequest, caller: Caller) -> HttpResponse:
 @page("admin", ("GET", "POST"), look="admin")
 def person_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     user = people.person(number)
+    if part := sessions.part(request, caller, user.pk, user.get_username()):
+        return part
     before = _initial(user)
     form = PersonForm(post_data(request), initial=before, saved=True)
     reauthentication.ask(caller, form)
@@ -92,10 +92,7 @@ def _person_page(request: HttpRequest, caller: Caller, user: User, form: PersonF
         "tab": "people",
         "own": user.pk == caller.user_id,
         "service": service,
-        "sessions": sessions.sessions_of(user.pk)[:100],
-        "here": session_of(request).digest,
-        "end_form": EndAccessForm(),
-        "sign_ins": people.sign_ins(user.pk),
+        **sessions.context(request, user.pk),
         "address": settings.PUBLIC_URL,
         **more,
     }

@@ -34,7 +34,7 @@ from ..forms.services import NewServiceForm, PackageForm, ServiceForm, VersionFo
 from ..forms.strategy import DefaultStrategyForm
 from ..once import once
 from ..queries import host_groups, services
-from ..queries.paging import MAX_COUNTED, MAX_ROWS, PAGE
+from ..queries.paging import MAX_COUNTED, MAX_ROWS, PAGE, Page
 from ..refused_forms import bring_back, keep, ticked
 from . import containers
 from .all_that_match import FILTERED_BY, chosen_instances, to_instances
@@ -128,6 +128,8 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
 @page("admin", ("GET", "POST"), owners=True)
 def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
+    if file := csv_lists.file(request, tables.SECRETS, lambda **_: Page(saved_secrets(service)), caller, name):
+        return file
     before = {field: getattr(service, field) for field in ServiceForm.base_fields}
     before |= {
         "environment": visibility.environment(caller, service),

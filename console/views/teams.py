@@ -1,6 +1,7 @@
 """Teams: their members with roles, and their services."""
 
 from collections.abc import Callable
+from functools import partial
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -44,7 +45,13 @@ def team_list(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page()
 def team_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    return _page(request, caller, teams.find_team(caller, number))
+    team = teams.find_team(caller, number)
+    if file := csv_lists.file(request, tables.MEMBERS, lambda **_: people.members(team), caller, team.name):
+        return file
+    services_of = partial(people.owned, team)
+    if file := csv_lists.file(request, tables.TEAM_SERVICES, services_of, caller, team.name):
+        return file
+    return _page(request, caller, team)
 
 
 @page("admin", ("POST",), owners=True, back=("team", "number"))
@@ -143,7 +150,7 @@ def _page(
 ) -> HttpResponse:
     context = {
         "team": team,
-        "members": sorted(team.memberships.all(), key=lambda row: row.user.get_username()),
+        "members": people.members(team),
         "services": people.owned(team),
         "service_form": service_form or TeamServiceForm(caller=caller),
         "name_form": name_form or TeamForm(initial=_initial(team)),

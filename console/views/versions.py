@@ -1,5 +1,7 @@
 """One version of a service: add it, see it, delete it. Its build is in builds.py."""
 
+from functools import partial
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,13 +15,16 @@ from microservice.models import MicroServiceVersion
 from microservice.publishing import images
 from microservice.status import BuildStatus
 
-from .. import refusals
+from .. import csv_lists, refusals, tables
 from ..forms.confirmations import CancelBuildForm, DeleteVersionForm, MarkBadForm
 from ..forms.services import NewVersionForm
-from ..queries import services
+from ..queries import builds as queries
+from ..queries import deployments, services
+from ..queries.overview import MAX_DEPLOYMENTS
 from ..refused_forms import bring_back, keep
 from . import builds
-from .decorators import errors_on, flash, page, post_data, query, redirect_to, require_scope
+from .controls import with_segments
+from .decorators import errors_on, flash, page, post_data, query, redirect_to, render_list, require_scope
 from .services import service_context
 
 
@@ -60,17 +65,25 @@ def _build(request: HttpRequest, caller: Caller, version: MicroServiceVersion) -
 def version_detail(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
     service = services.service(caller, name)
     version = services.version(service, number)
+    pages = partial(services.instances, service, {"version": str(number)}, ())
+    if file := csv_lists.file(request, tables.INSTANCES, pages, caller, f"{name}-{version.version}"):
+        return file
+    attempts = partial(queries.attempts, version)
+    if file := csv_lists.file(request, tables.BUILDS, attempts, caller, f"{name}-{version.version}"):
+        return file
+    last = deployments.deployments(caller, {"service": name, "version": str(number)}, size=MAX_DEPLOYMENTS)
     context = {
         **service_context(caller, service, "versions"),
         "version": version,
         **builds.build_context(caller, service, version, query(request, "attempt")["attempt"]),
         "sent_hash": query(request, "sent")["sent"],
-        "runs_on": services.instances_of_version(service, number, 100),
+        "page": pages(query(request, "after")["after"]),
+        "deployments": with_segments(last.rows),
         "cancel_form": bring_back(request, CancelBuildForm()),
         "bad_form": bring_back(request, MarkBadForm()),
         "delete_form": bring_back(request, DeleteVersionForm()),
     }
-    return render(request, "service/version.html", context)
+    return render_list(request, "service/version.html", "service/version_host_rows.html", context)
 
 
 @page("admin", ("POST",), owners=True, back=("version", "name", "number"))

@@ -8,9 +8,10 @@ from console.csv_lists import Table
 
 class List(NamedTuple):
     table: Table
-    address: str  # its page; {callback}, {deployment}: the id of one
+    address: str  # its page; {callback}, {deployment}, {host}…: the id of the first one
 
 
+OF_A_VERSION = "/services/shop/versions/{version}/"
 LISTS = (
     List(tables.FLEET, "/"),
     List(tables.VERSIONS, "/services/shop/versions/"),
@@ -32,4 +33,17 @@ LISTS = (
     List(tables.REVISIONS, "/settings/history/"),
     List(tables.HISTORY, "/history/"),
     List(tables.VERSION_CHANGES, "/history/moves/"),
+    # Lists inside the page of something else.
+    List(tables.INSTANCES, "/hosts/{host}/"),
+    List(tables.INSTANCES, OF_A_VERSION),
+    List(tables.BUILDS, OF_A_VERSION),
+    List(tables.SECRETS, "/services/shop/settings/"),
+    List(tables.HOSTS, "/credentials/{credential}/"),
+    List(tables.SESSIONS, "/people/{person}/"),
+    List(tables.SIGN_INS, "/people/{person}/"),
+    List(tables.SESSIONS, "/account/"),
+    List(tables.SIGN_INS, "/account/"),
+    List(tables.SAVED_FILTERS, "/account/"),
+    List(tables.MEMBERS, "/teams/{team}/"),
+    List(tables.TEAM_SERVICES, "/teams/{team}/"),
 )
