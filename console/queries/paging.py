@@ -3,9 +3,10 @@
 A page that says how many rows the whole list has counts them up to a limit: a look at MAX_COUNTED index entries.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 from django.db.models import QuerySet
@@ -40,6 +41,18 @@ class Page:
         if self.every is None:
             return len(self.rows)
         return self.every.order_by().values("pk")[: MAX_COUNTED + 1].count()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Which rows the whole list has: a form that changes all of them brings it back. One query at most."""
+        if self.every is None:
+            return fingerprint(row.pk for row in self.rows)
+        return fingerprint(self.every.order_by().values_list("pk", flat=True))
+
+
+def fingerprint(ids: Iterable[int]) -> str:
+    """Hash the ids of a list's rows, in whatever order they come."""
+    return sha256(",".join(map(str, sorted(ids))).encode()).hexdigest()[:32]
 
 
 def newest_first(rows: QuerySet, after: str, size: int = PAGE) -> Page:

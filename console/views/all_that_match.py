@@ -11,6 +11,7 @@ from microservice.status import MAY_RETRY
 
 from ..forms.filters import InstanceFilters
 from ..queries import host_groups, services
+from ..queries.paging import fingerprint
 from .decorators import posted_ids, texts
 
 FILTERED_BY = ("q", "state", "version", "label", "group")
@@ -19,7 +20,7 @@ FILTERED_BY = ("q", "state", "version", "label", "group")
 def chosen_instances(request: HttpRequest, service: MicroService, action: str, forced: bool = False) -> list[int]:
     """Return the ids of the instances that were chosen. Of all that match, a retry takes those that can be retried.
 
-    `forced`: also those in maintenance. `all` says how many the list had: 409 where others match by now, so that
+    `forced`: also those in maintenance. `matching` says which the list had: 409 where others match by now, so that
     nothing is done to what no one has seen.
     """
     if "all" not in request.POST:
@@ -29,7 +30,7 @@ def chosen_instances(request: HttpRequest, service: MicroService, action: str, f
     every = MicroServiceInstance.objects.filter(microservice=service)
     matching = services.matching(every, service, values, selectors)
     found = list(matching.values_list("pk", "status", "locked", "is_maintain"))
-    if str(len(found)) != request.POST["all"]:
+    if fingerprint(pk for pk, *_state in found) != request.POST.get("matching"):
         raise refused("concurrent_update.matching", n=len(found))
     retries = action == "retry"
     return [

@@ -15,6 +15,7 @@ from asset.models import Asset
 from ..forms.confirmations import LabelChangeForm
 from ..forms.filters import HostFilters
 from ..queries import host_groups, hosts
+from ..queries.paging import fingerprint
 from ..refused_forms import keep
 from .decorators import flash, page, posted_ids, texts
 
@@ -45,7 +46,7 @@ def _chosen(request: HttpRequest, caller: Caller, ticked: list[int]) -> QuerySet
         values = texts(request.POST, *FILTERED_BY)
         filters = HostFilters(values, host_groups.group_names(), hosts.teams(caller))
         ticked = list(hosts.matching(caller, values, filters.selectors()).values_list("pk", flat=True))
-        if str(len(ticked)) != request.POST["all"]:
+        if fingerprint(ticked) != request.POST.get("matching"):
             raise refused("concurrent_update.matching_hosts", n=len(ticked))
     if not ticked:
         raise invalid("/host", "no_host_selected")

@@ -1,12 +1,15 @@
 """Labels of many hosts in the console: the list with its ticks, and the change."""
 
 import pytest
+from django.db.models import QuerySet
 
 from asset.models import Asset
 from audit.models import History
+from console.queries.paging import fingerprint
 from tests import factories
 
 from ..markup import markup
+from .matching import all_of
 
 pytestmark = pytest.mark.django_db
 CHANGE = "/hosts/labels/change/"
@@ -36,9 +39,13 @@ def test_ticked_hosts_get_labels_and_lose_some(admin, many):
     assert "Label zone removed" in history and "Label rack set to “4 b”" in history
 
 
+def in_eu() -> QuerySet[Asset]:
+    return Asset.objects.filter(labels__zone="eu")
+
+
 def test_all_that_match_get_them_beyond_the_page(admin, many):
     assert "All 58 hosts that match" in markup(admin.get("/hosts/", {"label": "zone=eu"}))
-    sent = {"label": "zone=eu", "all": "58", "add_labels": "rack=4", "host": [many[0].pk]}
+    sent = {"label": "zone=eu", **all_of(in_eu()), "add_labels": "rack=4", "host": [many[0].pk]}
     answer = admin.post(CHANGE, sent)
     assert answer["Location"] == "/hosts/?label=zone%3Deu" and changed() == 58
     assert History.objects.filter(action="change", subject="host").count() == 58
@@ -47,9 +54,9 @@ def test_all_that_match_get_them_beyond_the_page(admin, many):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"all": "57"}, "The list has changed: 58 hosts match the filter now"),
-        ({"all": "x"}, "The list has changed"),
-        ({"all": "0", "label": "zone='"}, "select at least one host"),
+        ({"all": "58"}, "The list has changed: 58 hosts match the filter now"),
+        ({"all": "58", "matching": "x"}, "The list has changed"),
+        ({"all": "0", "matching": fingerprint([]), "label": "zone='"}, "select at least one host"),
         ({}, "select at least one host"),
         ({"host": ["x"]}, ""),
         ({"host": ["999999"]}, "There is no such host"),
@@ -85,6 +92,16 @@ def test_operator_neither_sees_nor_sends_it(operator, many):
     assert changed() == 0
 
 
+def test_as_many_others_are_not_changed(admin, many):
+    """One was added and another one went since the list was shown."""
+    shown = all_of(in_eu())
+    Asset.objects.filter(pk=many[0].pk).update(labels={"zone": "eu"})
+    Asset.objects.filter(pk=many[2].pk).update(labels={"zone": "us"})
+    assert shown["all"] == all_of(in_eu())["all"]
+    answer = admin.post(CHANGE, {"label": "zone=eu", "add_labels": "rack=4", **shown}, follow=True)
+    assert "The list has changed" in markup(answer) and changed() == 0
+
+
 def test_archived_hosts_have_no_boxes(admin, many):
     Asset.objects.filter(pk=many[0].pk).update(archived="2026-01-01T00:00:00Z")
     page = markup(admin.get("/hosts/", {"state": "archived"}))
@@ -98,5 +115,5 @@ def test_archived_hosts_have_no_boxes(admin, many):
 def test_cost_does_not_grow_with_hosts(admin, many, more, django_assert_max_num_queries):
     factories.hosts(more, prefix="more")
     with django_assert_max_num_queries(22):
-        admin.post(CHANGE, {"all": str(60 + more), "add_labels": "rack=4"})
+        admin.post(CHANGE, {**all_of(Asset.objects.all()), "add_labels": "rack=4"})
     assert changed() == 60 + more

@@ -9,6 +9,7 @@ from tests import factories
 from tests.console import as_a_browser
 
 from ..markup import markup
+from .matching import all_of
 from .test_causes import button, causes, end
 
 pytestmark = pytest.mark.django_db
@@ -93,5 +94,8 @@ def test_ticked_instances_in_maintenance_are_refused_by_name_or_included(admin, 
 
 
 def test_all_that_match_leave_maintenance_out(admin, failed):
-    admin.post("/services/shop/instances/change/", {"what": "retry", "all": "4", "key": str(uuid.uuid4())})
+    admin.post(
+        "/services/shop/instances/change/",
+        {"what": "retry", **all_of(MicroServiceInstance.objects.all()), "key": str(uuid.uuid4())},
+    )
     assert retried(failed).operations.count() == 2
