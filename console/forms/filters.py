@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.utils.functional import lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from asset import labels
@@ -20,7 +21,7 @@ from microservice.models import MicroService
 from microservice.status import Action, BuildStatus
 
 from .. import moments
-from ..queries import builds, deployments, history, hosts, services
+from ..queries import builds, deployments, history, hosts, pipelines, services
 from .choosers import Chooser
 from .targets import LabelsField
 
@@ -136,16 +137,37 @@ class BuildFilters(Filters):
     since = _choice(_("From"), _("Any time"), (), builds.PERIODS)
 
 
-class PipelineFilters(Filters):
-    """What the job of a pipeline is for."""
+class PipelineFilters(LabelFilters):
+    """What the job of a pipeline is for, and on which hosts it installs what is not there yet."""
 
     label_class = "small"
 
     service = _name("service", _("Service"), _("Choose a service"))
+    label = LabelsField(label=_("Install on hosts with"), placeholder=_("Label, such as zone=eu"))
+    field_order = ("service", "system", "kind", "label", "group")
 
-    def __init__(self, values: Mapping[str, str], systems: Mapping[str, str]) -> None:
-        super().__init__(values)
+    def __init__(
+        self, values: Mapping[str, str], groups: Iterable[str], systems: Mapping[str, str], kinds: Mapping[str, Any]
+    ) -> None:
+        super().__init__(values, groups)
         self.fields["system"] = forms.ChoiceField(label=_("CI system"), choices=list(systems.items()))
+        self.fields["kind"] = forms.ChoiceField(label=_("Publishes"), choices=list(kinds.items()))
+        if "group" in self.fields:
+            self.fields["group"] = _choice(_("Or on a group"), _("No group"), (), [(name, name) for name in groups])
+        self.order_fields(self.field_order)
+
+    def install_options(self) -> str:
+        """Return the options of deployctl that install on the chosen hosts; "" without any, or with wrong ones."""
+        if self.errors.keys() & {"label", "group"}:
+            return ""
+        label, group = self.cleaned_data["label"], self.cleaned_data.get("group", "")
+        options = pipelines.install_options(label, group)
+        if options is None:
+            self.add_error(
+                "group" if group else "label",
+                gettext("This cannot be written into a job: use letters, digits, blanks and . _ / @ + , = -"),
+            )
+        return options or ""
 
 
 class PersonFilters(Filters):

@@ -1,13 +1,17 @@
 """The page with the job of a pipeline to copy."""
 
 import html
+import json
 import re
 
 import pytest
 import yaml
 
 from access.models import Team
+from access.secrets import Secret
+from asset.models import HostGroup
 from console.queries.pipelines import FILES, pipeline
+from integrations.models import Setting
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +66,33 @@ def test_says_that_a_service_runs_nowhere(admin, versions):
     assert said in admin.get("/pipelines/", {"service": "cart"}).content.decode()
     for service in ("shop", "none", ""):
         assert said not in admin.get("/pipelines/", {"service": service}).content.decode()
+
+
+def test_first_job_installs_where_the_page_says(admin):
+    factories.service("cart")
+    HostGroup.objects.create(name="Europe", labels={"zone": "eu"})
+    HostGroup.objects.create(name="a: b", labels={"zone": "us"})
+    for chosen, options in (
+        ({"label": "zone=eu canary"}, "--install --label=zone=eu --label=canary"),
+        ({"group": "Europe"}, "--install --group=Europe"),
+    ):
+        page = admin.get("/pipelines/", {"service": "cart", **chosen})
+        assert f'deploy cart "$version" {options} --lock-timeout=1800' in shown(page)
+        assert "is not installed on any host yet" not in page.content.decode()
+    for wrong in ({"label": "zone='"}, {"label": "zone=a:b"}, {"group": "a: b"}, {"group": "gone"}):
+        page = admin.get("/pipelines/", {"service": "cart", **wrong})
+        assert "--install" not in shown(page) and 'class="wrong"' in page.content.decode()
+
+
+def test_job_of_an_image_names_it_at_the_registry_of_the_settings(admin):
+    factories.service("Cart")
+    image = shown(admin.get("/pipelines/", {"service": "Cart", "kind": "image"}))
+    assert "registry.example.com/cart-" in image
+    fields = {"url": "https://images.acme.test", "project": "teams/web"}
+    Setting.objects.create(document=Secret(json.dumps({"registry": fields})))
+    page = admin.get("/pipelines/", {"service": "Cart", "kind": "image"})
+    assert "images.acme.test/teams/web/cart-" in shown(page) and "--image=" in shown(page)
+    assert "REGISTRY_PASSWORD" in page.content.decode()
 
 
 def test_reference_of_the_api_is_linked_from_every_page(admin):
