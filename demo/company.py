@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .client import Client
+from .service.definition import links
 
 SHOP, PAYMENTS, FULFILMENT = "Shop", "Payments", "Fulfilment"
 FIRST, SECOND = "First rollout", "Delivery dates before the weekend"
@@ -50,7 +51,7 @@ class Service:
     runs: dict[int, int] = field(default_factory=dict)
 
     def fields(self) -> dict[str, Any]:
-        return {"name": self.name, "team": self.team, "description": self.description}
+        return {"name": self.name, "team": self.team, "description": self.description, **links(self.name)}
 
 
 SERVICES = (

@@ -71,6 +71,16 @@ def _may_misbehave(step: str) -> str:
     return f'at={step}; [ ! -e "$SHARED/misbehave" ] || . "$SHARED/misbehave"\n'
 
 
+def links(name: str) -> dict[str, str]:
+    """Return where the service's repository, its pipelines and its commits are on the web; in the demo, nowhere."""
+    repository = f"https://git.example.com/store/{name}"
+    return {
+        "repository_url": repository,
+        "ci_url": f"https://ci.example.com/job/{name}/",
+        "commit_url": f"{repository}/commit/{{commit}}",
+    }
+
+
 def service(python: str) -> dict:
     """Return the body of POST /api/v1/services/. `python` is the interpreter that the hosts run it with."""
     return {
@@ -87,6 +97,7 @@ def service(python: str) -> dict:
         "post_command": _may_misbehave("post") + BACK,
         "post_undo_command": OUT,
         "keep_releases": 3,
+        **links(NAME),
     }
 
 
@@ -98,6 +109,7 @@ def built(python: str, repository: str) -> dict:
         "build_orig": "git",
         "build_url": repository,
         "build_command": "./build",
+        **links(BUILT),
     }
 
 

@@ -8,8 +8,10 @@ import tarfile
 
 import pytest
 
-from demo import hosts
+from demo import company, hosts
 from demo.service import definition
+from microservice.catalog import links
+from microservice.models import MicroService
 from tests.lab import processes
 from tests.lab.network import free_port
 
@@ -92,6 +94,14 @@ def test_hooks_print_what_they_do(run):
     run(definition.OUT, NEW, OTHER_VERSION=OLD)
     run(definition.BACK, NEW)
     assert (run.shared / "traffic.log").read_text().splitlines()[1] == f"in traffic: {NEW}"
+
+
+def test_every_service_links_to_its_repository():
+    wanted = [definition.service("python3"), definition.built("python3", "file:///repository")]
+    for fields in [*wanted, *(service.fields() for service in company.SERVICES)]:
+        service = MicroService(**{name: fields[name] for name in links.LINKS})
+        assert not links.errors(service) and links.repository(service).endswith(f"/{fields['name']}")
+        assert links.commit(service, "1a2b3c4") == f"{service.repository_url}/commit/1a2b3c4"
 
 
 def test_package_is_reproducible():

@@ -23,6 +23,7 @@ from callbacks.models import Callback
 from deployctl.naming import MAX_LENGTH, version_name
 from integrations.models import Setting
 from messages.rendering import literal
+from microservice.catalog import links
 from microservice.models import NAME_PATTERN, Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus
 from tests import factories
@@ -249,6 +250,15 @@ def test_set_a_secret(web, shell, tmp_path):
     output = shell(recipe("Set a secret"), DEPLOYCTL_TOKEN=make_token(boss, "boss", ["admin"])[1])
     assert "quoted" not in output and '"secrets": ["TLS_KEY"]' in output
     assert MicroService.objects.get().secrets.value("TLS_KEY").reveal() == key
+
+
+def test_link_a_service_to_its_repository(web, shell):
+    factories.service("shop")
+    boss = get_user_model().objects.create_superuser("boss")
+    shell(recipe("Link a service to its repository"), DEPLOYCTL_TOKEN=make_token(boss, "boss", ["admin"])[1])
+    shop = MicroService.objects.get()
+    assert links.repository(shop) == "https://git.example.com/store/shop" and shop.ci_url.endswith("/job/shop/")
+    assert links.commit(shop, "1a2b3c4") == "https://git.example.com/store/shop/commit/1a2b3c4"
 
 
 def test_receive_a_callback_and_check_its_signature():
