@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from access.problems import FieldError, invalid_fields
 
-from . import allowed_receivers, http_client, projects, registry
+from . import allowed_receivers, http_client, projects, registry, web_addresses
 from .docker import settings as engine_settings
 from .images import settings as image_settings
 from .registry import Document, Fields
@@ -132,15 +132,9 @@ def _address_errors(pointer: str, url: str) -> list[FieldError]:
 
 def _address_error(url: str) -> str:
     """Return the code of what is wrong with a server's address; "" where nothing is."""
-    try:
-        parts = urlsplit(url)
-        has_valid_port = parts.port is None or parts.port > 0
-    except ValueError:
-        return "http_url"
-    if parts.scheme not in ("http", "https") or not parts.hostname or not has_valid_port:
-        return "http_url"
-    if parts.username is not None or parts.password is not None:
-        return "url_userinfo"
+    if code := web_addresses.error(url):
+        return code
+    parts = urlsplit(url)
     if parts.query or parts.fragment or not url.isascii() or any(char.isspace() for char in url):
         return "address_plain"
     return ""

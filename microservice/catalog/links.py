@@ -4,6 +4,7 @@ import re
 from urllib.parse import quote, urlsplit
 
 from access.problems import FieldError
+from integrations import web_addresses
 
 from ..models import MicroService
 
@@ -36,16 +37,10 @@ def errors(service: MicroService) -> list[FieldError]:
 
 
 def _error(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        has_valid_port = parts.port is None or parts.port > 0
-    except ValueError:
-        return "http_url"
-    if parts.scheme not in ("http", "https") or not parts.hostname or not has_valid_port:
-        return "http_url"
-    if any(char.isspace() or char in '{}<>"\\' for char in url):
-        return "http_url"
-    return "link_userinfo" if "@" in parts.netloc else ""
+    code = web_addresses.error(url)
+    if code == "url_userinfo":
+        return "link_userinfo"
+    return code or ("http_url" if any(char.isspace() or char in '{}<>"\\' for char in url) else "")
 
 
 def repository(service: MicroService) -> str:
