@@ -49,6 +49,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
         "failed deployment of 10,000 hosts": f"/deployments/{failed['id']}/",
         "revert of 9,000 hosts": f"/deployments/{failed['id']}/revert/",
         "deploy dialog, 10,000 hosts": f"/services/big-10000/versions/{new}/deploy/",
+        "deploy dialog, 10,000 hosts with a label": f"/services/big-10000/versions/{new}/deploy/?{everywhere}",
         "upgrade dialog, 10,000 hosts": f"/services/big-10000/versions/{old}/upgrade/",
         "install dialog, 10,000 hosts": f"/services/big-1/versions/{single}/install/?{everywhere}",
         f"deployment of {fill.OF_DEPLOYMENT:,} hosts": f"/deployments/{number}/",

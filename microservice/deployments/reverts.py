@@ -10,6 +10,7 @@ from access.callers import SYSTEM, Caller
 from access.problems import FieldError, Problem, invalid
 from asset.labels import Selector
 from asset.models import Asset
+from runtime.sql import among
 
 from .. import catalog
 from ..models import Deployment, MicroServiceInstance, Operation
@@ -108,7 +109,7 @@ def _refuse_unchanged_hosts(origin: Deployment, selection: TargetSelection) -> N
 def _chosen(origin: Deployment, selection: TargetSelection) -> QuerySet[Operation]:
     """Return the operations that a revert takes back."""
     rows = _succeeded(origin)
-    return rows if selection.hosts is None else rows.filter(host__in=selection.hosts)
+    return rows if selection.hosts is None else rows.filter(host__in=among(selection.hosts))
 
 
 def _succeeded(origin: Deployment) -> QuerySet[Operation]:

@@ -6,6 +6,8 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Su
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 
+from runtime.sql import among
+
 from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from ..status import InstanceStatus
 
@@ -40,9 +42,9 @@ class TargetSelection:
     def selected(self) -> QuerySet[MicroServiceInstance]:
         rows = MicroServiceInstance.objects.filter(self.scope, microservice=self.service)
         if self.ids is not None:
-            return rows.filter(pk__in=self.ids)
+            return rows.filter(pk__in=among(self.ids))
         if self.hosts is not None:
-            rows = rows.filter(host__in=self.hosts)
+            rows = rows.filter(host__in=among(self.hosts))
             return rows.filter(version=self.version) if self.by_label and self.version else rows
         if self.destination:
             return rows.exclude(version=self.destination)

@@ -15,6 +15,7 @@ from microservice.deployments.reverts import DeploymentRevert
 from microservice.deployments.version_change import VersionChange
 from microservice.models import MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import Action, InstanceStatus, OperationStatus
+from runtime import sql
 from tests import factories
 
 from .requests import ANN, end_all, installation, send, version_change
@@ -117,3 +118,20 @@ def test_plans_of_installs(shop):
     small = [cost(act) for act in how()]
     factories.hosts(40, prefix="newer")
     assert [cost(act) for act in how()] == small
+
+
+@pytest.mark.parametrize("most", [0, 500], ids=["as one value", "one by one"])
+def test_targets_that_are_named(shop, monkeypatch, most):
+    """Many ids are one value of a statement."""
+    monkeypatch.setattr(sql, "MANY", most)
+    named = [row.host_id for row in shop.instances[:2]]
+    upgrade = version_change(shop.versions[1], shop.versions[2], host=named)
+    assert {row.host_id for row, _plan in actions.preview(ANN, upgrade).targets} == set(named)
+    by_id = version_change(shop.versions[1], shop.versions[2], instances=[shop.instances[2].pk])
+    origin = actions.change_version(ANN, upgrade)
+    actions.change_version(ANN, by_id)
+    assert set(origin.operations.values_list("host", flat=True)) == set(named)
+    end_all(origin, OperationStatus.SUCCEEDED)
+    back = actions.revert(ANN, DeploymentRevert(origin=origin, hosts=(named[0],)))
+    assert list(back.operations.values_list("host", flat=True)) == [named[0]]
+    assert MicroServiceInstance.objects.filter(locked=True).count() == 2
