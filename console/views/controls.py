@@ -58,7 +58,7 @@ def _retry(deployment: Deployment, left: Left) -> Control:
     n = left.total
     word = ngettext("Retry %(n)s host…", "Retry %(n)s hosts…", n) % {"n": n} if n else _("Retry…")
     if not n and not left.in_maintenance:
-        return Control("retry", word, _("what failed was retried or changed since"))
+        return Control("retry", _("Retry"), _("what failed was retried or changed since"))
     sure = ngettext(
         "What failed is repeated on %(n)s host, toward the same version.",
         "What failed is repeated on %(n)s hosts, toward the same version.",

@@ -93,6 +93,8 @@ def test_finds_reads_and_retries_failure(visit, keyed):
     keyed.misbehave("web-iad-1", "heal")
     page.goto(failed)
     page.keyboard.press("r")
+    expect(page.get_by_role("dialog")).to_contain_text("What failed is repeated on 1 host")
+    page.keyboard.press("Enter")
     page.wait_for_url(lambda url: "/deployments/" in url and url != failed)
     is_in(page, "succeeded", "1 of 1 host succeeded")
     page.goto("/?q=keyed")
