@@ -33,6 +33,11 @@ def with_unix_lines(data: QueryDict) -> QueryDict:
     return converted
 
 
+def without_nul(text: str) -> str:
+    """Return what is read from a request without a form: fields refuse NUL, which PostgreSQL cannot even be asked."""
+    return text.replace("\0", "")
+
+
 class Form(forms.Form):
     """A form whose text fields keep the saved value if they come back as shown.
 

@@ -47,9 +47,6 @@ class SecretForm(Form):
         widget=SecretText({"rows": 4, "spellcheck": "false", "autocomplete": "off"}),
     )
 
-    def clean_value(self) -> str:
-        return self.cleaned_data["value"].replace("\0", "")
-
     def change(self) -> dict[str, Any]:
         """Return the change for catalog.change_service. Requires a valid form."""
         of, value = self.cleaned_data["of"], self.cleaned_data["value"]

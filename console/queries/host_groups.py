@@ -31,7 +31,7 @@ def group_names() -> list[str]:
 
 def completions(caller: Caller, typed: str) -> list[str]:
     """Return texts that complete the last word of what is typed, with what stands before it. One query."""
-    before, blank, word = typed.replace("\0", "").rpartition(" ")
+    before, blank, word = typed.rpartition(" ")
     hosts = Asset.objects.filter(tenancy.visible(caller)).order_by("pk")[:MAX_HOSTS]
     found = [text for text in labels.known(hosts) if word.casefold() in text.casefold()]
     return [f"{before}{blank}{text}" for text in found[:SUGGESTED]]

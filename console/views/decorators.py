@@ -25,7 +25,7 @@ from microservice.stream_events import newest
 from runtime.ids import parse_id, parse_number
 
 from .. import refusals
-from ..forms.fields import with_unix_lines
+from ..forms.fields import with_unix_lines, without_nul
 from ..forms.filters import MAX_QUERY, FleetFilters
 from ..forms.services import add_problem
 from . import fragment_cache, making
@@ -232,8 +232,8 @@ def query(request: HttpRequest, *names: str) -> dict[str, str]:
 
 
 def texts(values: QueryDict, *names: str) -> dict[str, str]:
-    """Return the named values, "" where missing, without NUL (PostgreSQL would refuse it)."""
-    return {name: values.get(name, "").replace("\0", "").strip()[:MAX_QUERY] for name in names}
+    """Return the named values, "" where missing, without NUL and surrounding blanks."""
+    return {name: without_nul(values.get(name, "")).strip()[:MAX_QUERY] for name in names}
 
 
 def posted_ids(request: HttpRequest, name: str) -> list[int]:

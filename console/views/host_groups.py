@@ -12,6 +12,7 @@ from asset import host_groups, labels
 from asset.models import HostGroup
 
 from .. import csv_lists, tables
+from ..forms.fields import without_nul
 from ..forms.host_groups import HostGroupForm
 from ..queries import host_groups as queries
 from .decorators import errors_on, flash, page, post_data, query, redirect_to, render_list
@@ -20,7 +21,7 @@ from .decorators import errors_on, flash, page, post_data, query, redirect_to, r
 @page()
 def known_labels(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Return the options that complete what is typed into a field of labels."""
-    typed = request.GET.get("labels") or request.GET.get("label", "")
+    typed = without_nul(request.GET.get("labels") or request.GET.get("label", ""))
     return render(request, "host/known_labels.html", {"labels": queries.completions(caller, typed)})
 
 

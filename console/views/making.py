@@ -14,6 +14,9 @@ from django.urls import reverse
 
 from runtime.ids import parse_number
 
+from ..forms.choosers import MAX_NAME
+from ..forms.fields import without_nul
+
 HEADER = "X-Dialog"
 
 
@@ -23,7 +26,7 @@ def in_dialog(request: HttpRequest) -> bool:
 
 def proposed(request: HttpRequest, field: str = "name") -> dict[str, Any]:
     """Return the initial values of the form: what was typed in the chooser, as the value of `field`."""
-    name = request.GET.get("name", "").replace("\0", "")[:253]
+    name = without_nul(request.GET.get("name", ""))[:MAX_NAME]
     return {field: name} if name else {}
 
 
