@@ -5,7 +5,7 @@ from django.shortcuts import render
 
 from access.callers import Caller
 
-from ..queries import overview, services
+from ..queries import overview, overview_groups, services
 from .controls import with_segments
 from .decorators import page
 from .services import service_context
@@ -16,6 +16,12 @@ def service_overview(request: HttpRequest, caller: Caller, name: str) -> HttpRes
     service = services.service(caller, name)
     summary = overview.summary(caller, service)
     with_segments(summary.deployments)
-    context = {**service_context(caller, service, "overview"), "summary": summary}
+    label, groups = overview_groups.groups(caller, service)
+    context = {
+        **service_context(caller, service, "overview"),
+        "summary": summary,
+        "label": label,
+        "groups": groups,
+    }
     template = "service/overview_live.html" if request.headers.get("HX-Request") else "service/overview.html"
     return render(request, template, context)

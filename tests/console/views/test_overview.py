@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from access.models import Team
 from asset.models import Asset
+from console.queries import overview_groups
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
 from tests import factories
@@ -51,6 +53,45 @@ def test_says_what_runs_where(admin):
     assert f'/hosts/{bad.host_id}/"' in page
     newest = card(page, "newest-version")
     assert "2.0" in newest and "Runs on 3 of 13 hosts" in newest and "Deploy…" in newest
+
+
+def test_says_what_runs_by_the_label_that_tells_most(admin, viewer):
+    old, new = factories.versions(factories.service("shop"), 2)
+    hosts = factories.hosts(6)
+    for host, stage in zip(hosts, ("production", "production", "production", "staging", "test", None), strict=True):
+        has = {"rack": str(host.pk), "cloud": "a", **({"stage": stage} if stage else {})}
+        Asset.objects.filter(pk=host.pk).update(labels=has)
+    factories.instances(old, hosts[:2])
+    factories.instances(new, hosts[2:])
+    page = markup(admin.get("/services/shop/"))
+    by_label = card(page, "by-label").replace(" Copy 1.0", "").replace(" Copy 2.0", "")
+    assert "By the label stage" in by_label
+    assert re.search(r"production Copy production 3 2\.0 on 1 host 1\.0 on 2 hosts ", by_label)
+    assert re.search(r"staging Copy staging 1 2\.0 test Copy test 1 2\.0 none 1 2\.0", by_label)
+    assert "/services/shop/instances/?label=stage%3Dproduction" in page
+    team = Team.objects.create(name="others")
+    hosts[3].teams.add(team)
+    assert "staging" not in markup(viewer.get("/services/shop/")), "nor by hosts that may not be seen"
+    Asset.objects.update(labels={"stage": "production"})
+    assert "by-label" not in markup(admin.get("/services/shop/")), "one value tells nothing"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "name"),
+    [
+        ([], ""),
+        ([{}, {}], ""),
+        ([{"a": "1"}, {"a": "1"}], ""),
+        ([{"a": "1"}, {"a": "2"}], "a"),
+        ([{"a": "1", "site": "x"}, {"a": "2", "site": "y"}], "site"),
+        ([{"env": "1", "zone": "x"}, {"env": "2", "zone": "y"}], "env"),
+        ([{"b": "1", "a": "1"}, {"b": "2", "a": "2"}, {"b": "1", "a": "3"}], "b"),
+        ([{"rack": str(number)} for number in range(9)], ""),
+        ([{"canary": ""}, {}], ""),
+    ],
+)
+def test_telling_label(hosts, name):
+    assert overview_groups.telling(hosts) == name
 
 
 def test_newest_is_a_version_to_deploy(admin, viewer):
