@@ -97,6 +97,7 @@
     const old = document.getElementById("plan");
     const focused = old.contains(document.activeElement) ? document.activeElement : null;
     old.replaceWith(plan);
+    htmx.process(plan); // its lists have links to more rows
     if (!focused) return;
     const begin = plan.firstElementChild; // the plan itself has no box: its last line sticks to the window
     begin.tabIndex = -1;
