@@ -10,10 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest
-from django.urls import Resolver404, resolve
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from access.problems import Problem
+
+from .returning import shows_a_page
 
 KEY = "refused_button"
 KEPT_FOR = 60  # seconds: the page comes at once, or not any more
@@ -48,9 +49,6 @@ def page_before(request: HttpRequest) -> str:
     if not url_has_allowed_host_and_scheme(before, {request.get_host()}, require_https=request.is_secure()):
         return ""
     parts = urlsplit(before)
-    try:
-        needs = getattr(resolve(parts.path).func, "needs", None)
-    except Resolver404:
+    if parts.path == request.path or not shows_a_page(parts.path):
         return ""
-    shows = needs is not None and "GET" in needs.methods and parts.path != request.path
-    return f"{parts.path}?{parts.query}" if shows and parts.query else parts.path if shows else ""
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -29,6 +29,7 @@ from microservice.status import Outcome, outcome_of
 from .. import copying, favourites, language
 from ..durations import age, lasted
 from ..looks import LOOKS
+from ..returning import this_page
 from ..theme import theme_of
 
 MAX_BATCH_SIZES = 12  # shown in a plan
@@ -127,7 +128,7 @@ def theme(context: Context) -> str:
 
 @register.inclusion_tag("display.html", takes_context=True)
 def display_menu(context: Context) -> dict[str, Any]:
-    """Render the choices of theme and language. Both return to this page, or to the first one after a form."""
+    """Render the choices of theme and language. Both return to this page."""
     request = context["request"]
     return {
         "themes": [
@@ -135,7 +136,7 @@ def display_menu(context: Context) -> dict[str, Any]:
             ("light", "sun", pgettext("theme", "Light")),
             ("dark", "moon", pgettext("theme", "Dark")),
         ],
-        "back": request.get_full_path() if request.method == "GET" else "/",
+        "back": this_page(request),
         **{name: context.get(name) for name in ("theme", "csrf_token", "LANGUAGES", "LANGUAGE_CODE")},
     }
 
