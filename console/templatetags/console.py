@@ -1,7 +1,6 @@
 """Tags and filters of all templates: statuses, glyphs, times, form controls. A status looks the same everywhere."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +10,6 @@ from django.forms import BoundField
 from django.template import Context
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext, pgettext
@@ -20,14 +18,13 @@ from access import url_userinfo
 from integrations import registry
 from integrations.images.pages import ImagePages
 from messages import rendering
-from microservice.models import MicroService, Operation, Step
+from microservice.models import MicroService, Operation
 from microservice.operation_errors import error_of, reason_of, undo_reason_of
 from microservice.output import terminal
 from microservice.packages import images
 from microservice.status import Outcome, outcome_of
 
-from .. import copying, favourites, language
-from ..durations import age, lasted
+from .. import copying, favourites, language, times
 from ..looks import LOOKS
 from ..returning import this_page
 from ..theme import theme_of
@@ -37,6 +34,12 @@ UNLINKED = ("after", "rows", "seen", favourites.PARAMETER, "csv")  # parameters 
 register = template.Library()
 register.simple_tag(copying.button, name="copy")
 register.simple_tag(copying.link, name="copy_link")
+register.simple_tag(times.when)
+register.simple_tag(times.clock)
+register.simple_tag(times.zone)
+register.simple_tag(times.took)
+register.filter("own_time", times.own_time)
+register.filter("undo_time", times.undo_time)
 register.filter("term", rendering.term)
 register.filter("message", lambda message: rendering.render(message) if message else "")
 register.filter("operation_error", lambda row: rendering.render(error) if (error := error_of(row)) else "")
@@ -175,39 +178,6 @@ def word(value: Any, kind: str) -> str:
     return LOOKS[kind][0](value).label.replace("_", " ")
 
 
-@register.simple_tag
-def when(moment: datetime | None, empty: str | None = None) -> SafeString:
-    """Render a time as its age; the page's script updates it."""
-    if moment is None:
-        text = gettext("never") if empty is None else empty
-        return format_html('<span class="muted">{}</span>', text) if text else SafeString()
-    return format_html(
-        '<time class="nowrap" datetime="{}" title="{}" data-age>{}</time>',
-        moment.isoformat(timespec="seconds"),
-        _clock(moment),
-        age(timezone.now() - moment),
-    )
-
-
-@register.simple_tag
-def clock(moment: datetime | None, empty: str = "") -> SafeString | str:
-    """Render a clock time in the user's zone; the page's script corrects it if only the script knows the zone."""
-    if moment is None:
-        return empty
-    text = _clock(moment)
-    return format_html('<time class="nowrap" datetime="{}" data-clock>{}</time>', moment.isoformat(), text)
-
-
-def _clock(moment: datetime) -> str:
-    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
-@register.simple_tag
-def zone() -> str:
-    """Return the zone of the page's clock times."""
-    return timezone.get_current_timezone_name()
-
-
 @register.filter
 def reasons(controls: Iterable[Any]) -> list[tuple[list[str], str]]:
     """Return why buttons are disabled: each reason once, with the labels of its buttons."""
@@ -216,23 +186,6 @@ def reasons(controls: Iterable[Any]) -> list[tuple[list[str], str]]:
         if control.why_not:
             by_reason.setdefault(control.why_not, []).append(control.word)
     return [(words, reason) for reason, words in by_reason.items()]
-
-
-@register.simple_tag
-def took(started: datetime | None, finished: datetime | None) -> str:
-    """Format the time between two moments; "" if one is missing."""
-    return lasted((finished - started).total_seconds()) if started and finished else ""
-
-
-@register.filter
-def own_time(step: Step) -> str:
-    """Format a step's duration, without that of its undo."""
-    return took(step.started, step.finished)
-
-
-@register.filter
-def undo_time(step: Step) -> str:
-    return took(step.undo_started, step.undo_finished)
 
 
 @register.filter

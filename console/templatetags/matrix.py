@@ -14,7 +14,8 @@ from ..durations import lasted
 from ..queries.deployments import Row
 from ..queries.operations import ComparedStep
 from ..queries.timeline import QUEUED, RUNNING, UNDOING, TimelineRow
-from .console import own_time, status
+from ..times import own_time
+from .console import status
 
 register = template.Library()
 TONES = {QUEUED: "wait", RUNNING: "run", UNDOING: "undo"}

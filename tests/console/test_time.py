@@ -262,7 +262,7 @@ def test_retention_and_expiry_use_moments(reader, settings, monkeypatch, zone, c
 LOCAL = {"localtime", "make_aware", "make_naive", "localdate", "fromtimestamp", "utcnow", "today", "combine"}
 MAY = {
     "console/moments.py": "turns clock times into moments and back",
-    "console/templatetags/console.py": "shows a moment by the clock",
+    "console/times.py": "shows a moment by the clock",
     "microservice/management/commands/token.py": "reads a time without a zone as UTC",
     "worker/step_state.py": "fromtimestamp, in UTC",
     "runtime/logs.py": "fromtimestamp, in UTC",
