@@ -118,6 +118,7 @@ def body(line: Line, things: Things, thing: str) -> object:
         "PATCH /teams/<id>/members/<user>": {"role": "publisher"},
         "POST /tokens": {"name": "new", "scopes": ["tokens"]},
         "POST /hosts": {"hostname": "new", "ip": "127.0.0.2"},
+        "PATCH /hosts": {"host": "all", "add_labels": {"zone": "eu"}},
         "POST /hosts/import": [{"hostname": "new", "ip": "127.0.0.2"}],
         "POST /host-groups": {"name": "new", "labels": {"zone": "eu"}},
         "POST /hosts/<id>/trust": {"fingerprint": "SHA256:x"},
