@@ -1,4 +1,4 @@
-"""Labels and host groups in the console: lists filtered by them, dialogs that choose by them, pages of groups."""
+"""Labels in the console: lists filtered by them, and dialogs that choose by them."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -12,19 +12,8 @@ from tests import factories
 
 from ..markup import markup
 from .dialogs import hidden
-from .matching import all_of
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def labelled(versions):
-    """Give the four hosts labels: two are in the EU, one of them a canary; one is in the US; one has none."""
-    eu, canary, us, _ = hosts = list(Asset.objects.order_by("pk"))
-    eu.labels, canary.labels, us.labels = {"zone": "eu"}, {"zone": "eu", "canary": "yes, first"}, {"zone": "us"}
-    Asset.objects.bulk_update(hosts, ["labels"])
-    HostGroup.objects.create(name="europe & co", labels={"zone": "eu"})
-    return hosts
 
 
 def names(page: str) -> list[str]:
@@ -213,142 +202,3 @@ def test_hosts_are_found_in_every_picker(admin, versions, action):
     first = markup(admin.get(address, {"part": "hosts", "find_host": "many"}))
     assert first.count('name="host"') == 50 and "find_host=many" in first and "More hosts" in first
     assert "No matching hosts" in markup(admin.get(address, {"part": "hosts", "find_host": "nowhere"}))
-
-
-# --- host groups ------------------------------------------------------------------------------------------------------
-
-
-def test_groups_are_made_changed_and_deleted(admin, labelled):
-    assert "2 hosts" in markup(admin.get("/hosts/groups/"))
-    assert 'value="zone=us"' in markup(admin.get("/hosts/groups/new/?labels=zone%3Dus"))
-    form = {"name": "america", "labels": "zone=us", "description": "over there"}
-    assert admin.post("/hosts/groups/new/", form)["Location"] == "/hosts/groups/"
-    group = HostGroup.objects.get(name="america")
-    assert (group.labels, group.created_by) == ({"zone": "us"}, "ada")
-    page = markup(admin.get("/hosts/groups/"))
-    assert ">1 host<" in page and "over there" in page and "group=america" in page
-    address = f"/hosts/groups/{group.pk}/"
-    assert 'value="zone=us"' in markup(admin.get(address))
-    assert admin.post(address, form | {"labels": "zone=us canary"}).status_code == 302
-    group.refresh_from_db()
-    assert group.labels == {"zone": "us", "canary": None}
-    assert admin.post(f"{address}delete/").status_code == 302 and not HostGroup.objects.filter(name="america").exists()
-    assert admin.post(f"{address}delete/").status_code == admin.get(address).status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("wrong", "field"),
-    [
-        ({"name": ""}, "name"),
-        ({"name": "europe & co"}, "name"),
-        ({"name": "a\0"}, "name"),
-        ({"labels": ""}, "labels"),
-        ({"labels": "zone='"}, "labels"),
-        ({"labels": "zone=eu zone=us"}, "labels"),
-        ({"description": "x" * 257}, "description"),
-    ],
-)
-def test_refusals_of_a_group_stand_at_their_field(admin, labelled, wrong, field):
-    answer = admin.post("/hosts/groups/new/", {"name": "new", "labels": "zone=eu", "description": "d"} | wrong)
-    page = markup(answer)
-    assert answer.status_code in (409, 422) and f'id="id_{field}-wrong"' in page and HostGroup.objects.count() == 1
-    assert 'value="d"' in page or field == "description"
-
-
-def test_host_names_its_groups(admin, labelled):
-    HostGroup.objects.create(name="canaries", labels={"canary": None})
-    shown = [markup(admin.get(f"/hosts/{host.pk}/")) for host in labelled]
-    assert [page.count('href="/hosts/?group=') for page in shown] == [1, 2, 0, 0]
-    assert 'href="/hosts/?group=europe%20%26%20co"' in shown[0]
-
-
-def test_filter_becomes_a_group(admin, operator, labelled):
-    made = 'href="/hosts/groups/new/?labels=zone%3Deu%20canary"'
-    assert made in markup(admin.get("/hosts/?label=zone%3Deu+canary"))
-    assert made not in markup(operator.get("/hosts/?label=zone%3Deu+canary"))
-    for nothing in ("", "label=zone%3D%27", "group=europe+%26+co&label=zone"):
-        assert "Make a group" not in markup(admin.get(f"/hosts/?{nothing}"))
-
-
-def test_groups_are_for_everyone_to_see_and_for_administrators_to_change(operator, labelled):
-    group = HostGroup.objects.get()
-    page = markup(operator.get("/hosts/groups/"))
-    assert "europe &amp; co" in page and "Add a group" not in page
-    for address in ("/hosts/groups/new/", f"/hosts/groups/{group.pk}/"):
-        assert operator.get(address).status_code == operator.post(address).status_code == 403
-    assert operator.post(f"/hosts/groups/{group.pk}/delete/").status_code == 403
-
-
-# --- all that match ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def many(labelled, versions):
-    """Put the service on 70 more hosts in the EU, more than a page: 30 of them failed, one of these is locked."""
-    more = factories.hosts(70, prefix="many")
-    Asset.objects.filter(pk__in=[host.pk for host in more]).update(labels={"zone": "eu"})
-    rows = factories.instances(versions.running, more)
-    failed = [row.pk for row in rows[:30]]
-    MicroServiceInstance.objects.filter(pk__in=failed).update(status=InstanceStatus.UPGRADE_FAILED)
-    MicroServiceInstance.objects.filter(pk=failed[0]).update(locked=True)
-    return rows
-
-
-CHANGE = "/services/shop/instances/change/"
-
-
-def in_eu() -> dict[str, str]:
-    return all_of(MicroServiceInstance.objects.filter(host__labels__zone="eu"))
-
-
-def test_all_that_match_are_offered_where_there_are_more_than_the_page(admin, many):
-    page = markup(admin.get("/services/shop/instances/?label=zone%3Deu"))
-    assert "All 72 instances that match" in page and 'name="all" value="72"' in page
-    assert f'name="matching" value="{in_eu()["matching"]}"' in page
-    assert '<input type="hidden" name="label" value="zone=eu" form="chosen">' in page
-    assert "All 74 instances of the service" in markup(admin.get("/services/shop/instances/"))
-    assert 'name="all"' not in markup(admin.get("/services/shop/instances/?state=failed"))
-
-
-def test_all_that_match_are_changed_and_no_others(admin, many, labelled):
-    form = {"what": "maintain", "label": "zone=eu", **in_eu()}
-    answer = admin.post(CHANGE, form)
-    assert answer["Location"] == "/services/shop/instances/?label=zone%3Deu"
-    left = MicroServiceInstance.objects.filter(is_maintain=False).values_list("host__hostname", flat=True)
-    assert sorted(left) == ["host3", "host4"]
-
-
-@pytest.mark.parametrize("seen", ["fewer", "others", "none", "nonsense", ""])
-def test_what_no_one_has_seen_is_not_changed(admin, many, labelled, seen):
-    """Others than were shown, also as many others, as where one was added and another one went."""
-    fields = in_eu()
-    if seen == "fewer":
-        fields = all_of(MicroServiceInstance.objects.filter(pk__in=[row.pk for row in many]))
-    elif seen == "others":
-        fields = all_of(MicroServiceInstance.objects.exclude(pk__in=[many[0].pk, many[1].pk]))
-        assert fields["all"] == "72"
-    elif seen == "none":
-        del fields["matching"]
-    else:
-        fields["matching"] = seen
-    answer = admin.post(CHANGE, {"what": "maintain", "label": "zone=eu", **fields}, follow=True)
-    assert "72 instances match the filter now" in markup(answer)
-    assert not MicroServiceInstance.objects.filter(is_maintain=True).exists()
-
-
-@pytest.mark.parametrize("wrong", [{"label": "zone='"}, {"group": "gone"}])
-def test_filter_that_cannot_be_read_means_none(admin, many, wrong):
-    admin.post(CHANGE, {"what": "maintain", **all_of(MicroServiceInstance.objects.all()), **wrong})
-    admin.post(CHANGE, {"what": "maintain", **all_of(MicroServiceInstance.objects.none()), **wrong})
-    assert not MicroServiceInstance.objects.filter(is_maintain=True).exists()
-
-
-def test_retry_of_all_takes_what_can_be_retried(admin, many, versions):
-    older = factories.deployment(many[:30], versions.newer, status="failed", operations="undone")
-    for operation in older.operations.all():
-        MicroServiceInstance.objects.filter(pk=operation.instance_id).update(last_operation=operation)
-    answer = admin.post(CHANGE, {"what": "retry", "label": "zone=eu", **in_eu(), "key": "0" * 36})
-    made = Deployment.objects.exclude(pk=older.pk).get()
-    assert answer["Location"] == f"/deployments/{made.pk}/"
-    retried = set(made.operations.values_list("instance", flat=True))
-    assert retried == {row.pk for row in many[1:30]}
