@@ -7,6 +7,7 @@ another folder may run while it is there. `tests/conftest.py` gives the whole fo
 import shutil
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -48,7 +49,7 @@ def visit(demo, browser: Browser):
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
-        page.goto(f"/login/?next={address}")
+        page.goto(f"/login/?next={quote(address)}")
         page.get_by_label(labels[0]).fill(demo["username"])
         page.get_by_label(labels[1]).fill(demo["password"])
         page.get_by_role("button", name=labels[2]).click()
