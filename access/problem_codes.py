@@ -37,6 +37,10 @@ CODES: dict[str, Code] = {
         409, "Something with this name already exists.", "Choose another name, or change the existing one."
     ),
     "too_many_groups": Code(409, "There are as many host groups as are allowed.", "Delete some first."),
+    "too_many_environments": Code(409, "There are as many environments as are allowed.", "Delete some first."),
+    "environment_in_use": Code(
+        409, "The environment has hosts, or another one requires it.", "Move its hosts to another environment first."
+    ),
     "callback_of_request": Code(
         409,
         "The callback belongs to one request and cannot be changed.",

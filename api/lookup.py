@@ -34,7 +34,7 @@ def find_operation(caller: Caller, operation_id: int) -> Operation:
 
 def find_instance(service: MicroService, instance_id: int) -> MicroServiceInstance:
     """Return an instance of this service; 404 for that of another."""
-    rows = service.instances.select_related("host", "version", "lock_deployment", "microservice")
+    rows = service.instances.select_related("host__environment", "version", "lock_deployment", "microservice")
     instance = rows.filter(pk=instance_id).first()
     if instance is None:
         raise not_found("instance")

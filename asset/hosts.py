@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
+from django.db.models import Model, ProtectedError
+from django.utils import timezone
 
 from access.callers import Caller
 from access.problems import FieldError, Problem, invalid, invalid_fields, refused
@@ -12,11 +13,11 @@ from access.rollback import rolls_back
 from audit import history
 from messages import Message
 
-from . import reachability, tenancy, validation
+from . import environments, reachability, tenancy, validation
 from .archiving import refuse_archived, unarchive
 from .endpoints import MAX_JUMPS, PATH, endpoint_from, endpoint_of, with_paths
 from .host_check import check, trust
-from .models import Asset, Credential
+from .models import Asset, Credential, Environment
 
 __all__ = [
     "PATH",
@@ -45,7 +46,7 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
     _refuse(reasons | missing_references([clean], teams)[0])
     check_jumps(None, clean.get("jump_host_id"))
     team_ids = [teams[team] for team in clean.pop("teams", ())]
-    host = Asset(**clean, created_by=caller.name, updated_by=caller.name)
+    host = Asset(**clean, **since(clean), created_by=caller.name, updated_by=caller.name)
     with transaction.atomic():
         _save(host, force_insert=True)
         host.teams.set(team_ids)
@@ -55,7 +56,8 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
 
 @rolls_back
 def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
-    """Change the named fields only. 409 where the base path would change while the host has instances."""
+    """Change the named fields only. 409 where the base path would change while the host has instances, or the
+    environment while something is deployed to it."""
     if set(values) - {"teams"}:  # an archived host may change its teams: it must not keep a team from being deleted
         refuse_archived(host)
     clean, reasons = validation.check(values)
@@ -76,13 +78,15 @@ def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
         setattr(host, name, value)
     if host.host_key != before["host_key"]:
         host.offered_key = ""
-    reset = reachability.UNKNOWN if set(clean) & CONNECTION_FIELDS else {}
+    reset = {**(reachability.UNKNOWN if set(clean) & CONNECTION_FIELDS else {}), **since(clean)}
     for name, value in reset.items():
         setattr(host, name, value)
     host.updated_by = caller.name
     with transaction.atomic():
         if team_ids is not None:
             tenancy.give(host, team_ids)
+        if "environment_id" in clean:
+            environments.refuse_under_way([host.pk])
         _save(host, update_fields=[*clean, *reset, "offered_key", "updated", "updated_by"])
         after = shown(host)
         changed = [name for name in validation.FIELDS if before[name] != after[name]]
@@ -108,6 +112,13 @@ def delete(caller: Caller, host: Asset) -> None:
         raise _in_use(host, sorted({_described(row) for row in error.protected_objects})[:5]) from error
     except IntegrityError as error:  # a row that refers to it was created after the check
         raise _in_use(host, []) from error
+
+
+def since(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return when a host came into its environment, where these values set one; {} where they do not."""
+    if "environment_id" not in values:
+        return {}
+    return {"environment_since": timezone.now() if values["environment_id"] else None}
 
 
 def shown(host: Asset) -> dict[str, Any]:
@@ -145,17 +156,22 @@ def check_new_jumps(jumps: Iterable[int]) -> None:
 
 
 def missing_references(rows: Iterable[Mapping[str, Any]], teams: Mapping[int | str, int]) -> list[dict[str, Message]]:
-    """Return, for each row, the reason for each field that refers to a missing row. Two queries, however many rows.
+    """Return, for each row, the reason for each field that refers to a missing row. Three queries, however many rows.
 
     `teams`: the existing teams by id and by name, from `tenancy.teams_of`.
     """
     rows = list(rows)
-    wanted = {name: {row[name] for row in rows if row.get(name)} for name in ("credential_id", "jump_host_id")}
-    existing = {
-        "credential_id": set(Credential.objects.filter(pk__in=wanted["credential_id"]).values_list("pk", flat=True)),
-        "jump_host_id": set(Asset.objects.filter(pk__in=wanted["jump_host_id"]).values_list("pk", flat=True)),
-    }
-    reasons = {"credential_id": Message("no_such_credential"), "jump_host_id": Message("no_such_host")}
+    reasons: dict[str, Message] = {}
+    existing: dict[str, set[int]] = {}
+    models: tuple[tuple[str, type[Model], str], ...] = (
+        ("credential_id", Credential, "no_such_credential"),
+        ("jump_host_id", Asset, "no_such_host"),
+        ("environment_id", Environment, "no_such_environment"),
+    )
+    for name, model, code in models:
+        wanted = {row[name] for row in rows if row.get(name)}
+        existing[name] = set(model._default_manager.filter(pk__in=wanted).values_list("pk", flat=True))
+        reasons[name] = Message(code)
     return [
         {name: reasons[name] for name in existing if row.get(name) and row[name] not in existing[name]}
         | ({"teams": Message("no_such_team")} if set(row.get("teams") or ()) - set(teams) else {})

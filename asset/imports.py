@@ -17,11 +17,11 @@ from messages import Message
 from runtime.ids import parse_number
 
 from . import hosts, tenancy, validation
-from .models import Asset, Credential, HostTeam
+from .models import Asset, Credential, Environment, HostTeam
 
 MAX_ROWS = 5000
 MAX_ERRORS = 100  # named in one answer
-# The columns of a file: credential and jump host are named by name.
+# The columns of a file: credential, jump host and environment are named by name.
 FIELDS = [name.removesuffix("_id") for name in validation.FIELDS]
 EXTRA_CELLS = "\0"  # the key of a row with more cells than columns: not the name of any column
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -53,9 +53,9 @@ def check_many(rows: list[Any]) -> CheckedRows:
     """Check every row before any host is created. 422 with a pointer for each error (/3/ip: row 3, counted from 0), and
     the line for rows of a file.
 
-    A row whose host exists with the same fields is not an error, so a file can be imported again. A credential and a
-    jump host are named by `credential_id` and `jump_host_id`, or by name as `credential` and `jump_host`; the jump host
-    must exist. The number of queries does not grow with the number of rows.
+    A row whose host exists with the same fields is not an error, so a file can be imported again. A credential, a
+    jump host and an environment are named by `credential_id` (and so on), or by name as `credential`; each must exist.
+    The number of queries does not grow with the number of rows.
     """
     if not 1 <= len(rows) <= MAX_ROWS:
         raise _refused({"": Message("import_size", {"max": MAX_ROWS})})
@@ -76,10 +76,11 @@ def check_many(rows: list[Any]) -> CheckedRows:
 
 
 def _with_ids(rows: list[Any], reasons: dict[str, Message]) -> list[Any]:
-    """Return the rows with ids for the names of credentials and jump hosts. Two queries at most."""
-    models: tuple[tuple[str, type[Credential | Asset], str], ...] = (
+    """Return the rows with ids for the names of credentials, jump hosts and environments. Three queries at most."""
+    models: tuple[tuple[str, type[Credential | Asset | Environment], str], ...] = (
         ("credential", Credential, "name"),
         ("jump_host", Asset, "hostname"),
+        ("environment", Environment, "name"),
     )
     rows = [Row(row, getattr(row, "line", 0)) if isinstance(row, dict) else row for row in rows]
     for column, model, field in models:
@@ -103,7 +104,7 @@ def from_csv(text: str) -> list[dict[str, Any]]:
     """Return the rows of a CSV text whose first line names the fields. An empty cell leaves its field out.
 
     `sudo` and `legacy_algorithms` are one of 1, true, yes, on or their opposites; `labels` is `name=text;name=text`,
-    `teams` are names between semicolons, `credential` and `jump_host` names.
+    `teams` are names between semicolons; `credential`, `jump_host` and `environment` are names.
     """
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
@@ -136,7 +137,7 @@ def _from_cells(row: Mapping[Any, Any]) -> dict[str, Any]:
     if None in row:
         return {EXTRA_CELLS: True}
     cells: dict[str, Any] = {str(name).strip(): text.strip() for name, text in row.items() if text and text.strip()}
-    for name in ("port", "credential_id", "jump_host_id", "package_port"):
+    for name in ("port", "credential_id", "jump_host_id", "environment_id", "package_port"):
         if (parsed := parse_number(cells.get(name, ""))) is not None:
             cells[name] = parsed
     for name in ("sudo", "legacy_algorithms"):
@@ -222,7 +223,7 @@ def create(caller: Caller, checked: CheckedRows) -> list[Asset]:
     rows, teams = checked.new, checked.teams
     if not rows:
         return []
-    new = [Asset(**row, created_by=caller.name, updated_by=caller.name) for row in rows]
+    new = [Asset(**row, **hosts.since(row), created_by=caller.name, updated_by=caller.name) for row in rows]
     try:
         with transaction.atomic():
             new = Asset.objects.bulk_create(new, batch_size=500)

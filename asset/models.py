@@ -55,6 +55,35 @@ class Credential(CreatedAndUpdated):
         return self.name
 
 
+class Environment(CreatedAndUpdated):
+    """A named place where services run, such as staging. Hosts are in one at most; rules: environments.py."""
+
+    class Colour(models.TextChoices):
+        GREY = "grey", "grey"
+        BLUE = "blue", "blue"
+        GREEN = "green", "green"
+        AMBER = "amber", "amber"
+        RED = "red", "red"
+        VIOLET = "violet", "violet"
+
+    name = models.CharField(max_length=64, unique=True)
+    position = models.PositiveIntegerField(
+        default=0, help_text="Its place in the order of environments, the least first"
+    )
+    colour = models.CharField(max_length=8, choices=Colour.choices, default=Colour.GREY)
+    description = models.CharField(max_length=256, blank=True)
+    # A version must have run well there, for so long, before it may be deployed here.
+    requires = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="required_by")
+    soak_minutes = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "environment"
+        ordering = ["position", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Asset(Archivable, CreatedAndUpdated):
     """A host: a machine reached over SSH."""
 
@@ -79,6 +108,8 @@ class Asset(Archivable, CreatedAndUpdated):
     package_address = models.GenericIPAddressField(
         null=True, blank=True, unpack_ipv4=True, help_text="Where they find it, if not at its ip"
     )
+    environment = models.ForeignKey(Environment, null=True, blank=True, on_delete=models.PROTECT, related_name="hosts")
+    environment_since = models.DateTimeField(null=True, blank=True, help_text="When it came into its environment")
     teams = models.ManyToManyField("access.Team", through="HostTeam", blank=True, related_name="hosts")
     labels = models.JSONField(default=dict, blank=True)
     description = models.CharField(max_length=256, blank=True)

@@ -151,6 +151,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "legacy_algorithms": flag,
     "encoding": encoding,
     "jump_host_id": reference,
+    "environment_id": reference,
     "package_port": lambda value: None if value is None else number(value, 1024, 65535),
     "package_address": lambda value: None if value is None else ip(value),
     "teams": teams,

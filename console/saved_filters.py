@@ -17,9 +17,9 @@ MAX_SAVED = 50  # of a list
 # What of each list's address is kept. A version in the filter of instances is of one service, and is not.
 PARAMETERS = {
     "fleet": ("q", "state"),
-    "hosts": ("q", "label", "group", "state", "team"),
+    "hosts": ("q", "label", "group", "environment", "state", "team"),
     "versions": ("q", "status"),
-    "instances": ("q", "label", "group", "state"),
+    "instances": ("q", "label", "group", "environment", "state"),
     "deployments": ("service", "status", "action"),
     "builds": ("service", "status", "origin", "requested_by", "since"),
     "history": ("since", "since_at", "until", "until_at", "service", "actor", "action", "q"),

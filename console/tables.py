@@ -68,6 +68,7 @@ INSTANCES = Table(
         "service": lambda row: row.microservice.name,
         "host": lambda row: row.host.hostname,
         "ip": lambda row: row.host.ip,
+        "environment": lambda row: row.host.environment,
         **_same("version"),
         "status": lambda row: str(InstanceStatus(row.status).label),
         "is_maintain": lambda row: row.is_maintain,
@@ -117,7 +118,7 @@ HOSTS = Table(
         "id": lambda row: row.pk,
         **_same("hostname", "ip", "port", "username", "credential"),
         "teams": lambda row: [team.name for team in row.teams.all()],
-        **_same("labels", "description", "base_path", "reachable", "last_contact", "last_error"),
+        **_same("environment", "labels", "description", "base_path", "reachable", "last_contact", "last_error"),
         "trusted": lambda row: bool(row.host_key),
         "key_changed": lambda row: bool(row.host_key and row.offered_key),
         "services": lambda row: row.running,
@@ -126,6 +127,14 @@ HOSTS = Table(
     },
 )
 HOST_GROUPS = Table("host-groups", {"id": attrgetter("pk"), **_same("name", "labels", "description", "hosts")})
+ENVIRONMENTS = Table(
+    "environments",
+    {
+        "id": attrgetter("pk"),
+        **_same("name", "position", "colour", "description", "requires", "soak_minutes"),
+        "hosts": lambda row: row.count,
+    },
+)
 CREDENTIALS = Table(
     "credentials",
     {

@@ -53,6 +53,7 @@ class HostUpdate(base.Body):
         "or what is detected beyond doubt",
     )
     jump_host_id: StrictInt | None = None
+    environment_id: StrictInt | None = Field(None, description="The environment that it is in; null: none")
     teams: list[StrictInt | StrictStr] = Field(
         [], description="Ids or names of the teams whose services may be deployed to it; none: all services"
     )
@@ -84,6 +85,8 @@ class HostOut(Schema):
     legacy_algorithms: bool
     encoding: str
     jump_host_id: int | None = Field(description="null also where the caller may not see the jump host")
+    environment_id: int | None
+    environment: str | None = Field(description="The name of its environment")
     teams: list[str] = Field(description="Names of its teams; none: open to everyone")
     package_port: int | None
     package_address: str | None
@@ -140,6 +143,7 @@ def list_hosts(
     team: str = Query("", description="A team's name"),
     label: str = Query("", description="Labels that they have: zone=eu, or zone for any value; several with blanks"),
     group: str = Query("", description="A host group's name"),
+    environment: str = Query("", description="An environment's name"),
     archived: bool = Query(False, description="List the archived hosts instead of the others"),
 ) -> HostList:
     """List the hosts without a team and those of the caller's teams, by name; all hosts for administrators.
@@ -148,7 +152,9 @@ def list_hosts(
     """
     who = caller(request)
     rows = (Asset.every.exclude(archived=None) if archived else Asset.objects.all()).filter(tenancy.visible(who))
-    rows = rows.prefetch_related("teams")
+    rows = rows.select_related("environment").prefetch_related("teams")
+    if environment:
+        rows = rows.filter(environment__name=environment)
     if hostname:
         rows = rows.filter(hostname__icontains=hostname)
     if team:
@@ -187,8 +193,8 @@ def import_hosts(
     response: HttpResponse,
     dry_run: bool = Query(False, description="Check the rows; create nothing"),
 ) -> Status[dict[str, Any]]:
-    """Add many hosts: a JSON list, or CSV with the names of the fields on its first line. `credential` and `jump_host`
-    may be names.
+    """Add many hosts: a JSON list, or CSV with the names of the fields on its first line. `credential`, `jump_host`
+    and `environment` may be names.
 
     Either all hosts are created, or none and the answer names every error, with its line in a CSV. A row whose host
     exists with the same fields is not an error: importing a file again answers 200 and changes nothing.
@@ -201,7 +207,7 @@ def import_hosts(
     if dry_run or not checked.new:
         return Status(200, result)
     created = imports.create(caller(request), checked)
-    prefetch_related_objects(created, "teams")
+    prefetch_related_objects(created, "teams", "environment")
     return Status(201, result | {"data": [serialize(host) for host in created]})
 
 
@@ -262,11 +268,13 @@ def trust_host(request: HttpRequest, id: base.PathId, body: TrustRequest) -> Hos
 
 def serialize(host: Asset, hidden: Collection[int] = ()) -> HostOut:
     """Return the host as the API shows it. `hidden`: ids of jump hosts that the caller may not see."""
-    derived = {"fingerprint", "offered_fingerprint", "jump_host_id", "teams", "last_error_code", "last_error_params"}
+    derived = {"fingerprint", "offered_fingerprint", "jump_host_id", "environment", "teams"}
+    derived |= {"last_error_code", "last_error_params"}
     error = host.last_error_message or {}
     return HostOut.model_construct(
         **{name: getattr(host, name) for name in set(HostOut.model_fields) - derived},
         jump_host_id=None if host.jump_host_id in hidden else host.jump_host_id,
+        environment=host.environment.name if host.environment else None,
         teams=sorted(team.name for team in host.teams.all()),
         fingerprint=host_keys.shown_fingerprint(host.host_key),
         offered_fingerprint=host_keys.shown_fingerprint(host.offered_key),

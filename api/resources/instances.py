@@ -53,6 +53,7 @@ def list_instances(
     host: str = Query("", description="A host's id (digits alone), name or address"),
     label: str = Query("", description="Labels of their hosts: zone=eu, or zone for any value; several with blanks"),
     group: str = Query("", description="A host group's name"),
+    environment: str = Query("", description="The name of their hosts' environment"),
 ) -> shapes.InstanceList:
     """List the instances of a service, oldest first."""
     row = catalog.find_service(caller(request), service)
@@ -65,6 +66,8 @@ def list_instances(
         rows = rows.filter(status=_status(status))
     if host:
         rows = rows.filter(_is_on(host))
+    if environment:
+        rows = rows.filter(host__environment__name=environment)
     for selector in labels.query(label, group):
         rows = rows.filter(host__in=labels.find(selector, Asset.objects.filter(instances__microservice=row)))
     return paging.page(query, _whole(rows), "id").answer(shapes.InstanceList, shapes.instance)
@@ -217,9 +220,9 @@ def _accepted_or_there(
 
 
 def _whole(rows: QuerySet[MicroServiceInstance]) -> QuerySet[MicroServiceInstance]:
-    return rows.select_related("microservice", "host", "version", "previous_version", "lock_deployment").defer(
-        "host__host_key", "host__offered_key", "lock_deployment__skipped", "lock_deployment__spec"
-    )
+    return rows.select_related(
+        "microservice", "host__environment", "version", "previous_version", "lock_deployment"
+    ).defer("host__host_key", "host__offered_key", "lock_deployment__skipped", "lock_deployment__spec")
 
 
 def _locked(text: str) -> bool:

@@ -23,6 +23,7 @@ class InstanceOut(Schema):
     previous_version_id: int | None
     host: str = Field(description="hostname:ip")
     host_id: int
+    environment: str | None = Field(description="The name of its host's environment")
     port: int
     tag: str
     weight: int
@@ -102,6 +103,7 @@ def instance(row: MicroServiceInstance) -> InstanceOut:
         name=service.name,
         language=service.language,
         host=str(row.host),
+        environment=row.host.environment.name if row.host.environment else None,
         version=version.version if version else None,
         image=version.image if version else "",
         previous_version=previous.version if previous else None,

@@ -81,10 +81,12 @@ class LabelFilters(Filters):
 
     label = LabelsField(label=_("Label"), placeholder=_("Label, such as zone=eu"))
 
-    def __init__(self, values: Mapping[str, str], groups: Iterable[str]) -> None:
+    def __init__(self, values: Mapping[str, str], groups: Iterable[str], environments: Iterable[str] = ()) -> None:
         super().__init__(values)
         if (names := [(name, name) for name in groups]) or values.get("group"):
             self.fields["group"] = _choice(_("Host group"), _("All groups"), (), names)
+        if (names := [(name, name) for name in environments]) or values.get("environment"):
+            self.fields["environment"] = _choice(_("Environment"), _("All environments"), (), names)
 
     def selectors(self) -> list[Selector] | None:
         """Return what the hosts must have; None where that cannot be read, which no host has. One query for a group."""
@@ -97,10 +99,12 @@ class LabelFilters(Filters):
 class HostFilters(LabelFilters):
     q = _search(_("Name or address"), _("Find a name or address"))
     state = _choice(_("State"), _("All states"), hosts.STATES)
-    field_order = ("q", "label", "group", "state", "team")
+    field_order = ("q", "label", "group", "environment", "state", "team")
 
-    def __init__(self, values: Mapping[str, str], groups: Iterable[str], teams: Iterable[str]) -> None:
-        super().__init__(values, groups)
+    def __init__(
+        self, values: Mapping[str, str], groups: Iterable[str], environments: Iterable[str], teams: Iterable[str]
+    ) -> None:
+        super().__init__(values, groups, environments)
         if names := [(name, name) for name in teams]:
             self.fields["team"] = _choice(_("Team"), _("All teams"), (), names)
         self.order_fields(self.field_order)
@@ -115,10 +119,10 @@ class InstanceFilters(LabelFilters):
     version = forms.CharField(required=False, widget=forms.HiddenInput())
     q = _search(_("Host or tag"), _("Find a host or tag"))
     state = _choice(_("State"), _("All states"), services.INSTANCE_STATES)
-    field_order = ("version", "q", "label", "group", "state")
+    field_order = ("version", "q", "label", "group", "environment", "state")
 
-    def __init__(self, values: Mapping[str, str], groups: Iterable[str]) -> None:
-        super().__init__(values, groups)
+    def __init__(self, values: Mapping[str, str], groups: Iterable[str], environments: Iterable[str] = ()) -> None:
+        super().__init__(values, groups, environments)
         self.order_fields(self.field_order)
 
 

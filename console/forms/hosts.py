@@ -4,12 +4,14 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from asset import pasted_keys
 from messages.invalid import InvalidValue
 from messages.rendering import render
 
 from .choosers import Chooser, Choosers
+from .environments import EnvironmentField
 from .fields import Form
 from .services import encoding_field
 
@@ -66,6 +68,11 @@ class HostForm(Form):
         _("detect automatically (UTF-8 by default)"),
     )
     jump_host_id = Chooser("host", label=_("Jump host"), required=False, placeholder=_("none (direct connection)"))
+    environment_id = EnvironmentField(
+        label=_("Environment"),
+        empty_label=pgettext_lazy("environment", "none"),
+        help_text=_("Where it belongs, such as staging. A deployment stays within one environment."),
+    )
     teams = Choosers(
         "team",
         label=_("Teams"),
@@ -104,6 +111,11 @@ class HostForm(Form):
     # A fingerprint entered instead of the key; the key that the host offers is compared with it.
     fingerprint = ""
 
+    def __init__(self, *values: Any, **more: Any) -> None:
+        super().__init__(*values, **more)
+        if len(self.fields["environment_id"].choices) == 1:  # type: ignore[attr-defined]  # there are none
+            del self.fields["environment_id"]
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         text = data.get("host_key", "")
@@ -120,7 +132,7 @@ class HostForm(Form):
     def values(self) -> dict[str, Any]:
         """Return the values for `asset.hosts`."""
         data = dict(self.cleaned_data)
-        for name in ("credential_id", "jump_host_id"):
+        for name in {"credential_id", "jump_host_id", "environment_id"} & data.keys():
             data[name] = data[name].pk if data[name] else None
         data["package_address"] = data["package_address"] or None
         return data

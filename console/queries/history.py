@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from access.callers import Caller
 from access.models import Token
 from asset import tenancy
-from asset.models import Asset, Credential
+from asset.models import Asset, Credential, Environment
 from audit.models import History
 from microservice.catalog import visibility
 from microservice.models import MicroService, Operation
@@ -51,7 +51,9 @@ ACTIONS = (
 # Fields that hold ids, with the rows that they are the ids of.
 NAMED: dict[str, Callable[[Caller], QuerySet[Any]]] = {
     "credential_id": lambda caller: Credential.objects.only("name"),
+    "environment_id": lambda caller: Environment.objects.only("name"),
     "jump_host_id": lambda caller: Asset.every.filter(tenancy.visible(caller)).only("hostname", "ip"),
+    "requires_id": lambda caller: Environment.objects.only("name"),
     "parent": lambda caller: Token.objects.only("name"),
     "services": lambda caller: MicroService.objects.filter(visibility.visible(caller)).only("name"),
     "user_id": lambda caller: User.objects.only("username"),
@@ -88,7 +90,7 @@ def history(
 
 
 def names_in(caller: Caller, rows: list[History]) -> dict[tuple[str, int], str]:
-    """Return {(field, id): name} of what the rows name by ids, if the caller may see it. Five queries at most."""
+    """Return {(field, id): name} of what the rows name by ids, if the caller may see it. Seven queries at most."""
     ids: dict[str, set[int]] = defaultdict(set)
     for values in (values for row in rows for values in (row.before, row.after) if isinstance(values, dict)):
         for name in NAMED.keys() & values.keys():

@@ -28,9 +28,10 @@ def hosts(
     """Return the hosts that the caller may see, by name. Three queries, and one for each selector of labels.
 
     Each has the number of its instances, `running`, and of failed ones, `wrong`, among the services that the caller may
-    see. `filters`: q, state, and team (a name). Archived hosts are listed only with the state `archived`, newest first.
+    see. `filters`: q, state, team and environment (names). Archived hosts are listed only with the state `archived`,
+    newest first.
     """
-    rows = matching(caller, filters, selectors).select_related("credential").prefetch_related("teams")
+    rows = matching(caller, filters, selectors).select_related("credential", "environment").prefetch_related("teams")
     is_archive = filters.get("state") == ARCHIVED
     return _counted(caller, newest_first(rows, after, size) if is_archive else by_key(rows, "hostname", after, size))
 
@@ -59,6 +60,8 @@ def matching(caller: Caller, filters: dict[str, str], selectors: Selectors) -> Q
     rows = rows.filter(tenancy.visible(caller))
     if team := filters.get("team"):
         rows = rows.filter(teams__name=team)
+    if environment := filters.get("environment"):
+        rows = rows.filter(environment__name=environment)
     if q:
         rows = rows.filter(Q(hostname__icontains=q) | Q(ip__startswith=q))
     if state == "unreachable":
@@ -75,7 +78,7 @@ def matching(caller: Caller, filters: dict[str, str], selectors: Selectors) -> Q
 def host(caller: Caller, number: int) -> Asset:
     """Return a host, even an archived one, with `through`: its jump host if the caller may see it."""
     rows = Asset.every.filter(tenancy.visible(caller), pk=number)
-    row = rows.select_related("credential", "jump_host").prefetch_related("teams").first()
+    row = rows.select_related("credential", "jump_host", "environment").prefetch_related("teams").first()
     if row is None:
         raise not_found("host")
     hides_jump_host = tenancy.hidden(caller, [row.jump_host_id])

@@ -118,14 +118,16 @@ def instances(
 def matching(
     rows: QuerySet[MicroServiceInstance], of: MicroService, filters: dict[str, str], selectors: Selectors
 ) -> QuerySet[MicroServiceInstance]:
-    """Return those of a service's instances that the filters mean: q, state (failed, locked, maintenance) and version
-    (an id); and whose hosts have labels."""
+    """Return those of a service's instances that the filters mean: q, state (failed, locked, maintenance), version (an
+    id) and environment (a name); and whose hosts have labels."""
     if q := filters.get("q"):
         rows = rows.filter(found(q))
     if condition := INSTANCE_STATES.get(filters.get("state", "")):
         rows = rows.filter(condition)
     if version_id := parse_id(filters.get("version", "")):
         rows = rows.filter(version=version_id)
+    if environment := filters.get("environment"):
+        rows = rows.filter(host__environment__name=environment)
     if selectors is None or any(selectors):
         rows = rows.filter(host__in=labels.narrow(Asset.objects.filter(instances__microservice=of), selectors))
     return rows
@@ -184,5 +186,10 @@ def hosts_without(
 
 def with_names(of: MicroService) -> QuerySet[MicroServiceInstance]:
     return MicroServiceInstance.objects.filter(microservice=of).select_related(
-        "host", "version", "previous_version", "lock_deployment", "last_operation", "last_operation__dest_version"
+        "host__environment",
+        "version",
+        "previous_version",
+        "lock_deployment",
+        "last_operation",
+        "last_operation__dest_version",
     )

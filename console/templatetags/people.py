@@ -13,6 +13,7 @@ register = template.Library()
 SETTINGS = (  # the name of each page is that of its address, and of its tab unless that is another
     ("settings", "integrations", gettext_noop("Integrations")),
     ("callbacks", "callbacks", gettext_noop("Callbacks")),
+    ("environments", "environments", gettext_noop("Environments")),
     ("people", "people", gettext_noop("Users")),
     ("teams", "teams", gettext_noop("Teams")),
     ("workers", "workers", gettext_noop("Workers")),

@@ -10,11 +10,11 @@ from microservice.models import MicroService, MicroServiceInstance
 from microservice.status import MAY_RETRY
 
 from ..forms.filters import InstanceFilters
-from ..queries import host_groups, services
+from ..queries import environments, host_groups, services
 from ..queries.paging import fingerprint
 from .decorators import posted_ids, texts
 
-FILTERED_BY = ("q", "state", "version", "label", "group")
+FILTERED_BY = ("q", "state", "version", "label", "group", "environment")
 
 
 def chosen_instances(request: HttpRequest, service: MicroService, action: str, forced: bool = False) -> list[int]:
@@ -26,7 +26,7 @@ def chosen_instances(request: HttpRequest, service: MicroService, action: str, f
     if "all" not in request.POST:
         return posted_ids(request, "instance")
     values = texts(request.POST, *FILTERED_BY)
-    selectors = InstanceFilters(values, host_groups.group_names()).selectors()
+    selectors = InstanceFilters(values, host_groups.group_names(), environments.names()).selectors()
     every = MicroServiceInstance.objects.filter(microservice=service)
     matching = services.matching(every, service, values, selectors)
     found = list(matching.values_list("pk", "status", "locked", "is_maintain"))

@@ -42,6 +42,7 @@ NAV_SECTIONS = {
     "credentials": "hosts",
     "deploy": "fleet",
     "deployments": "deployments",
+    "environments": "settings",
     "favourites": "fleet",
     "fleet": "fleet",
     "history": "history",

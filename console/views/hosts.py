@@ -21,7 +21,7 @@ from ..forms.filters import HostFilters
 from ..forms.hosts import HostForm
 from ..forms.imports import HostImportForm
 from ..forms.services import add_problem
-from ..queries import host_groups, hosts
+from ..queries import environments, host_groups, hosts
 from ..queries.paging import MAX_COUNTED, MAX_ROWS, PAGE
 from ..refused_forms import bring_back, keep, ticked
 from .decorators import (
@@ -46,7 +46,7 @@ PASTED_FINGERPRINT = "host_key_named"  # session key: [host id, fingerprint that
 def host_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     params = query(request, *FILTERED_BY, "after")
     after = params.pop("after")
-    filters = HostFilters(params, host_groups.group_names(), hosts.teams(caller))
+    filters = HostFilters(params, host_groups.group_names(), environments.names(), hosts.teams(caller))
     pages = partial(hosts.hosts, caller, params, filters.selectors())
     if file := csv_lists.file(request, tables.HOSTS, pages, caller):
         return file

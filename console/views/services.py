@@ -33,7 +33,7 @@ from ..forms.secrets import SecretForm, saved_secrets
 from ..forms.services import NewServiceForm, PackageForm, ServiceForm, VersionForm
 from ..forms.strategy import DefaultStrategyForm
 from ..once import once
-from ..queries import host_groups, services
+from ..queries import environments, host_groups, services
 from ..queries.paging import MAX_COUNTED, MAX_ROWS, PAGE, Page
 from ..refused_forms import bring_back, keep, ticked
 from . import containers
@@ -100,7 +100,7 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
     service = services.service(caller, name)
     params = query(request, *FILTERED_BY, "after")
     after = params.pop("after")
-    filters = InstanceFilters(params, host_groups.group_names())
+    filters = InstanceFilters(params, host_groups.group_names(), environments.names())
     pages = partial(services.instances, service, params, filters.selectors())
     if file := csv_lists.file(request, tables.INSTANCES, pages, caller, service.name):
         return file

@@ -22,6 +22,10 @@ TEXTS: dict[str, Text] = {
     "no_label_to_change": Text(_("must have a label, or remove_labels a name")),
     "too_many_labels_on_hosts": Text(_("would give hosts more than {max} labels: {hosts}")),
     "no_such_group": Text(_("host group {group} not found")),
+    "one_of_fields": Text(_("send one of host, labels and group")),
+    "no_such_environment": Text(_("environment not found")),
+    "requires_itself": Text(_("must be another environment")),
+    "requires_circle": Text(_("would make a circle: that environment requires this one")),
     "surrounding_blanks": Text(_("must not begin or end with a blank")),
     "label_syntax": Text(
         _("has an invalid label: a name begins with a letter or a digit, then letters, digits and . _ / -")
@@ -75,6 +79,22 @@ TEXTS: dict[str, Text] = {
         _("Install the new key on the hosts first, or save it without the test."),
     ),
     "already_exists.host_group": Text(_("A host group named {group} already exists."), _("Choose another name.")),
+    "already_exists.environment": Text(
+        _("An environment named {environment} already exists."), _("Choose another name.")
+    ),
+    "too_many_environments": Text(_("There are {max} environments already."), _("Delete some first.")),
+    "environment_in_use": Text(_("{environment} is in use."), _("Move its hosts to another environment first.")),
+    "environment_in_use.hosts": Text(
+        Plural(
+            "{n} host is in {environment}.",
+            "{n} hosts are in {environment}.",
+            "n",
+        ),
+        _("Move its hosts to another environment first."),
+    ),
+    "environment_in_use.required": Text(
+        _("{environment} is required by {names}."), _("Change what those environments require first.")
+    ),
     "too_many_groups": Text(_("There are {max} host groups already."), _("Delete some first.")),
     "already_exists.credential": Text(_("A credential named {name} already exists."), _("Choose another name.")),
     # Hosts.
@@ -100,6 +120,18 @@ TEXTS: dict[str, Text] = {
     "host_in_use.base_path": Text(
         _("Services run below {path} on {host}; its base path cannot change while they do."),
         _("Delete the host's instances first, or add the machine as another host."),
+    ),
+    "host_in_use.environment": Text(
+        _("Something is being deployed to {host}; its environment cannot change meanwhile."),
+        _("Wait until it has ended, or cancel it."),
+    ),
+    "host_in_use.environments": Text(
+        Plural(
+            "Something is being deployed to {host} and {more} other host; their environment cannot change meanwhile.",
+            "Something is being deployed to {host} and {more} other hosts; their environment cannot change meanwhile.",
+            "more",
+        ),
+        _("Wait until it has ended, or cancel it."),
     ),
     "host_timeout": Text(_("The host did not answer within {seconds} s."), _("Check its address, port and network.")),
     "host_key_unusable": Text(_("The host's key cannot be pinned ({reason})."), _("Give the host an ed25519 key.")),

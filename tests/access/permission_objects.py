@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from access.models import Membership, Session, Team, Token
 from access.tokens import make_token
-from asset.models import Asset, Credential, HostGroup
+from asset.models import Asset, Credential, Environment, HostGroup
 from builds.models import Build
 from callbacks import subscriptions as callback_rules
 from callbacks.models import Delivery
@@ -31,6 +31,7 @@ class Things:
             # Nothing listens there: a check is refused at once.
             "host": Asset.objects.create(hostname="spare", ip="127.0.0.1", port=1).pk,
             "host_group": HostGroup.objects.create(name="spare", labels={"zone": None}).pk,
+            "environment": Environment.objects.create(name="spare").pk,
             "credential": Credential.objects.create(name="key", kind="password").pk,
             "user": other.pk,
             "token": make_token(other, "theirs", ["read"])[0].pk,

@@ -29,6 +29,7 @@ def test_location_leads_to_what_was_created(api):
         "/teams/": {"name": "red", "members": [{"user": "ann", "role": "owner"}]},
         "/teams/1/members/": {"user": "eve", "role": "viewer"},
         "/callbacks/": {"url": "https://example.com/"},
+        "/environments/": {"name": "staging"},
         "/host-groups/": {"name": "Frankfurt", "labels": {"site": "fra"}},
     }
     made = {

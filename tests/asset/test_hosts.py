@@ -229,7 +229,7 @@ def test_rejects_an_invalid_table(text):
 
 def test_import_has_constant_queries(django_assert_max_num_queries):
     rows = [{"hostname": f"h{number}", "ip": f"10.1.{number // 250}.{number % 250 + 1}"} for number in range(400)]
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         imports.import_many(WHO, rows)
     assert Asset.objects.count() == 400
 

@@ -21,6 +21,7 @@ LISTS = (
     List(tables.BUILDS, "/builds/"),
     List(tables.HOSTS, "/hosts/"),
     List(tables.HOST_GROUPS, "/hosts/groups/"),
+    List(tables.ENVIRONMENTS, "/environments/"),
     List(tables.CREDENTIALS, "/credentials/"),
     List(tables.TOKENS, "/tokens/"),
     List(tables.PEOPLE, "/people/"),

@@ -10,8 +10,8 @@ from django.utils import translation
 from access.models import Team
 from api.resources import teams as team_api
 from api.resources import users as user_api
-from asset import credentials, host_groups, validation
-from asset.models import Asset, Credential, HostGroup
+from asset import credentials, environments, host_groups, validation
+from asset.models import Asset, Credential, Environment, HostGroup
 from audit.models import History
 from callbacks.models import Callback
 from console import history_words
@@ -31,6 +31,7 @@ OF_MODELS = {
     "version": (MicroServiceVersion, [*versions.VERSION_FIELDS, *versions.VERSION_CHANGES]),
     "instance": (MicroServiceInstance, instances.FIELDS),
     "host": (Asset, validation.FIELDS),
+    "environment": (Environment, environments.FIELDS),
     "host_group": (HostGroup, host_groups.FIELDS),
     "credential": (Credential, credentials.FIELDS),
     "callback": (Callback, ["url", "events", "active", "secret", "headers"]),

@@ -31,6 +31,8 @@ PAGES = (
     "/hosts/groups/",
     "/hosts/groups/new/",
     "/hosts/groups/1/",
+    "/environments/",
+    "/environments/new/",
     "/hosts/1/",
     "/hosts/1/edit/",
     "/credentials/",

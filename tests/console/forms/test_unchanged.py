@@ -10,9 +10,9 @@ from access.accounts import change_user, create_user
 from access.callers import Caller
 from access.models import Team
 from access.teams import change_team, create_team
-from asset import credentials, host_groups
+from asset import credentials, environments, host_groups
 from asset import hosts as host_changes
-from asset.models import Credential, HostGroup
+from asset.models import Credential, Environment, HostGroup
 from callbacks import subscriptions as callback_rules
 from callbacks.models import Callback, EventType
 from console.forms.services import ServiceForm
@@ -114,6 +114,18 @@ def test_unchanged_host_group(admin, labels):
     post_unchanged(admin, f"/hosts/groups/{made.pk}/", "labels")
 
 
+@given(st.sampled_from(Environment.Colour.values), st.integers(0, 10**6), st.integers(0, 60 * 24 * 365), st.booleans())
+@ONCE_EACH
+def test_unchanged_environment(admin, colour, position, soak_minutes, requires):
+    Environment.objects.update(requires=None)
+    Environment.objects.all().delete()
+    first = environments.create(WHO, {"name": "staging"})
+    values = {"colour": colour, "position": position, "soak_minutes": soak_minutes}
+    more = {"requires_id": first.pk} if requires else {}
+    made = environments.create(WHO, {"name": "production", **values, **more})
+    post_unchanged(admin, f"/environments/{made.pk}/", "soak_minutes")
+
+
 @given(st.sampled_from(["password", "key"]), admitted.word)
 @ONCE_EACH
 def test_unchanged_credential(admin, kind, name):
@@ -189,6 +201,7 @@ def test_every_form_is_tested():
         "hosts.CredentialForm",
         "account.TokenForm",
         "host_groups.HostGroupForm",
+        "environments.EnvironmentForm",
         "versions.NewVersionForm",
         "recipes.RecipeForm",  # tests/console/views/test_recipes.py
         "deployments.NoteForm",  # tests/console/views/test_notes.py

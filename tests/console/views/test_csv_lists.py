@@ -16,7 +16,7 @@ from access import turns
 from access.callers import Caller
 from access.models import Membership, Session, Team, Token
 from access.secrets import Secret
-from asset.models import Asset, Credential, HostGroup
+from asset.models import Asset, Credential, Environment, HostGroup
 from audit.history import record
 from builds import build_requests
 from builds.models import Build
@@ -81,6 +81,7 @@ def fill(turn: int) -> None:
     Deployment.objects.filter(pk=deployment.pk).update(finished=now, note="why")
     build = build_requests.Build.objects.create(version=new, microservice=service, origin="git", requested_by="ada")
     Credential.objects.create(name=f"key-{turn}", secret=Secret("x"))
+    Environment.objects.create(name=f"environment-{turn}")
     HostGroup.objects.create(name=f"group-{turn}", labels={"zone": str(turn)})
     user = get_user_model().objects.create_user(f"person-{turn}")
     team = Team.objects.create(name=f"team-{turn}")

@@ -1,0 +1,150 @@
+"""/environments/: the places where services run, in their order, and what each asks of a version."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Router, Schema, Status
+from pydantic import StrictInt, StrictStr
+
+from access.problems import FieldError, invalid_fields, not_found
+from asset import environments, labels, tenancy
+from asset.models import Asset, Environment
+from microservice.deployments.selection import ALL, find_hosts, find_labelled, parse_hosts
+
+from .. import paging
+from ..auth import caller, needs
+from ..schemas import base
+
+router = Router()
+
+
+class EnvironmentUpdate(base.Body):
+    """The fields of an environment to change; the others stay."""
+
+    name: StrictStr = ""
+    position: StrictInt = Field(0, description="Its place in the order of environments, the least first")
+    colour: StrictStr = Field("grey", description="grey, blue, green, amber, red or violet")
+    description: StrictStr = ""
+    requires_id: StrictInt | None = Field(
+        None, description="The environment in which a version must have run well before it may be deployed here"
+    )
+    soak_minutes: StrictInt = Field(0, description="How long it must have run there")
+
+
+class EnvironmentCreate(EnvironmentUpdate):
+    """A new environment. Only its name is required."""
+
+    name: StrictStr
+    position: StrictInt = Field(0, description="Its place in the order of environments; default: the last")
+
+
+class EnvironmentHosts(base.Body):
+    """Hosts that come into an environment: named, or those that have certain labels."""
+
+    host: StrictStr | StrictInt | list[StrictInt | StrictStr] | None = Field(
+        None, description="Hosts by id or name: “1,2,3”, [1, 2, 3], [“web1”, “web2”]; digits alone are an id"
+    )
+    labels: dict[str, Any] | None = Field(
+        None, description="Instead of host: those that have all of these labels, {name: value or null for any}"
+    )
+    group: StrictStr | None = Field(None, description="Instead of labels: the name of a host group")
+
+    def chosen(self, scope: Q) -> list[int]:
+        """Return the ids of the hosts within `scope`. Raise Problem 422 where that means none, or is not one choice."""
+        given = [name for name in ("host", "labels", "group") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise invalid_fields([FieldError(f"/{name}", "one_of_fields") for name in given or ("host",)])
+        rows = Asset.objects.filter(scope)
+        if self.host is not None:
+            named = parse_hosts(self.host)
+            return (
+                list(rows.values_list("pk", flat=True))
+                if named == ALL
+                else [row.pk for row in find_hosts(named, scope)]
+            )
+        selector = labels.group(self.group).labels if self.group is not None else labels.check(self.labels)
+        return list(find_labelled(selector, rows, "wrong_target.no_labelled_host"))
+
+
+class EnvironmentHostsOut(Schema):
+    count: int = Field(description="How many hosts were not in it before")
+    code: int = 0
+
+
+class EnvironmentOut(Schema):
+    id: int
+    name: str
+    position: int
+    colour: str
+    description: str
+    requires_id: int | None
+    soak_minutes: int
+    created: datetime
+    created_by: str
+    updated: datetime
+    updated_by: str
+
+
+class EnvironmentList(base.ListPage):
+    data: list[EnvironmentOut]
+
+
+@router.get("/environments/", response=EnvironmentList, summary="List environments")
+@needs("read", bound="deploy")
+def list_environments(request: HttpRequest, query: paging.Page) -> EnvironmentList:
+    """List the environments in their order."""
+    return paging.page_of(query, list(Environment.objects.all())).answer(EnvironmentList, serialize)
+
+
+@router.post("/environments/", response={201: EnvironmentOut}, summary="Create an environment")
+@needs("admin")
+def create_environment(request: HttpRequest, body: EnvironmentCreate, response: HttpResponse) -> Status[EnvironmentOut]:
+    """Create an environment."""
+    made = environments.create(caller(request), body.given())
+    response["Location"] = f"/api/v1/environments/{made.pk}"
+    return Status(201, serialize(made))
+
+
+@router.get("/environments/{id}", response=EnvironmentOut, summary="Get an environment")
+@needs("read", bound="deploy")
+def get_environment(request: HttpRequest, id: base.PathId) -> EnvironmentOut:
+    """Return an environment."""
+    return serialize(_find(id))
+
+
+@router.patch("/environments/{id}", response=EnvironmentOut, summary="Update an environment")
+@needs("admin")
+def change_environment(request: HttpRequest, id: base.PathId, body: EnvironmentUpdate) -> EnvironmentOut:
+    """Change the named fields. 422 where it would, by way of others, require itself."""
+    return serialize(environments.change(caller(request), _find(id), body.given()))
+
+
+@router.post("/environments/{id}/hosts", response=EnvironmentHostsOut, summary="Bring hosts into an environment")
+@needs("admin")
+def place_hosts(request: HttpRequest, id: base.PathId, body: EnvironmentHosts) -> EnvironmentHostsOut:
+    """Bring hosts into an environment, out of the one that they are in: all of them or none. 409 names those to which
+    something is being deployed."""
+    environment, who = _find(id), caller(request)
+    moved = environments.place(who, environment, body.chosen(tenancy.visible(who)))
+    return EnvironmentHostsOut.model_construct(count=moved, code=0)
+
+
+@router.delete("/environments/{id}", response={204: None}, summary="Delete an environment")
+@needs("admin")
+def delete_environment(request: HttpRequest, id: base.PathId) -> Status[None]:
+    """Delete an environment. 409 while hosts are in it, or another one requires it."""
+    environments.delete(caller(request), _find(id))
+    return Status(204, None)
+
+
+def serialize(environment: Environment) -> EnvironmentOut:
+    return EnvironmentOut.model_construct(**{name: getattr(environment, name) for name in EnvironmentOut.model_fields})
+
+
+def _find(number: int) -> Environment:
+    environment = Environment.objects.filter(pk=number).first()
+    if environment is None:
+        raise not_found("environment")
+    return environment

@@ -1,0 +1,82 @@
+"""The forms of an environment. `asset.environments` holds the rules."""
+
+from typing import Any
+
+from django import forms
+from django.utils.functional import lazy
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+from asset.environments import MAX_POSITION, MAX_SOAK
+from asset.labels import Selector
+from asset.models import Environment
+from messages.rendering import term
+
+from .fields import Form
+from .targets import GroupField, LabelsField
+
+
+class EnvironmentField(forms.ModelChoiceField):
+    """An environment, by its id; empty for none."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(Environment.objects.all(), **{"required": False, **more})
+
+
+class EnvironmentForm(Form):
+    name = forms.CharField(label=_("Name"), max_length=64)
+    description = forms.CharField(label=_("Description"), max_length=256, required=False)
+    colour = forms.ChoiceField(
+        label=_("Colour"), choices=[(word, lazy(term, str)(word)) for word in Environment.Colour.values]
+    )
+    position = forms.IntegerField(
+        label=_("Position"),
+        min_value=0,
+        max_value=MAX_POSITION,
+        required=False,
+        help_text=_("Environments are listed by it, the least first. Leave empty to add it as the last."),
+    )
+    requires_id = EnvironmentField(
+        label=_("Requires"),
+        empty_label=pgettext_lazy("environment", "none"),
+        help_text=_("A version must have run well in that environment before it is deployed to this one."),
+    )
+    soak_minutes = forms.IntegerField(
+        label=_("Soak time (minutes)"),
+        min_value=0,
+        max_value=MAX_SOAK,
+        required=False,
+        help_text=_("How long it must have run there. Empty: no time."),
+    )
+
+    def __init__(self, *values: Any, environment: Environment | None = None, **more: Any) -> None:
+        super().__init__(*values, **more)
+        others = Environment.objects.exclude(pk=environment.pk) if environment else Environment.objects.all()
+        self.fields["requires_id"].queryset = others  # type: ignore[attr-defined]
+
+    def values(self) -> dict[str, Any]:
+        """Return the values for `asset.environments`."""
+        data = dict(self.cleaned_data)
+        data["requires_id"] = data["requires_id"].pk if data["requires_id"] else None
+        data["soak_minutes"] = data["soak_minutes"] or 0
+        if data["position"] is None:
+            del data["position"]
+        return data
+
+
+class EnvironmentHostsForm(Form):
+    """Which hosts come into an environment: those with labels, or of a group."""
+
+    labels = LabelsField(help_text=_("Every host with all of these labels, such as zone=eu canary."))
+    group = GroupField(label=_("Or a host group"))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors and bool(cleaned.get("labels")) == bool(cleaned.get("group")):
+            self.add_error("labels", gettext("Enter labels, or choose a group."))
+        return cleaned
+
+    @property
+    def selector(self) -> Selector:
+        data = self.cleaned_data
+        return data["group"].labels if data["group"] else data["labels"]

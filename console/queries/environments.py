@@ -1,0 +1,18 @@
+"""Environments with the number of their hosts, and their names to choose from."""
+
+from django.db.models import Count, Q
+
+from access.callers import Caller
+from asset import tenancy
+from asset.models import Environment
+
+
+def environments(caller: Caller) -> list[Environment]:
+    """Return the environments in their order, each with `count`: how many hosts of it the caller sees. One query."""
+    seen = Q(hosts__archived=None) & tenancy.visible(caller, "hosts")
+    return list(Environment.objects.select_related("requires").annotate(count=Count("hosts", filter=seen)))
+
+
+def names() -> list[str]:
+    """Return the names of all environments in their order, to choose from. One query."""
+    return list(Environment.objects.values_list("name", flat=True))

@@ -1,0 +1,102 @@
+"""Environments: the places where services run, and which hosts are in them."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from access.callers import Caller
+from access.problems import Problem, not_found
+from asset import environments, labels, tenancy
+from asset.models import Asset, Environment
+
+from .. import csv_lists, tables
+from ..forms.environments import EnvironmentForm, EnvironmentHostsForm
+from ..queries import environments as queries
+from ..queries.paging import Page
+from .decorators import errors_on, flash, flash_problem, page, post_data, redirect_to
+
+
+@page()
+def environment_list(request: HttpRequest, caller: Caller) -> HttpResponse:
+    rows = queries.environments(caller)
+    if file := csv_lists.file(request, tables.ENVIRONMENTS, lambda **_: Page(rows), caller):
+        return file
+    context = {"environments": rows, "tab": "environments", "may_admin": caller.may("admin")}
+    return render(request, "environments/list.html", context)
+
+
+@page("admin", ("GET", "POST"), look="admin")
+def new(request: HttpRequest, caller: Caller) -> HttpResponse:
+    form = EnvironmentForm(post_data(request))
+    if request.method == "POST" and form.is_valid():
+        with errors_on(form):
+            made = environments.create(caller, form.values())
+            flash(request, _("%(name)s was added. Now choose its hosts.") % {"name": made.name})
+            return redirect_to("environment", made.pk)
+    return render(request, "environments/page.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@page("admin", ("GET", "POST"), look="admin")
+def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    environment = _find(number)
+    form = EnvironmentForm(post_data(request), initial=environments.shown(environment), environment=environment)
+    if request.method == "POST" and form.is_valid():
+        with errors_on(form):
+            environments.change(caller, environment, form.values())
+            flash(request, _("%(name)s was saved.") % {"name": environment.name})
+            return redirect_to("environments")
+    return _page(request, number, form, EnvironmentHostsForm(auto_id="hosts-%s"), 422 if form.errors else 200)
+
+
+@page("admin", ("POST",))
+def place_hosts(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """Bring the hosts with certain labels, or those of a group, into the environment."""
+    environment = _find(number)
+    form = EnvironmentHostsForm(request.POST, auto_id="hosts-%s")
+    if form.is_valid():
+        with errors_on(form):
+            hosts = labels.find(form.selector, Asset.objects.filter(tenancy.visible(caller)))
+            n = environments.place(caller, environment, hosts)
+            says = ngettext(
+                "%(n)s host came into %(name)s; %(all)s are there that have these labels.",
+                "%(n)s hosts came into %(name)s; %(all)s are there that have these labels.",
+                n,
+            )
+            flash(request, says % {"n": n, "name": environment.name, "all": len(hosts)})
+            return redirect_to("environment", number)
+    own = EnvironmentForm(initial=environments.shown(environment), environment=environment)
+    return _page(request, number, own, form, 422)
+
+
+@page("admin", ("POST",))
+def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    environment = _find(number)
+    try:
+        environments.delete(caller, environment)
+    except Problem as problem:
+        flash_problem(request, problem)
+        return redirect_to("environment", number)
+    flash(request, _("%(name)s was deleted.") % {"name": environment.name})
+    return redirect_to("environments")
+
+
+def _page(
+    request: HttpRequest, number: int, form: EnvironmentForm, hosts_form: EnvironmentHostsForm, status: int
+) -> HttpResponse:
+    environment = _find(number)  # as it is saved
+    context = {
+        "environment": environment,
+        "form": form,
+        "hosts_form": hosts_form,
+        "hosts": environment.hosts.count(),
+        "required_by": list(environment.required_by.values_list("name", flat=True)),
+    }
+    return render(request, "environments/page.html", context, status=status)
+
+
+def _find(number: int) -> Environment:
+    environment = Environment.objects.filter(pk=number).first()
+    if environment is None:
+        raise not_found("environment")
+    return environment

@@ -1,0 +1,190 @@
+"""Environments: made, changed, deleted; and the hosts that are in them."""
+
+import pytest
+
+from asset.models import Asset, Environment
+from audit.models import History
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+ENVIRONMENTS = "/environments/"
+
+
+@pytest.fixture
+def admin(api):
+    return api()
+
+
+@pytest.fixture
+def two(admin):
+    """Return the ids of staging and production, which requires staging."""
+    staging = admin.post(ENVIRONMENTS, {"name": "staging", "colour": "blue"}).json()
+    body = {"name": "production", "requires_id": staging["id"], "soak_minutes": 30}
+    return staging["id"], admin.post(ENVIRONMENTS, body).json()["id"]
+
+
+def test_created_changed_and_deleted(admin):
+    made = admin.post(ENVIRONMENTS, {"name": "staging", "description": "as production, with made up data"})
+    body = made.json()
+    assert made.status_code == 201 and made["Location"] == f"/api/v1/environments/{body['id']}"
+    where = f"{ENVIRONMENTS}{body['id']}"
+    assert admin.get(ENVIRONMENTS).json()["data"] == [admin.get(where).json()] == [body]
+    changed = admin.patch(where, {"name": "stage", "colour": "green"}).json()
+    assert (changed["name"], changed["colour"], changed["description"]) == ("stage", "green", body["description"])
+    assert admin.delete(where).status_code == 204 and not Environment.objects.exists()
+    assert list(History.objects.order_by("pk").values_list("action", "subject")) == [
+        ("create", "environment"),
+        ("change", "environment"),
+        ("delete", "environment"),
+    ]
+
+
+def test_listed_in_their_order(admin):
+    for name in ("c", "a", "b"):
+        admin.post(ENVIRONMENTS, {"name": name})
+    last = admin.get(ENVIRONMENTS).json()["data"][-1]
+    admin.patch(f"{ENVIRONMENTS}{last['id']}", {"position": 0})
+    first = admin.get(f"{ENVIRONMENTS}?limit=2").json()
+    second = admin.get(f"{ENVIRONMENTS}?limit=2&cursor={first['next']}").json()
+    assert [row["name"] for row in first["data"] + second["data"]] == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/name"),
+        ({"name": ""}, "/name"),
+        ({"name": " x"}, "/name"),
+        ({"name": "x" * 65}, "/name"),
+        ({"name": "x\n"}, "/name"),
+        ({"name": "x\0"}, "/name"),
+        ({"name": 1}, "/name"),
+        ({"name": "x", "colour": "pink"}, "/colour"),
+        ({"name": "x", "colour": ""}, "/colour"),
+        ({"name": "x", "position": -1}, "/position"),
+        ({"name": "x", "position": 10**30}, "/position"),
+        ({"name": "x", "position": True}, "/position"),
+        ({"name": "x", "soak_minutes": -1}, "/soak_minutes"),
+        ({"name": "x", "soak_minutes": 10**7}, "/soak_minutes"),
+        ({"name": "x", "requires_id": 0}, "/requires_id"),
+        ({"name": "x", "requires_id": 10**30}, "/requires_id"),
+        ({"name": "x", "requires_id": 9999}, "/requires_id"),
+        ({"name": "x", "requires_id": "staging"}, "/requires_id"),
+        ({"name": "x", "description": "x" * 257}, "/description"),
+        ({"name": "x", "hosts": [1]}, "/hosts"),
+    ],
+)
+def test_wrong_values_name_their_field(admin, body, pointer):
+    answer = admin.post(ENVIRONMENTS, body)
+    assert answer.status_code == 422, answer.json()
+    assert answer.json()["errors"][0]["pointer"] == pointer and not Environment.objects.exists()
+
+
+def test_no_environment_requires_itself(admin, two):
+    staging, production = two
+    for number, code in ((production, "requires_circle"), (staging, "requires_itself")):
+        answer = admin.patch(f"{ENVIRONMENTS}{staging}", {"requires_id": number})
+        error = answer.json()["errors"][0]
+        assert (answer.status_code, error["pointer"], error["code"]) == (422, "/requires_id", code)
+    third = admin.post(ENVIRONMENTS, {"name": "abroad", "requires_id": production}).json()["id"]
+    assert admin.patch(f"{ENVIRONMENTS}{staging}", {"requires_id": third}).status_code == 422
+    assert admin.patch(f"{ENVIRONMENTS}{third}", {"requires_id": staging}).status_code == 200
+
+
+def test_name_is_taken_once_and_only_administrators_change(api, admin):
+    for status in (201, 409):
+        assert admin.post(ENVIRONMENTS, {"name": "staging"}).status_code == status
+    bob = api("read", "deploy", name="bob")
+    assert bob.post(ENVIRONMENTS, {"name": "x"}).status_code == 403
+    assert [row["name"] for row in bob.get(ENVIRONMENTS).json()["data"]] == ["staging"]
+
+
+def test_one_in_use_stays(admin, two):
+    staging, production = two
+    refused = admin.delete(f"{ENVIRONMENTS}{staging}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "environment_in_use")
+    host = factories.hosts()[0]
+    admin.patch(f"/hosts/{host.pk}", {"environment_id": production})
+    refused = admin.delete(f"{ENVIRONMENTS}{production}").json()
+    assert refused["detail"] == "1 host is in production."
+    admin.post(f"/hosts/{host.pk}/archive", {"reason": "it is gone"})
+    assert admin.delete(f"{ENVIRONMENTS}{production}").status_code == 204
+    assert Asset.every.get().environment is None
+
+
+def test_a_host_is_in_one(admin, two):
+    staging, production = two
+    made = admin.post("/hosts/", {"hostname": "web1", "ip": "10.0.0.1", "environment_id": staging}).json()
+    assert (made["environment_id"], made["environment"]) == (staging, "staging")
+    since = Asset.objects.get().environment_since
+    where = f"/hosts/{made['id']}"
+    assert admin.patch(where, {"environment_id": staging}).json()["environment"] == "staging"
+    assert Asset.objects.get().environment_since == since, "it stayed where it was"
+    assert admin.patch(where, {"environment_id": production}).json()["environment"] == "production"
+    assert Asset.objects.get().environment_since > since
+    for query, found in (("environment=production", ["web1"]), ("environment=staging", [])):
+        assert [row["hostname"] for row in admin.get(f"/hosts/?{query}").json()["data"]] == found
+    left = admin.patch(where, {"environment_id": None}).json()
+    assert (left["environment_id"], left["environment"]) == (None, None)
+    assert Asset.objects.get().environment_since is None
+    for number in (9999, 0):
+        answer = admin.patch(where, {"environment_id": number})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/environment_id")
+    changes = History.objects.filter(subject="host", action="change").order_by("pk").values_list("after", flat=True)
+    assert list(changes) == [{"environment_id": production}, {"environment_id": None}]
+
+
+def test_a_host_stays_while_something_is_deployed_to_it(admin, two, shop):
+    staging, production = two
+    first, second = (row.host_id for row in shop.instances[:2])
+    shop.instances[0].locked = True
+    shop.instances[0].save()
+    refused = admin.patch(f"/hosts/{first}", {"environment_id": staging})
+    assert (refused.status_code, refused.json()["code"]) == (409, "host_in_use")
+    refused = admin.post(f"{ENVIRONMENTS}{production}/hosts", {"host": [first, second]})
+    assert (refused.status_code, refused.json()["errors"][0]["params"]) == (
+        409,
+        {"host": shop.instances[0].host.hostname},
+    )
+    assert not Asset.objects.exclude(environment=None).exists()
+    assert admin.patch(f"/hosts/{first}", {"description": "still here"}).status_code == 200
+
+
+def test_many_hosts_come_into_one_at_once(admin, two, django_assert_num_queries):
+    staging, _production = two
+    rows = factories.hosts(6)
+    Asset.objects.filter(pk__in=[row.pk for row in rows[:4]]).update(labels={"zone": "eu"})
+    admin.post("/host-groups/", {"name": "europe", "labels": {"zone": "eu"}})
+    where = f"{ENVIRONMENTS}{staging}/hosts"
+    for body, count in (
+        ({"labels": {"zone": "eu"}}, 4),
+        ({"group": "europe"}, 0),
+        ({"host": [rows[4].pk, rows[5].hostname]}, 2),
+        ({"host": "all"}, 0),
+    ):
+        assert admin.post(where, body).json()["count"] == count, body
+    assert Asset.objects.filter(environment=staging, environment_since__isnull=False).count() == 6
+    assert History.objects.filter(subject="host", after={"environment_id": staging}).count() == 6
+    for body, pointer in (
+        ({}, "/host"),
+        ({"labels": {}}, "/labels"),
+        ({"labels": {"zone": "us"}}, "/labels"),
+        ({"group": "asia"}, "/group"),
+        ({"host": [9999]}, "/host"),
+        ({"host": "all", "group": "europe"}, "/host"),
+    ):
+        answer = admin.post(where, body)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer), body
+
+
+def test_hosts_are_imported_into_one_by_its_name(admin, two):
+    rows = "hostname,ip,environment\nweb1,10.0.0.1,staging\nweb2,10.0.0.2,\n"
+    made = admin.post("/hosts/import", rows.encode(), content_type="text/csv")
+    assert [row["environment"] for row in made.json()["data"]] == ["staging", None]
+    assert Asset.objects.get(hostname="web1").environment_since
+    again = admin.post("/hosts/import", rows.encode(), content_type="text/csv")
+    assert again.json()["unchanged"] == 2
+    wrong = admin.post("/hosts/import", [{"hostname": "web3", "ip": "10.0.0.3", "environment": "nowhere"}])
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/0/environment")
+    differs = admin.post("/hosts/import", [{"hostname": "web1", "ip": "10.0.0.1", "environment": "production"}])
+    assert differs.status_code == 422
