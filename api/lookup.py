@@ -9,7 +9,9 @@ from microservice.models import Deployment, MicroService, MicroServiceInstance, 
 
 
 def deployments(caller: Caller) -> QuerySet[Deployment]:
-    rows = Deployment.objects.select_related("microservice", "from_version", "dest_version").defer("spec")
+    rows = Deployment.objects.select_related("microservice", "environment", "from_version", "dest_version").defer(
+        "spec"
+    )
     return rows.filter(visible(caller, "microservice"))
 
 

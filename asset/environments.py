@@ -158,11 +158,12 @@ def refuse_under_way(hosts: Collection[int]) -> None:
     began.
 
     Call in the transaction that changes their environment. The rows are locked first: a request that locks an instance
-    at the same time is seen here, or sees the new environment (microservice/deployments/environments.py).
+    at the same time is seen here, or sees the new environment (microservice/deployments/environments.py). Not their
+    keys: such a request refers to both rows when it commits, while this waits for it.
     """
-    list(Asset.every.select_for_update().filter(pk__in=hosts).order_by("pk").values_list("pk"))
+    list(Asset.every.select_for_update(no_key=True).filter(pk__in=hosts).order_by("pk").values_list("pk"))
     instances = Asset._meta.get_field("instances").related_model._default_manager  # of an app above this one
-    rows = instances.filter(host__in=hosts).select_for_update().order_by("pk")
+    rows = instances.filter(host__in=hosts).select_for_update(no_key=True).order_by("pk")
     busy = list(dict.fromkeys(host for host, locked in rows.values_list("host", "locked") if locked))
     if not busy:
         return

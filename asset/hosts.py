@@ -83,10 +83,10 @@ def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
         setattr(host, name, value)
     host.updated_by = caller.name
     with transaction.atomic():
-        if team_ids is not None:
-            tenancy.give(host, team_ids)
         if "environment_id" in clean:
             environments.refuse_under_way([host.pk])
+        if team_ids is not None:
+            tenancy.give(host, team_ids)
         _save(host, update_fields=[*clean, *reset, "offered_key", "updated", "updated_by"])
         after = shown(host)
         changed = [name for name in validation.FIELDS if before[name] != after[name]]

@@ -20,7 +20,7 @@ PARAMETERS = {
     "hosts": ("q", "label", "group", "environment", "state", "team"),
     "versions": ("q", "status"),
     "instances": ("q", "label", "group", "environment", "state"),
-    "deployments": ("service", "status", "action"),
+    "deployments": ("service", "environment", "status", "action"),
     "builds": ("service", "status", "origin", "requested_by", "since"),
     "history": ("since", "since_at", "until", "until_at", "service", "actor", "action", "q"),
 }

@@ -82,7 +82,7 @@ DEPLOYMENTS = Table(
     {
         "id": lambda row: row.pk,
         "service": lambda row: row.microservice.name,
-        **_same("action", "from_version", "dest_version", "status"),
+        **_same("environment", "action", "from_version", "dest_version", "status"),
         "hosts": lambda row: row.total,
         "done": lambda row: row.done,
         "counts": lambda row: row.by_status,

@@ -132,7 +132,7 @@ def revert(context: Context, arguments: argparse.Namespace) -> None:
         words = "Of a deployment, --host, --label or --group choose where; for the others, add a version."
         raise Ended(words, Exit.USAGE_ERROR)
     body = {**strategy_body(arguments), **_marked(arguments), **note_body(arguments)}
-    if targets.is_named:
+    if targets.is_named or targets.environment:
         body.update(targets.body())
     path = f"/deployments/{arguments.what}/revert"
     if arguments.plan:
@@ -157,6 +157,7 @@ def _starts(context: Context, action: str, service: str, dest: dict, old: str | 
         return [context.version(service, old)["id"]]
     listed = context.client.all(f"/services/{quoted(service)}/instances/", **targets.query())
     rows = targets.select(service, listed)
+    _refuse_several(rows)
     running = {row["version_id"] for row in rows if row["version_id"]}
     starts = sorted(pk for pk in running if (pk < dest["id"] if action == "upgrade" else pk > dest["id"]))
     if not starts:
@@ -168,6 +169,13 @@ def _starts(context: Context, action: str, service: str, dest: dict, old: str | 
     if len(starts) > 1 and targets.is_named:
         raise Ended("The targets run several versions: use deploy, or choose one with --from.", Exit.USAGE_ERROR)
     return starts
+
+
+def _refuse_several(rows: list[dict]) -> None:
+    """One deployment is requested for each version: together they stay within one environment, as each of them does."""
+    places = sorted({row["environment"] or "no environment" for row in rows})
+    if len(places) > 1:
+        raise Ended(f"The targets are in {', '.join(places)}: choose one with --environment.", Exit.USAGE_ERROR)
 
 
 def _marked(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -20,6 +20,9 @@ LABELS = argument(
     help="Hosts with this label, or with NAME alone: with any value of it. Repeated: with all of them.",
 )
 GROUP = argument("--group", metavar="NAME", help="Hosts in this host group.")
+ENVIRONMENT = argument(
+    "--environment", metavar="NAME", help="Only hosts in this environment. Needed where the hosts are in several."
+)
 
 
 def _hosts(default: str) -> Part:
@@ -33,11 +36,12 @@ def _hosts(default: str) -> Part:
     )
 
 
-HOSTS = (_hosts(""), LABELS, GROUP)
+HOSTS = (_hosts(""), LABELS, GROUP, ENVIRONMENT)
 TARGETS = (
     _hosts(" Default: all."),
     LABELS,
     GROUP,
+    ENVIRONMENT,
     argument(
         "--instance",
         dest="instances",
@@ -58,12 +62,14 @@ class Targets:
         instances: Iterable[str] = (),
         labels: Iterable[str] = (),
         group: str | None = None,
+        environment: str | None = None,
     ):
         names, numbers = _split(hosts, "--host"), _split(instances, "--instance")
         self.hosts: list[int | str] = [int(name) if is_id(name) else name for name in names]
-        self.labels, self.group = _labels(labels), group
-        if group is not None and not group.strip():
-            raise Ended("--group must not be empty.", Exit.USAGE_ERROR)
+        self.labels, self.group, self.environment = _labels(labels), group, environment
+        for option, name in (("--group", group), ("--environment", environment)):
+            if name is not None and not name.strip():
+                raise Ended(f"{option} must not be empty.", Exit.USAGE_ERROR)
         if sum(map(bool, (self.hosts, numbers, self.labels, group))) > 1:
             raise Ended("--host, --label, --group and --instance are mutually exclusive.", Exit.USAGE_ERROR)
         if wrong := [text for text in numbers if not is_id(text)]:
@@ -76,7 +82,8 @@ class Targets:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Targets:
-        return cls(arguments.hosts, getattr(arguments, "instances", ()), arguments.labels, arguments.group)
+        instances = getattr(arguments, "instances", ())
+        return cls(arguments.hosts, instances, arguments.labels, arguments.group, arguments.environment)
 
     @property
     def is_named(self) -> bool:
@@ -84,16 +91,18 @@ class Targets:
 
     def body(self) -> dict:
         """Return the targets as the API takes them."""
+        within = {} if self.environment is None else {"environment": self.environment}
         if self.labels:
-            return {"labels": self.labels}
+            return {"labels": self.labels, **within}
         if self.group:
-            return {"group": self.group}
-        return {"instances": self.instances} if self.instances else {"host": self.hosts or ALL}
+            return {"group": self.group, **within}
+        named = {"instances": self.instances} if self.instances else {"host": self.hosts or ALL}
+        return {**named, **within}
 
     def query(self) -> dict[str, str | None]:
-        """Return the filter of the list of instances: what the server knows of labels and groups."""
+        """Return the filter of the list of instances: what the server knows of labels, groups and environments."""
         words = (name if value is None else f"{name}={value}" for name, value in self.labels.items())
-        return {"label": shlex.join(words), "group": self.group}
+        return {"label": shlex.join(words), "group": self.group, "environment": self.environment}
 
     def select(self, service: str, rows: list[dict]) -> list[dict]:
         """Return the targeted ones of a service's instances, which were listed with `query`."""
@@ -121,7 +130,8 @@ class Targets:
 
     def having(self, rows: list[dict]) -> Targets:
         """Return the targets without the named hosts on which none of these instances is."""
-        return Targets(hosts=[str(row["host_id"]) for row in rows]) if self.hosts else self
+        hosts = [str(row["host_id"]) for row in rows]
+        return Targets(hosts=hosts, environment=self.environment) if self.hosts else self
 
     def _names(self, row: dict) -> tuple[int | str, ...]:
         return (row["id"],) if self.instances else (row["host_id"], row["host"].partition(":")[0])

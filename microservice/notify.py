@@ -94,7 +94,7 @@ def _name(event_type: EventType, row: Any) -> str:
 def _with_data(by_name: dict[tuple[EventType, str], Any]) -> dict[tuple[str, str], dict[str, Any]]:
     """Return {(event type, name): data of the callback}. Three queries: deployments, operations, failed steps."""
     deployments = (
-        Deployment.objects.select_related("microservice", "from_version", "dest_version")
+        Deployment.objects.select_related("microservice", "environment", "from_version", "dest_version")
         .defer("spec")
         .in_bulk({row.deployment_id for row in by_name.values()})
     )
@@ -146,6 +146,7 @@ def _deployment_data(deployment: Any) -> dict[str, Any]:
         "service": deployment.microservice.name,
         "service_id": deployment.microservice_id,
         "action": deployment.action,
+        "environment": deployment.environment.name if deployment.environment else None,
         "from_version": str(deployment.from_version) if deployment.from_version else None,
         "dest_version": str(deployment.dest_version) if deployment.dest_version else None,
         "from_image": deployment.from_version.image if deployment.from_version else "",

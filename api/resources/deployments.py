@@ -40,6 +40,7 @@ def list_deployments(
     service: str = Query("", description="Id or name"),
     status: str = "",
     action: str = "",
+    environment: str = Query("", description="An environment's name"),
 ) -> shapes.DeploymentList:
     """List the deployments, newest first."""
     who = caller(request)
@@ -50,6 +51,8 @@ def list_deployments(
         rows = rows.filter(status=_word(status, DeploymentStatus.values, "/query/status"))
     if action:
         rows = rows.filter(action=_word(action, Action.values, "/query/action"))
+    if environment:
+        rows = rows.filter(environment__name=environment)
     page = paging.page(query, rows)
     counts = count_operations(page.rows)
     return page.answer(shapes.DeploymentList, lambda row: shapes.deployment(row, counts.get(row.pk, {})))

@@ -1,21 +1,19 @@
 """/environments/: the places where services run, in their order, and what each asks of a version."""
 
 from datetime import datetime
-from typing import Any
 
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
 from pydantic import StrictInt, StrictStr
 
-from access.problems import FieldError, invalid_fields, not_found
-from asset import environments, labels, tenancy
-from asset.models import Asset, Environment
-from microservice.deployments.selection import ALL, find_hosts, find_labelled, parse_hosts
+from access.problems import not_found
+from asset import environments, tenancy
+from asset.models import Environment
 
 from .. import paging
 from ..auth import caller, needs
 from ..schemas import base
+from ..schemas.host_choice import HostChoice
 
 router = Router()
 
@@ -40,32 +38,8 @@ class EnvironmentCreate(EnvironmentUpdate):
     position: StrictInt = Field(0, description="Its place in the order of environments; default: the last")
 
 
-class EnvironmentHosts(base.Body):
-    """Hosts that come into an environment: named, or those that have certain labels."""
-
-    host: StrictStr | StrictInt | list[StrictInt | StrictStr] | None = Field(
-        None, description="Hosts by id or name: “1,2,3”, [1, 2, 3], [“web1”, “web2”]; digits alone are an id"
-    )
-    labels: dict[str, Any] | None = Field(
-        None, description="Instead of host: those that have all of these labels, {name: value or null for any}"
-    )
-    group: StrictStr | None = Field(None, description="Instead of labels: the name of a host group")
-
-    def chosen(self, scope: Q) -> list[int]:
-        """Return the ids of the hosts within `scope`. Raise Problem 422 where that means none, or is not one choice."""
-        given = [name for name in ("host", "labels", "group") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise invalid_fields([FieldError(f"/{name}", "one_of_fields") for name in given or ("host",)])
-        rows = Asset.objects.filter(scope)
-        if self.host is not None:
-            named = parse_hosts(self.host)
-            return (
-                list(rows.values_list("pk", flat=True))
-                if named == ALL
-                else [row.pk for row in find_hosts(named, scope)]
-            )
-        selector = labels.group(self.group).labels if self.group is not None else labels.check(self.labels)
-        return list(find_labelled(selector, rows, "wrong_target.no_labelled_host"))
+class EnvironmentHosts(HostChoice):
+    """Hosts that come into an environment."""
 
 
 class EnvironmentHostsOut(Schema):
@@ -127,7 +101,7 @@ def place_hosts(request: HttpRequest, id: base.PathId, body: EnvironmentHosts) -
     """Bring hosts into an environment, out of the one that they are in: all of them or none. 409 names those to which
     something is being deployed."""
     environment, who = _find(id), caller(request)
-    moved = environments.place(who, environment, body.chosen(tenancy.visible(who)))
+    moved = environments.place(who, environment, body.chosen(tenancy.visible(who)).values_list("pk", flat=True))
     return EnvironmentHostsOut.model_construct(count=moved, code=0)
 
 

@@ -88,7 +88,16 @@ class RetryRequest(Body):
     force: StrictBool = Field(False, description=FORCE)
 
 
-class RevertRequest(ByLabels):
+class Within(ByLabels):
+    """Targets within one environment."""
+
+    environment: StrictInt | StrictStr | None = Field(
+        None,
+        description="Only there, by name or id; “” for hosts in none. Required where the targets are in more than one",
+    )
+
+
+class RevertRequest(Within):
     """Options of a deployment's revert."""
 
     host: Ids | None = Field(None, description="Only on these hosts, by id or name; default: all that it changed")
@@ -111,6 +120,7 @@ class RevertRequest(ByLabels):
         return DeploymentRevert(
             origin=origin,
             labels=self.selector(),
+            environment=self.environment,
             hosts=None if hosts is None or hosts == ALL else find_service_hosts(origin.microservice, hosts),
             strategy=parse_strategy(self.strategy),
             allow_bad=self.allow_bad,
@@ -121,7 +131,7 @@ class RevertRequest(ByLabels):
         )
 
 
-class ChangeRequest(ByLabels):
+class ChangeRequest(Within):
     """What every request to change what runs may say: where, how, and what was shown before."""
 
     host: Ids | None = Field(
@@ -157,6 +167,7 @@ class ChangeRequest(ByLabels):
             "host": None if self.host is None else parse_hosts(self.host),
             "instances": None if self.instances is None else parse_instances(self.instances),
             "labels": self.selector(),
+            "environment": self.environment,
             "on_locked": self.on_locked,
             "strategy": parse_strategy(self.strategy),
             "force": self.force,
@@ -196,7 +207,7 @@ class DeployRequest(ChangeRequest):
         return VersionChange(service=service, action=Action.DEPLOY, dest_version=self.version, **self.common())
 
 
-class InstallRequest(ByLabels):
+class InstallRequest(Within):
     """A request to install a version on hosts."""
 
     host: Ids | None = Field(
@@ -229,6 +240,7 @@ class InstallRequest(ByLabels):
             version=version,
             host=host,
             labels=labels,
+            environment=self.environment,
             skip_installed=self.skip_installed,
             port=self.port,
             tag=self.tag,

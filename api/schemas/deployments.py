@@ -37,6 +37,7 @@ class DeploymentOut(Schema):
     from_version_str: str | None
     dest_version: int | None = Field(description="A version's id; its name is in dest_version_str")
     dest_version_str: str | None
+    environment: str | None = Field(description="The environment of its hosts; null where they are in none")
     status: str
     reason: str = Field(description="Why it has its status, as a sentence; empty where the status says it all")
     reason_code: str = Field(description="The same as a stable word")
@@ -129,7 +130,7 @@ class CauseList(Schema):
 
 
 def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
-    """Return a deployment. Load the service and both versions first."""
+    """Return a deployment. Load the service, the environment and both versions first."""
     same = (
         "id",
         "action",
@@ -145,6 +146,7 @@ def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
     return DeploymentOut.model_construct(
         **{name: getattr(row, name) for name in same},
         **_versions(row),
+        environment=row.environment.name if row.environment else None,
         service=row.microservice.name,
         service_id=row.microservice_id,
         reason=render(row.reason) if row.reason else "",

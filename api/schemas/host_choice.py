@@ -38,12 +38,10 @@ class ByLabels(Body):
             raise invalid_fields([FieldError(f"/{name}", "exclusive_fields") for name in given])
 
 
-class HostsUpdate(ByLabels):
-    """Labels to add to hosts or to remove from them, and which hosts: one of host, labels and group."""
+class HostChoice(ByLabels):
+    """Which hosts a request is about: one of host, labels and group."""
 
     host: Ids | None = Field(None, description="“all”, or hosts by id or name: “1,2,3”, [“web1”, “web2”]")
-    add_labels: dict[str, StrictStr] = Field({}, description="Set on each of them; its other labels stay")
-    remove_labels: list[StrictStr] = Field([], description="Names of labels")
 
     def chosen(self, scope: Q) -> QuerySet[Asset]:
         """Return the hosts that are meant, of those within `scope`. Raise Problem 422 where one is not found."""
@@ -57,6 +55,13 @@ class HostsUpdate(ByLabels):
         if hosts == ALL:
             return rows
         return Asset.objects.filter(pk__in=[row.host_id for row in find_hosts(hosts, scope)])
+
+
+class HostsUpdate(HostChoice):
+    """Labels to add to hosts or to remove from them, and which hosts."""
+
+    add_labels: dict[str, StrictStr] = Field({}, description="Set on each of them; its other labels stay")
+    remove_labels: list[StrictStr] = Field([], description="Names of labels")
 
 
 class HostsChanged(Schema):

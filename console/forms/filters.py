@@ -131,6 +131,13 @@ class DeploymentFilters(Filters):
     version = forms.CharField(required=False, widget=forms.HiddenInput())
     status = _choice(_("Status"), _("All statuses"), deployments.STATUS_FILTERS)
     action = _choice(_("Action"), _("All actions"), Action.values)
+    field_order = ("service", "environment", "status", "action")
+
+    def __init__(self, values: Mapping[str, str], environments: Iterable[str] = ()) -> None:
+        super().__init__(values)
+        if names := [(name, name) for name in environments]:
+            self.fields["environment"] = _choice(_("Environment"), _("All environments"), (), names)
+        self.order_fields(self.field_order)
 
 
 class BuildFilters(Filters):
@@ -278,4 +285,4 @@ class VersionSearch(Filters):
 class HostSearch(Filters):
     """In the dialogs that choose hosts."""
 
-    find_host = _live_search(_("Find a name or address"), "hosts", "[name=host]:checked")
+    find_host = _live_search(_("Find a name or address"), "hosts", "[name=host]:checked, #choose [name=environment]")

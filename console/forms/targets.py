@@ -1,13 +1,16 @@
-"""Where the request of a dialog goes: all hosts, those with certain labels, those of a group, or the ticked ones.
+"""Where the request of a dialog goes: all hosts, those with certain labels, those of a group, or the ticked ones; where
+there are hosts in several environments, of one of these.
 
 The hosts of a label or a group are looked up when the plan is made, and again when it is confirmed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.forms.boundfield import BoundWidget
+from django.http import QueryDict
 from django.urls import reverse_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +19,7 @@ from access.problems import Problem
 from asset import labels as host_labels
 from asset.labels import Selector
 from asset.models import HostGroup
+from microservice.deployments.environments import Place
 from microservice.deployments.selection import ALL
 from runtime.ids import parse_id
 
@@ -28,10 +32,12 @@ class Targets:
 
     hosts: tuple[int, ...] | None = None
     labels: Selector | None = None
+    environment: int | str | None = None  # an id; "": hosts in none; None: there is nothing to choose
 
     def as_change(self) -> dict[str, Any]:
         """Return the fields of a VersionChange."""
-        return {"host": (self.hosts or ALL) if self.labels is None else None, "labels": self.labels}
+        host = (self.hosts or ALL) if self.labels is None else None
+        return {"host": host, "labels": self.labels, "environment": self.environment}
 
 
 class HostIds(forms.MultipleChoiceField):
@@ -82,7 +88,10 @@ class GroupField(forms.ModelChoiceField):
 
 
 class TargetFields(forms.Form):
-    """`targets` of a valid form says where. The labels of the radio buttons are markup, in the template."""
+    """`targets` of a valid form says where. The labels of the radio buttons are markup, in the template.
+
+    `places`: the environments that there is a choice of. The dialog is open for one of them, at first for the first.
+    """
 
     BY_LABEL = ("labels", "group")
     NEEDS_TICKS = True  # False: a dialog that may be shown before a host is ticked
@@ -93,14 +102,21 @@ class TargetFields(forms.Form):
     host = HostIds(required=False)
     labels = LabelsField()
     group = GroupField()
+    environment = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput())
 
-    def __init__(self, *values: Any, **more: Any) -> None:
-        super().__init__(*values, **more)
+    def __init__(self, data: QueryDict, *values: Any, places: Sequence[Place] = (), **more: Any) -> None:
+        self.places = places if len(places) > 1 else ()
+        if self.places and not data.get("environment"):
+            data = data.copy()
+            data["environment"] = str(places[0].number)
+        super().__init__(data, *values, **more)
+        chosen = [one for one in places if len(places) == 1 or str(one.number) == self["environment"].value()]
+        self.place = chosen[0] if chosen else None
         # From their places: rendering the radio buttons would validate a form that is not made up yet.
         where, of = self.fields["where"], self["where"].auto_id
-        places = {value: place for place, (value, _label) in enumerate(where.choices)}  # type: ignore[attr-defined]
+        order = {value: place for place, (value, _label) in enumerate(where.choices)}  # type: ignore[attr-defined]
         for name in self.BY_LABEL:
-            self.fields[name].widget.attrs["data-means"] = where.widget.id_for_label(of, places[name])
+            self.fields[name].widget.attrs["data-means"] = where.widget.id_for_label(of, order[name])
 
     @property
     def radios(self) -> dict[str, BoundWidget]:
@@ -128,11 +144,23 @@ class TargetFields(forms.Form):
     @property
     def targets(self) -> Targets:
         data = self.cleaned_data
+        within = "" if data["environment"] == 0 else data["environment"]
         if data["where"] == "some":
-            return Targets(hosts=data["host"])
+            return Targets(hosts=data["host"], environment=within)
         if data["where"] == "labels":
-            return Targets(labels=data["labels"])
-        return Targets(labels=data["group"].labels) if data["where"] == "group" else Targets()
+            return Targets(labels=data["labels"], environment=within)
+        return Targets(labels=data["group"].labels if data["where"] == "group" else None, environment=within)
+
+    def addresses(self) -> list[tuple[Place, str]]:
+        """Return the dialog's query for each environment, with the choices so far, but for the ticked hosts."""
+        query: QueryDict = self.data.copy()  # type: ignore[attr-defined]  # a dialog is made of one
+        for name in ("host", "key", "plan_token", "csrfmiddlewaretoken"):
+            query.pop(name, None)
+        found = []
+        for place in self.places:
+            query["environment"] = str(place.number)
+            found.append((place, query.urlencode()))
+        return found
 
     def chosen_hosts(self) -> list[str]:
         """Return the ticked hosts as text, valid or not."""

@@ -63,7 +63,12 @@ class StrategyForm(StrategyFields):
     @property
     def shown_fields(self) -> tuple[str, ...]:
         """The fields that have a place for their errors."""
-        return ("host", "note", *(name for name in (*self.STRATEGY, *TargetFields.BY_LABEL) if name in self.fields))
+        return (
+            "host",
+            "environment",
+            "note",
+            *(name for name in (*self.STRATEGY, *TargetFields.BY_LABEL) if name in self.fields),
+        )
 
     def choices(self) -> QueryDict:
         """Return the dialog's address: what is chosen so far, without what belongs to one page of it."""
@@ -190,6 +195,7 @@ class RevertForm(TargetFields, StrategyForm):
             origin=origin,
             hosts=self.targets.hosts,
             labels=self.targets.labels,
+            environment=self.targets.environment,
             strategy=data["strategy"],
             allow_bad=data["allow_bad"],
             mark_bad=data["mark_bad"],
@@ -235,5 +241,6 @@ class InstallForm(TargetFields, StrategyForm):
             version=version,
             host=self.targets.hosts or (),
             labels=self.targets.labels,
+            environment=self.targets.environment,
             **{name: data[name] for name in names},
         )

@@ -124,11 +124,13 @@ class Matrix:
 def deployments(caller: Caller, filters: dict[str, str], after: str = "", size: int = PAGE) -> Page:
     """Return deployments, newest first, with progress. Two queries.
 
-    `filters`: service (name), version (an id; those that lead to or from it), status, action.
+    `filters`: service and environment (names), version (an id; those that lead to or from it), status, action.
     """
     rows = Deployment.objects.filter(visible(caller, "microservice")).select_related(
-        "microservice", "from_version", "dest_version"
+        "microservice", "environment", "from_version", "dest_version"
     )
+    if environment := filters.get("environment"):
+        rows = rows.filter(environment__name=environment)
     if name := filters.get("service"):
         rows = rows.filter(microservice__name=name)
     if number := parse_id(filters.get("version", "")):
@@ -154,7 +156,7 @@ def version_of(caller: Caller, number: str) -> str:
 def deployment(caller: Caller, number: int) -> Deployment:
     row = (
         Deployment.objects.filter(visible(caller, "microservice"), pk=number)
-        .select_related("microservice", "from_version", "dest_version", "origin")
+        .select_related("microservice", "environment", "from_version", "dest_version", "origin")
         .first()
     )
     if row is None:

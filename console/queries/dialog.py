@@ -4,12 +4,16 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q, QuerySet
 
+from access.callers import Caller
+from asset import tenancy
+from asset.models import Asset
 from messages.rendering import render
 from microservice.deployments import reverts
 from microservice.deployments.destinations import allowed_destinations, refusal_reason
+from microservice.deployments.environments import Place, places_of, places_of_hosts
 from microservice.deployments.placement import on_closed_host
 from microservice.deployments.targets import TargetSelection
-from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion
+from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import MAY_CHANGE_VERSION, Action
 from runtime.ids import parse_id
 
@@ -87,11 +91,33 @@ Picks = tuple[list[tuple[MicroServiceInstance, str]], str]
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """Of a list of hosts: those that are ticked (ids), what was searched for, and the cursor of the page."""
+    """Of a list of hosts: those that are ticked (ids), what was searched for, and the cursor of the page; `place`: only
+    of this environment."""
 
     ticked: list[str]
     find: str = ""
     after: str = ""
+    place: Place | None = None
+
+
+def places(of: MicroServiceVersion) -> list[Place]:
+    """Return the environments in which a version runs."""
+    return places_of(MicroServiceInstance.objects.filter(microservice=of.microservice_id, version=of))
+
+
+def places_of_service(service: MicroService) -> list[Place]:
+    """Return the environments in which a service is installed."""
+    return places_of(MicroServiceInstance.objects.filter(microservice=service, version__isnull=False))
+
+
+def places_of_revert(origin: Deployment) -> list[Place]:
+    """Return the environments of what a deployment changed."""
+    return places_of(reverts.revertible(origin).selected())
+
+
+def places_to_install(caller: Caller) -> list[Place]:
+    """Return the environments of the hosts that the caller sees."""
+    return places_of_hosts(Asset.objects.filter(tenancy.visible(caller)))
 
 
 def hosts(version: MicroServiceVersion, picked: Picked) -> Picks:
@@ -117,7 +143,7 @@ def revertible_hosts(origin: Deployment, picked: Picked) -> Picks:
 
 
 def _picks(selection: TargetSelection, of: QuerySet[MicroServiceInstance], picked: Picked) -> Picks:
-    rows = selection.with_closed(of)
+    rows = selection.with_closed(of.filter(picked.place.instances) if picked.place else of)
     ids = [number for host in picked.ticked[:1000] if (number := parse_id(host))]
     others = rows.exclude(host__in=ids) if ids else rows
     if picked.find:

@@ -23,6 +23,7 @@ from asset import labels, tenancy
 from asset.models import Asset
 from messages.rendering import render
 from microservice.catalog.visibility import visible
+from microservice.deployments.environments import Place
 from microservice.deployments.new_instances import FIRST_INSTALL_FAILED
 from microservice.deployments.placement import closed_hosts
 from microservice.deployments.skipped import Candidate, is_lockable, skip_reason
@@ -168,15 +169,20 @@ class InstallHost:
 
 
 def hosts_without(
-    caller: Caller, of: MicroService, selected: list[str], find: str = ""
+    caller: Caller, of: MicroService, selected: list[str], find: str = "", place: Place | None = None
 ) -> tuple[list[InstallHost], bool]:
-    """Return the hosts that the caller may see, selected ones first; and whether there are more."""
+    """Return the hosts that the caller may see, selected ones first; and whether there are more.
+
+    `place`: only hosts of this environment.
+    """
     selected_ids = [number for host in selected[:1000] if (number := parse_id(host))]
     rows = Asset.objects.filter(tenancy.visible(caller)).annotate(
         has=Exists(of.instances.filter(host=OuterRef("pk")).exclude(FIRST_INSTALL_FAILED)),
         closed=ExpressionWrapper(closed_hosts(of), BooleanField()),
         other=Case(When(pk__in=selected_ids, then=Value(0)), default=Value(1)),
     )
+    if place:
+        rows = rows.filter(environment=place.environment)
     if find:
         rows = rows.filter(Q(pk__in=selected_ids) | Q(hostname__icontains=find) | Q(ip__startswith=find))
     limit = len(selected_ids) + MAX_HOSTS

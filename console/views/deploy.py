@@ -31,7 +31,7 @@ def deploy(request: HttpRequest, caller: Caller, name: str, number: int) -> Http
     service = services.service(caller, name)
     version = services.version(service, number)
     version.microservice = service
-    form = DeployForm(_chosen(request), version)
+    form = DeployForm(_chosen(request), version, places=dialog.places_of_service(service))
 
     def start() -> Deployment:
         deployment = actions.deploy(caller, form.change(version))
@@ -73,7 +73,7 @@ class AllThere(Exception):
 def revert(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Show the dialog that takes back a deployment, and request it."""
     deployment = deployments.deployment(caller, number)
-    form = RevertForm(_chosen(request), deployment)
+    form = RevertForm(_chosen(request), deployment, places=dialog.places_of_revert(deployment))
 
     def texts(count: int) -> dict[str, str]:
         return {

@@ -29,7 +29,7 @@ from .. import csv_lists, tables
 from ..forms.confirmations import NoteForm, RetryForm
 from ..forms.filters import DeploymentFilters
 from ..once import once
-from ..queries import deployments, operations, progress
+from ..queries import deployments, environments, operations, progress
 from ..queries.advice import advice
 from ..queries.causes import causes
 from ..refused_forms import bring_back, keep
@@ -45,7 +45,7 @@ MAX_OPEN_ROWS = 5  # hosts whose output is shown inside the matrix
 
 @page()
 def deployment_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    params = query(request, "service", "version", "status", "action", "after")
+    params = query(request, "service", "version", "environment", "status", "action", "after")
     after = params.pop("after")
     pages = partial(deployments.deployments, caller, params)
     if file := csv_lists.file(request, tables.DEPLOYMENTS, pages, caller, params["service"]):
@@ -56,7 +56,7 @@ def deployment_list(request: HttpRequest, caller: Caller) -> HttpResponse:
         **params,
         "of_version": deployments.version_of(caller, params["version"]),
         "page": rows,
-        "filters": DeploymentFilters(params),
+        "filters": DeploymentFilters(params, environments.names()),
         "filtered": any(params.values()),
     }
     return render_list(request, "deployment/list.html", "deployment/list_rows.html", context)

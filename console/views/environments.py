@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from access.callers import Caller
-from access.problems import Problem, not_found
+from access.problems import not_found
 from asset import environments, labels, tenancy
 from asset.models import Asset, Environment
 
@@ -14,7 +14,7 @@ from .. import csv_lists, tables
 from ..forms.environments import EnvironmentForm, EnvironmentHostsForm
 from ..queries import environments as queries
 from ..queries.paging import Page
-from .decorators import errors_on, flash, flash_problem, page, post_data, redirect_to
+from .decorators import errors_on, flash, page, post_data, redirect_to
 
 
 @page()
@@ -69,14 +69,10 @@ def place_hosts(request: HttpRequest, caller: Caller, number: int) -> HttpRespon
     return _page(request, number, own, form, 422)
 
 
-@page("admin", ("POST",))
+@page("admin", ("POST",), back=("environment", "number"))
 def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     environment = _find(number)
-    try:
-        environments.delete(caller, environment)
-    except Problem as problem:
-        flash_problem(request, problem)
-        return redirect_to("environment", number)
+    environments.delete(caller, environment)
     flash(request, _("%(name)s was deleted.") % {"name": environment.name})
     return redirect_to("environments")
 

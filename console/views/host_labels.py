@@ -14,12 +14,12 @@ from asset.models import Asset
 
 from ..forms.confirmations import LabelChangeForm
 from ..forms.filters import HostFilters
-from ..queries import host_groups, hosts
+from ..queries import environments, host_groups, hosts
 from ..queries.paging import fingerprint
 from ..refused_forms import keep
 from .decorators import flash, page, posted_ids, texts
 
-FILTERED_BY = ("q", "state", "team", "label", "group")
+FILTERED_BY = ("q", "state", "team", "label", "group", "environment")
 
 
 @page("admin", ("POST",))
@@ -44,7 +44,7 @@ def _chosen(request: HttpRequest, caller: Caller, ticked: list[int]) -> QuerySet
     """Return the chosen hosts. 409 where others match the filter by now: nothing is done to what no one has seen."""
     if "all" in request.POST:
         values = texts(request.POST, *FILTERED_BY)
-        filters = HostFilters(values, host_groups.group_names(), hosts.teams(caller))
+        filters = HostFilters(values, host_groups.group_names(), environments.names(), hosts.teams(caller))
         ticked = list(hosts.matching(caller, values, filters.selectors()).values_list("pk", flat=True))
         if fingerprint(ticked) != request.POST.get("matching"):
             raise refused("concurrent_update.matching_hosts", n=len(ticked))

@@ -17,7 +17,7 @@ from microservice.models import MicroServiceVersion
 from ..forms.filters import HostSearch
 from ..forms.version_change import InstallForm
 from ..once import once
-from ..queries import services
+from ..queries import dialog, services
 from . import dialog_plans
 from .decorators import page, query, redirect_to
 
@@ -28,7 +28,8 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
     service = services.service(caller, name)
     version = services.version(service, number)
     sent = request.method == "POST"
-    form, find = InstallForm(request.POST if sent else request.GET), query(request, "find_host")["find_host"]
+    form = InstallForm(request.POST if sent else request.GET, places=dialog.places_to_install(caller))
+    find = query(request, "find_host")["find_host"]
     problem = None
     if sent and not form.names_hosts:
         form.add_error("host", gettext("Select at least one host."))
@@ -37,7 +38,9 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
             return redirect_to("deployment", _start(request, caller, form, version))
         except Problem as refusal:
             problem = refusal
-    hosts, more = services.hosts_without(caller, service, form.chosen_hosts(), find)
+    hosts, more = services.hosts_without(
+        caller, service, form.chosen_hosts(), find, form.place if form.places else None
+    )
     context = {"service": service, "version": version, "form": form, "find": find, "hosts": hosts, "more": more}
     context["address"] = reverse("console:install", args=[service.name, version.pk])
     context |= {"host_search": HostSearch({"find_host": find}), "may_add_hosts": caller.may("admin")}

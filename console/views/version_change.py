@@ -56,7 +56,7 @@ def _form(request: HttpRequest, version: MicroServiceVersion, action: Action) ->
     data = (request.POST if request.method == "POST" else request.GET).copy()
     if not data.get("dest_version") and not request.GET.get("part"):
         data["dest_version"] = str(dialog.best_destination(version, action) or "")
-    return VersionChangeForm(data, version)
+    return VersionChangeForm(data, version, places=dialog.places(version))
 
 
 def _start(
@@ -97,7 +97,7 @@ def _dialog(
 def picked(request: HttpRequest, form: TargetFields) -> dialog.Picked:
     """Return what the list of hosts shows: those that are ticked, and a page of those that were searched for."""
     words = query(request, "find_host", "after")
-    return dialog.Picked(form.chosen_hosts(), words["find_host"], words["after"])
+    return dialog.Picked(form.chosen_hosts(), words["find_host"], words["after"], form.place if form.places else None)
 
 
 def _subject(request: HttpRequest, destinations: dialog.Destinations, form: VersionChangeForm) -> dict[str, Any]:

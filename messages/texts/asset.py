@@ -22,7 +22,6 @@ TEXTS: dict[str, Text] = {
     "no_label_to_change": Text(_("must have a label, or remove_labels a name")),
     "too_many_labels_on_hosts": Text(_("would give hosts more than {max} labels: {hosts}")),
     "no_such_group": Text(_("host group {group} not found")),
-    "one_of_fields": Text(_("send one of host, labels and group")),
     "no_such_environment": Text(_("environment not found")),
     "requires_itself": Text(_("must be another environment")),
     "requires_circle": Text(_("would make a circle: that environment requires this one")),

@@ -36,6 +36,9 @@ _REFUSALS: dict[str, Text] = {
     "concurrent_update.cause": Text(
         _("Meanwhile, hosts that failed for this reason: {count}."), _("Look at them, and try again.")
     ),
+    "concurrent_update.environment": Text(
+        _("A host came into another environment at the same time."), _("Reload, and try again.")
+    ),
     "note_length": Text(_("must be at most {max} characters")),
     "unknown_cause": Text(_("is not a cause for which an operation of deployment {deployment} failed")),
     "not_locked": Text(_("{host} is not locked.")),
@@ -75,6 +78,9 @@ _TARGETS: dict[str, Text] = {
     "wrong_target.unknown_host": Text(_("Host {host} does not exist."), _WRONG),
     "wrong_target.host_without_instance": Text(_("Host {host} has no instance of {service}."), _WRONG),
     "wrong_target.host_runs_other_version": Text(_("Host {id} ({host}) does not run {version}."), _WRONG),
+    "wrong_target.other_environment": Text(
+        _("Host {host} is in {environment}, and not in {wanted}."), _("Choose hosts of one environment.")
+    ),
     "wrong_target.not_changed": Text(_("Deployment {deployment} did not change host {host}.")),
     "wrong_target.no_such_label": Text(_("no host of the service has these labels: {labels}")),
     "wrong_target.no_labelled_host": Text(_("no host that could be chosen has these labels: {labels}")),
@@ -96,6 +102,9 @@ _TARGETS: dict[str, Text] = {
 
 # What is wrong with a field.
 _FIELDS: dict[str, Text] = {
+    "environment_required": Text(_("is required: the targets are in {names}; a deployment stays within one of them")),
+    "several_environments": Text(_("must be in one environment, and not in {names}")),
+    "no_environment": Text(_("no environment")),
     "must_not_be_empty": Text(_("must not be empty")),
     "batch_size": Text(_("must be a whole number of at least 1, or a percentage from “1%” to “100%”")),
     "host_list": Text(_("must be “all”, or hosts by id or name such as “1,2,3”, [1, 2, 3] or [“web1”, “web2”]")),

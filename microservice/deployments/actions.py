@@ -12,7 +12,7 @@ from access.callers import Caller
 from ..models import Deployment, MicroService
 from ..status import MAY_DELETE, STATUS_DURING, Action
 from ..strategy import Strategy
-from . import enqueue, notes
+from . import enqueue, environments, notes
 from .changes import change_version, deploy
 from .control import break_lock, cancel, pause, resume
 from .create import check_right, lock_or_refuse, queue, save_request
@@ -54,11 +54,16 @@ def delete(caller: Caller, service: MicroService, instances: tuple[int, ...], *,
     selection = TargetSelection(
         service, MAY_DELETE, ids=ids, pointer="/instances", force=True, new_status=STATUS_DURING[Action.DELETE]
     )
-    strategy = Strategy(max_failures=len(ids))
+    selection, environment = environments.stay_within(selection, None)
     deployment = Deployment(
-        microservice=service, action=Action.DELETE, strategy=strategy.to_json(), note=notes.clean(note)
+        microservice=service,
+        action=Action.DELETE,
+        environment=environment,
+        strategy=Strategy(max_failures=len(ids)).to_json(),
+        note=notes.clean(note),
     )
     with transaction.atomic():
         save_request(caller, deployment)
         targets = lock_or_refuse(selection, deployment)
+        environments.refuse_moved(deployment)
         return queue(caller, deployment, targets, enqueue.from_request(deployment))

@@ -10,7 +10,7 @@ from .. import catalog
 from ..models import Deployment, MicroServiceInstance
 from ..status import MAY_CHANGE_VERSION, STATUS_DURING, Action
 from ..strategy import Strategy
-from . import enqueue, notes, placement, plan_token, target_rows
+from . import enqueue, environments, notes, placement, plan_token, target_rows
 from .create import check_right, lock_or_refuse, queue, save_request
 from .destinations import find_destination
 from .selection import find_targets
@@ -60,6 +60,7 @@ def _request(caller: Caller, change: VersionChange) -> Deployment | None:
         if not targets:
             transaction.set_rollback(True)
             return None
+        environments.refuse_moved(deployment)
         if change.plan_token is not None:
             locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
             plan_token.check(change.plan_token, deployment, target_rows.load(locked))
@@ -101,4 +102,5 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         destination=destination if change.action == Action.DEPLOY else None,
         new_status=STATUS_DURING.get(change.action),
     )
+    selection, deployment.environment = environments.stay_within(selection, change.environment)
     return selection, deployment

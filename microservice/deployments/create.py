@@ -76,7 +76,11 @@ def queue(
         deployment,
         service=deployment.microservice,
         before={"version": _name(deployment.from_version)},
-        after={"version": _name(deployment.dest_version), "instances": targets + deferred},
+        after={
+            "version": _name(deployment.dest_version),
+            "instances": targets + deferred,
+            **({"environment_id": deployment.environment_id} if deployment.environment_id else {}),
+        },
         reason=deployment.note,
     )
     notify.publish([events.of_deployment(deployment, targets=targets + deferred)])

@@ -62,7 +62,7 @@ def start_deferred(deleted: Iterable[Operation]) -> None:
             host__in={row.host_id for row in deleted},
             deployment__microservice__in={row.deployment.microservice_id for row in deleted},
         )
-        .select_related("deployment__microservice", "host")
+        .select_related("deployment__microservice", "deployment__environment", "dest_version", "host")
         .order_by("pk")
     )
     started = 0

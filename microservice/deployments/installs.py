@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from access.callers import Caller
 from access.problems import Problem, invalid
@@ -11,10 +12,10 @@ from asset import labels, tenancy
 from asset.labels import Selector
 from asset.models import Asset
 
-from ..models import Deployment, MicroServiceInstance, MicroServiceVersion
+from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from ..status import Action, BuildStatus
 from ..strategy import ALL_AT_ONCE, OnFailure, Strategy
-from . import deferred_installs, enqueue, notes, placement, plan_token, target_rows
+from . import deferred_installs, enqueue, environments, notes, placement, plan_token, target_rows
 from .create import check_right, queue, save_request
 from .destinations import check_bad, require_package
 from .new_instances import (
@@ -37,6 +38,7 @@ class Installation:
     version: MicroServiceVersion
     host: HostNames = ()
     labels: Selector | None = None  # instead of host: the hosts with these labels that can have the service
+    environment: int | str | None = None  # by id or name; "": what is in none; None: where all hosts are
     port: int = 0
     tag: str = ""
     weight: int = 100
@@ -72,11 +74,10 @@ def install_missing(caller: Caller, installation: Installation) -> Deployment | 
 
 
 def _install(caller: Caller, installation: Installation) -> Deployment | None:
-    hosts = _look_up(caller, installation)
+    hosts, deployment = _look_up(caller, installation)
     if not hosts:
         return None
-    adopt, deployment = installation.adopt, _deployment(installation)
-    service = deployment.microservice
+    adopt, service = installation.adopt, deployment.microservice
     with transaction.atomic():
         save_request(caller, deployment)
         now, later = deferred_installs.partition_hosts(service, hosts)
@@ -94,14 +95,14 @@ def _install(caller: Caller, installation: Installation) -> Deployment | None:
 
 def preview_install(caller: Caller, installation: Installation) -> Plan:
     """Return the plan of an install. There are no instances yet, so a target has only its host."""
-    hosts = _look_up(caller, installation)
-    service, ids = installation.version.microservice, [host.host_id for host in hosts]
+    hosts, deployment = _look_up(caller, installation)
+    service, ids = deployment.microservice, [host.host_id for host in hosts]
     installed = service.instances.exclude(FIRST_INSTALL_FAILED).exclude(status__in=deferred_installs.BEING_DELETED)
     if taken := set(installed.values_list("host_id", flat=True)).intersection(ids):
         raise already_installed(service, taken)
     check_fields(unsaved(service, ids[:1], installation.instance_fields))
     rows = target_rows.of_hosts(hosts, installation.instance_fields)
-    return plan_for(_deployment(installation), rows, adopt=installation.adopt)
+    return plan_for(deployment, rows, adopt=installation.adopt)
 
 
 def _deployment(installation: Installation) -> Deployment:
@@ -116,8 +117,8 @@ def _deployment(installation: Installation) -> Deployment:
     )
 
 
-def _look_up(caller: Caller, installation: Installation) -> list[HostRow]:
-    """Return the hosts. Raise the Problems that can be known before any of them is locked."""
+def _look_up(caller: Caller, installation: Installation) -> tuple[list[HostRow], Deployment]:
+    """Return the hosts and the deployment, not saved. Raise the Problems known before any of them is locked."""
     version = installation.version
     check_right(caller, version.microservice)
     if installation.strategy.on_failure is not OnFailure.HOLD:
@@ -129,25 +130,35 @@ def _look_up(caller: Caller, installation: Installation) -> list[HostRow]:
     check_bad(caller, [version] if version.bad else [], installation.allow_bad, "/path/version")
     if not installation.adopt:
         require_package(version, "/path/version")
-    return _hosts(caller, installation)
+    deployment, is_named = _deployment(installation), installation.labels is None
+    place = environments.find_place(installation.environment)
+    hosts = _hosts(caller, installation, place)
+    deployment.environment = environments.environment_of([host.host_id for host in hosts], place, is_named)
+    if installation.skip_installed:
+        having = set(_having(version.microservice).values_list("host", flat=True))
+        hosts = [host for host in hosts if host.host_id not in having]
+    if is_named:
+        placement.refuse_closed(version.microservice, [host.host_id for host in hosts])
+    return hosts, deployment
 
 
-def _hosts(caller: Caller, installation: Installation) -> list[HostRow]:
+def _hosts(caller: Caller, installation: Installation, place: environments.Place | None) -> list[HostRow]:
     """Return the hosts that are named; of those with labels, the ones that do not have the service and are open to it.
 
-    With `skip_installed`, hosts that have it are found and left out. Raise Problem 422 where a host is not found, or
-    none has the labels, and 409 where one that is named is closed to the service.
+    With `skip_installed`, hosts that have it too. Raise Problem 422 where a host is not found, or none has the labels.
     """
-    service, skips = installation.version.microservice, installation.skip_installed
-    has = service.instances.exclude(FIRST_INSTALL_FAILED).values("host")
+    service = installation.version.microservice
     if installation.labels is None:
-        found = find_hosts(installation.host, tenancy.visible(caller))
-        having = set(has.values_list("host", flat=True)) if skips else ()
-        wanted = [host for host in found if host.host_id not in having]
-        placement.refuse_closed(service, [host.host_id for host in wanted])
-        return wanted
+        return find_hosts(installation.host, tenancy.visible(caller))
     rows = Asset.objects.filter(tenancy.visible(caller)).exclude(placement.closed_hosts(service))
-    among = rows if skips else rows.exclude(pk__in=has)
-    labelled = set(find_labelled(installation.labels, among, "wrong_target.no_labelled_host"))
-    candidates = target_rows.load_hosts(labels.with_names(installation.labels, rows).exclude(pk__in=has))
+    if place:
+        rows = rows.filter(environment=place.environment)
+    if not installation.skip_installed:
+        rows = rows.exclude(pk__in=_having(service).values("host"))
+    labelled = set(find_labelled(installation.labels, rows, "wrong_target.no_labelled_host"))
+    candidates = target_rows.load_hosts(labels.with_names(installation.labels, rows))
     return [host for host in candidates if host.host_id in labelled]
+
+
+def _having(service: MicroService) -> QuerySet[MicroServiceInstance]:
+    return service.instances.exclude(FIRST_INSTALL_FAILED)

@@ -13,7 +13,7 @@ from access.problems import FieldError, Problem, invalid_fields
 
 from ..models import Deployment, MicroService, MicroServiceInstance
 from ..status import InstanceStatus
-from . import placement
+from . import environments, placement
 from .refusals import refused_targets
 
 # A first install that failed: nothing of the service ever ran there, so any version may be installed in its place.
@@ -40,7 +40,8 @@ def create_instances(deployment: Deployment, hosts: list[int]) -> list[MicroServ
     """Create locked instances on hosts (ids) without the service; nothing runs there before the operation says so.
 
     A host has a service only once: the database's own constraint decides, with no gap between check and insert.
-    Whether the hosts are open to the service is checked in the same transaction. Raise Problem 409, and create none.
+    Whether the hosts are open to the service, and still in the deployment's
+    environment, is checked in the same transaction. Raise Problem 409, and create none.
     """
     service, requested_by = deployment.microservice, deployment.requested_by
     rows = unsaved(
@@ -60,6 +61,7 @@ def create_instances(deployment: Deployment, hosts: list[int]) -> list[MicroServ
         with transaction.atomic():
             placement.hold(service, hosts)
             placement.refuse_closed(service, hosts)
+            environments.refuse_moved_hosts(deployment, hosts)
             return MicroServiceInstance.objects.bulk_create(rows)
     except IntegrityError:
         raise already_installed(service, hosts) from None
@@ -77,6 +79,7 @@ def lock_failed_installs(deployment: Deployment, hosts: list[int]) -> set[int]:
         return set()
     placement.hold(service, hosts)
     placement.refuse_closed(service, hosts)
+    environments.refuse_moved_hosts(deployment, hosts)
     failed.update(
         **deployment.instance_fields,
         locked=True,

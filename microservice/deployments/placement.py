@@ -40,11 +40,12 @@ def refuse_closed(service: MicroService, hosts: Sequence[int]) -> None:
 
 
 def hold(service: MicroService, hosts: Sequence[int]) -> None:
-    """Keep the service and the hosts (ids) from changing teams until this transaction ends.
+    """Keep the service and the hosts (ids) from changing teams, and the hosts their environment, until this transaction
+    ends.
 
-    A change of teams locks their rows. The foreign keys of a new instance would meet that lock too, but only at the
+    Such a change locks their rows. The foreign keys of a new instance would meet that lock too, but only at the
     commit, after the check. SQLite has a single writer anyway.
     """
     if connection.features.has_select_for_update:
         fetch_all("SELECT id FROM micro_service WHERE id = %s FOR KEY SHARE", service.pk)
-        fetch_all(f"SELECT id FROM asset WHERE id IN ({placeholders(hosts)}) ORDER BY id FOR KEY SHARE", *hosts)  # noqa: S608
+        fetch_all(f"SELECT id FROM asset WHERE id IN ({placeholders(hosts)}) ORDER BY id FOR SHARE", *hosts)  # noqa: S608

@@ -58,6 +58,7 @@ class Plan:
             "action": str(self.deployment.action),
             "from_version": _named(self.deployment.from_version),
             "dest_version": _named(self.deployment.dest_version),
+            "environment": self.deployment.environment.name if self.deployment.environment else None,
             "strategy": self.deployment.strategy,
             "batches": self.batches,
             "targets": [_target_json(row, plan) for row, plan in self.targets],

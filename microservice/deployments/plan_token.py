@@ -68,6 +68,7 @@ def check(plan_token: str, deployment: Deployment, rows: Iterable[TargetRow], ad
 
 def _frame(deployment: Deployment, adopt: bool) -> str:
     content = [deployment.spec, str(deployment.action), deployment.dest_version_id, deployment.strategy, adopt]
+    content.append(deployment.environment_id)
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

@@ -22,7 +22,7 @@ from ..catalog.removal import refuse_deleted
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, InstanceStatus, OperationStatus
 from ..strategy import Strategy
-from . import enqueue, notes, placement
+from . import enqueue, environments, notes, placement
 from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, marked_bad
 from .selection import find_instances
@@ -66,16 +66,22 @@ def retry_instances(
         condition=Q(last_operation__isnull=False),
         closed=placement.on_closed_host(service) & ~has_operation(delete),
     )
+    selection, environment = environments.stay_within(selection, None)
     last = Operation.objects.filter(pk__in=selection.selected().values("last_operation"))
     check_bad(caller, marked_bad(last.values("dest_version")), allow_bad, "/instances")
     strategy = Strategy(max_failures=len(ids))
     deployment = Deployment(
-        microservice=service, action=Action.RETRY, strategy=strategy.to_json(), note=notes.clean(note)
+        microservice=service,
+        action=Action.RETRY,
+        environment=environment,
+        strategy=strategy.to_json(),
+        note=notes.clean(note),
     )
     with transaction.atomic():
         refuse_deleted(last.values_list("dest_version", flat=True), "/instances")
         save_request(caller, deployment)
         targets = lock_or_refuse(selection, deployment)
+        environments.refuse_moved(deployment)
         return queue(caller, deployment, targets, enqueue.from_previous(None))
 
 
@@ -104,11 +110,13 @@ def retry(
         return _contact_now(caller, origin, unknown)
     require_finished(origin)
     check_bad(caller, marked_bad(failed.values("dest_version")), allow_bad, "/path/id")
+    selection, environment = environments.stay_within(failed_targets(origin, cause, force), None)
     deployment = Deployment(
         microservice=origin.microservice,
         action=Action.RETRY,
         from_version=origin.from_version,
         dest_version=origin.dest_version,
+        environment=environment,
         strategy=Strategy.from_row(origin.strategy).to_json(),  # with every key, also of an older row
         origin=origin,
         note=notes.clean(note),
@@ -116,7 +124,8 @@ def retry(
     with transaction.atomic():
         refuse_deleted(failed.values_list("dest_version", flat=True), "/path/id")
         save_request(caller, deployment)
-        targets = lock_or_refuse(failed_targets(origin, cause, force), deployment)
+        targets = lock_or_refuse(selection, deployment)
+        environments.refuse_moved(deployment)
         return queue(caller, deployment, targets, enqueue.from_previous(origin))
 
 
@@ -230,11 +239,11 @@ def retry_failed_deletes() -> int:
     retried = 0
     due = MicroServiceInstance.objects.filter(
         retry_at__lte=timezone.now(), status=InstanceStatus.DELETE_FAILED, locked=False
-    ).select_related("microservice")
-    by_service: dict[MicroService, list[int]] = {}
+    ).select_related("microservice", "host")
+    together: dict[tuple[MicroService, int | None], list[int]] = {}  # of one service, in one environment
     for row in due[:MAX_DELETES_A_SWEEP]:
-        by_service.setdefault(row.microservice, []).append(row.pk)
-    for service, ids in by_service.items():
+        together.setdefault((row.microservice, row.host.environment_id), []).append(row.pk)
+    for (service, _), ids in together.items():
         try:
             with transaction.atomic():
                 retry_instances(SYSTEM, service, tuple(ids), force=True)  # it was asked for before

@@ -9,14 +9,14 @@ from django.db.models import OuterRef, Q, QuerySet
 from access.callers import SYSTEM, Caller
 from access.problems import FieldError, Problem, invalid
 from asset.labels import Selector
-from asset.models import Asset
+from asset.models import Asset, Environment
 from runtime.sql import among
 
 from .. import catalog
 from ..models import Deployment, MicroServiceInstance, Operation
 from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
 from ..strategy import OnFailure, Strategy
-from . import enqueue, notes, placement, plan_token, target_rows
+from . import enqueue, environments, notes, placement, plan_token, target_rows
 from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, marked_bad
 from .plan import Move, Plan
@@ -37,6 +37,7 @@ class DeploymentRevert:
     origin: Deployment
     hosts: tuple[int, ...] | None = None  # ids; None: every one that it changed
     labels: Selector | None = None  # instead of hosts: those of them that have these
+    environment: int | str | None = None  # by id or name; "": what is in none; None: where all of them are
     strategy: Strategy | None = None  # None: default_strategy
     allow_bad: bool = False
     mark_bad: bool = False  # the version that they leave
@@ -85,8 +86,9 @@ def _look_up(caller: Caller, request: DeploymentRevert) -> tuple[TargetSelection
         changed = Asset.objects.filter(pk__in=selection.selected().values("host"))
         hosts = find_labelled(request.labels, changed, "wrong_target.no_labelled_host")
         selection = replace(selection, hosts=hosts, by_label=True, pointer="/labels")
+    selection, environment = environments.stay_within(selection, request.environment)
     check_bad(caller, marked_bad(_chosen(origin, selection).values("from_version")), request.allow_bad, "/path/id")
-    return selection, _deployment(origin, request.strategy, note=notes.clean(request.note))
+    return selection, _deployment(origin, environment, request.strategy, note=notes.clean(request.note))
 
 
 def _refuse_unchanged_hosts(origin: Deployment, selection: TargetSelection) -> None:
@@ -127,8 +129,8 @@ def auto_revert(origin: Deployment, on_failure: OnFailure) -> Deployment | None:
         within = Q(batch=started.order_by("-batch").values_list("batch", flat=True).first())
     try:
         with transaction.atomic():
-            deployment = _deployment(origin, None, requested_by=f"deployment {origin.pk}")
-            return _revert(SYSTEM, origin, deployment, _selection(origin, within))
+            deployment = _deployment(origin, origin.environment, None, requested_by=f"deployment {origin.pk}")
+            return _revert(SYSTEM, origin, deployment, _selection(origin, within), may_have_moved=True)
     except Problem as problem:
         if problem.code != "nothing_to_do":
             raise
@@ -156,7 +158,9 @@ def _selection(origin: Deployment, within: Q = _ALL, hosts: tuple[int, ...] | No
     )
 
 
-def _deployment(origin: Deployment, strategy: Strategy | None, **more: str) -> Deployment:
+def _deployment(
+    origin: Deployment, environment: Environment | None, strategy: Strategy | None, **more: str
+) -> Deployment:
     """Return the deployment that takes it back, not saved."""
     strategy = strategy or default_strategy(origin)
     return Deployment(
@@ -164,6 +168,7 @@ def _deployment(origin: Deployment, strategy: Strategy | None, **more: str) -> D
         action=Action.UPGRADE if origin.action == Action.REVERT else Action.REVERT,
         from_version=origin.dest_version,
         dest_version=origin.from_version,
+        environment=environment,
         strategy=strategy.to_json(),
         origin=origin,
         **more,
@@ -171,10 +176,18 @@ def _deployment(origin: Deployment, strategy: Strategy | None, **more: str) -> D
 
 
 def _revert(
-    caller: Caller, origin: Deployment, deployment: Deployment, selection: TargetSelection, shown: str | None = None
+    caller: Caller,
+    origin: Deployment,
+    deployment: Deployment,
+    selection: TargetSelection,
+    shown: str | None = None,
+    may_have_moved: bool = False,
 ) -> Deployment:
+    """`may_have_moved`: hosts that came into another environment since are sent back too."""
     save_request(caller, deployment)
     targets = lock_or_refuse(selection, deployment)
+    if not may_have_moved:
+        environments.refuse_moved(deployment)
     if shown is not None:
         locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
         plan_token.check(shown, deployment, target_rows.load(locked))

@@ -40,14 +40,18 @@ class TargetSelection:
         return not self.by_label and (self.ids is not None or self.hosts is not None)
 
     def selected(self) -> QuerySet[MicroServiceInstance]:
+        rows = self.addressed()
+        takes_all = self.ids is None and self.hosts is None
+        return rows.exclude(version=self.destination) if takes_all and self.destination else rows
+
+    def addressed(self) -> QuerySet[MicroServiceInstance]:
+        """Return the selected instances, and those that run a deploy's version already."""
         rows = MicroServiceInstance.objects.filter(self.scope, microservice=self.service)
         if self.ids is not None:
             return rows.filter(pk__in=among(self.ids))
         if self.hosts is not None:
             rows = rows.filter(host__in=among(self.hosts))
             return rows.filter(version=self.version) if self.by_label and self.version else rows
-        if self.destination:
-            return rows.exclude(version=self.destination)
         return rows.filter(version=self.version) if self.version else rows
 
     def lockable(self) -> QuerySet[MicroServiceInstance]:

@@ -33,6 +33,7 @@ class VersionChange:
     host: HostNames | Literal["all"] | None = None  # one of host, instances and labels says where
     instances: tuple[int, ...] | None = None
     labels: Selector | None = None  # hosts that have these
+    environment: int | str | None = None  # by id or name; "": what is in none; None: where all targets are
     on_locked: OnLocked | None = None  # None: refuse targets that are named, skip those of "all"
     strategy: Strategy | None = None  # None: the service's own
     force: bool = False

@@ -4,7 +4,7 @@ from django.db import models
 from django.utils import timezone
 
 from access.sealed import SealedMap, SealedMapField
-from asset.models import Asset
+from asset.models import Asset, Environment
 from messages import Message
 from messages.rendering import literal
 
@@ -34,6 +34,8 @@ class Deployment(models.Model):
     secrets = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
     # Fields of the instances that an install creates: {"port", "tag", "weight"}. Deferred ones do not exist yet.
     instance_fields = models.JSONField(default=dict, blank=True)
+    # Where its hosts were when it was requested: all in one, or in none.
+    environment = models.ForeignKey(Environment, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     # The deployment that this one retries or reverts.
     origin = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="followers")
     note = models.CharField(max_length=500, blank=True, default="", db_default="")  # why, by who requested it: notes.py

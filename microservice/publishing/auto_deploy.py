@@ -1,4 +1,4 @@
-"""What follows the end of a build: callbacks, and an upgrade of the instances with the service's `auto_deploy_tag`.
+"""What follows the end of a build: callbacks, and upgrades of the instances with the service's `auto_deploy_tag`.
 
 It is above `deployments`, because it requests some; so whatever ends a build is above this module.
 """
@@ -32,7 +32,7 @@ def build_ended(version: MicroServiceVersion, attempt: str = "") -> None:
 
 
 def _upgrade_instances(version: MicroServiceVersion) -> None:
-    """Upgrade the instances with the service's tag that run an older version.
+    """Upgrade the instances with the service's tag that run an older version: one deployment for each environment.
 
     Leaves out instances that are locked, in maintenance, or on a host that is closed to the service. Does nothing for
     a version that is marked bad, has no package, or is not the newest that was built.
@@ -51,14 +51,20 @@ def _upgrade_instances(version: MicroServiceVersion) -> None:
         status__in=MAY_CHANGE_VERSION,
         version__lt=version.pk,
     ).exclude(on_closed_host(service))
-    numbers = tuple(rows.order_by("pk").values_list("pk", flat=True))
-    if not numbers:
-        return
+    together: dict[int | None, list[int]] = {}
+    for number, environment in rows.order_by("pk").values_list("pk", "host__environment"):
+        together.setdefault(environment, []).append(number)
+    for numbers in together.values():
+        _deploy(version, tuple(numbers))
+
+
+def _deploy(version: MicroServiceVersion, instances: tuple[int, ...]) -> None:
+    service = version.microservice
     change = VersionChange(
         service=service,
         action=Action.DEPLOY,
         dest_version=version.pk,
-        instances=numbers,
+        instances=instances,
         on_locked=OnLocked.SKIP,
         upgrades_only=True,
     )

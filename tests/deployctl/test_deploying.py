@@ -7,8 +7,9 @@ import time
 import pytest
 from django.db import connection
 
-from asset.models import Asset, HostGroup
+from asset.models import Asset, Environment, HostGroup
 from deployctl import locks
+from deployctl.exits import Exit
 from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import OperationStatus
 from tests.api.test_causes import end
@@ -230,3 +231,36 @@ def test_causes_are_listed_and_one_is_retried(fleet, said):
     assert "hosts: 2" in first and "no space" in first and "hosts: 1" in second and "no licence" in second
     status, _, errors = said("retry", str(made.pk), "--cause", second.split()[0], "--no-wait")
     assert (status, len(fleet.locked())) == (0, 1), errors
+
+
+def test_stays_within_an_environment(fleet, said):
+    staging = Environment.objects.create(name="staging")
+    production = Environment.objects.create(name="production")
+    Asset.objects.filter(hostname="web3").update(environment=production)
+    Asset.objects.exclude(hostname="web3").update(environment=staging)
+    status, _, errors = said("deploy", "shop", "3.0", "--no-wait")
+    assert status == Exit.USAGE_ERROR and "the targets are in production, staging" in errors
+    for words, hosts in (
+        (("--environment", "staging"), "web1 web2"),
+        (("--environment", "production"), "web3"),
+        (("--environment", "staging", "--host", "web1"), "web1"),
+        (("--environment", "staging", "--label", "zone"), "web1 web2"),
+    ):
+        status, _, errors = said("deploy", "shop", "3.0", *words, "--no-wait")
+        assert (status, fleet.locked()) == (0, set(hosts.split())), (words, errors)
+        let_go()
+    for words in (("--environment", ""), ("--environment", "nowhere"), ("--environment", "staging", "--host", "web3")):
+        status, _, errors = said("deploy", "shop", "3.0", *words, "--no-wait")
+        assert status == Exit.USAGE_ERROR and not fleet.locked(), (words, errors)
+
+
+def test_the_deployments_of_an_upgrade_stay_within_one_together(fleet, said):
+    """One for each version that runs: what runs in production alone is not upgraded beside staging."""
+    Asset.objects.filter(hostname="web3").update(environment=Environment.objects.create(name="production"))
+    on_web3 = MicroServiceInstance.objects.select_related("version").get(host__hostname="web3")
+    older = on_web3.version.microservice.versions.order_by("pk").first()
+    MicroServiceInstance.objects.filter(pk=on_web3.pk).update(version=older)
+    status, _, errors = said("upgrade", "shop", "3.0", "--no-wait")
+    assert status == Exit.USAGE_ERROR and "no environment, production" in errors, errors
+    status, _, errors = said("upgrade", "shop", "3.0", "--environment", "production", "--no-wait")
+    assert (status, fleet.locked()) == (0, {"web3"}), errors

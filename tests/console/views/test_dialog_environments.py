@@ -1,0 +1,154 @@
+"""The dialogs are open for one environment; lists and pages of deployments say which."""
+
+import re
+from html import unescape
+
+import pytest
+
+from asset.models import Asset, Environment
+from microservice.models import Deployment, MicroServiceInstance
+from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from tests import factories
+
+from ..markup import markup
+from .dialogs import hidden
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def placed(versions):
+    """Put two of the four hosts into staging and one into production."""
+    staging, production = (
+        Environment.objects.create(name=name, position=at) for at, name in enumerate(("staging", "production"))
+    )
+    for host, environment in zip(Asset.objects.order_by("pk"), (staging, staging, production, None), strict=True):
+        Asset.objects.filter(pk=host.pk).update(environment=environment)
+    return staging, production
+
+
+@pytest.fixture
+def origin(versions, placed):
+    """Return a deployment of all four hosts, which has ended."""
+    made = factories.deployment(
+        list(MicroServiceInstance.objects.order_by("pk")),
+        versions.newer,
+        DeploymentStatus.SUCCEEDED,
+        OperationStatus.SUCCEEDED,
+    )
+    MicroServiceInstance.objects.update(version=versions.newer, status=InstanceStatus.RUNNING)
+    return made
+
+
+def dialogs(versions, origin=None) -> dict[str, str]:
+    of = f"/services/shop/versions/{versions.running.pk}"
+    found = {
+        "upgrade": f"{of}/upgrade/",
+        "revert": f"{of}/revert/",
+        "deploy": f"/services/shop/versions/{versions.newer.pk}/deploy/",
+    }
+    return found | ({"back": f"/deployments/{origin.pk}/revert/"} if origin else {})
+
+
+def tabs(page: str) -> dict[str, str]:
+    """Return the environments that the dialog can be opened for, each with its address; the current one first."""
+    nav = re.search(r'<nav class="tabs" aria-label="Environment">(.*?)</nav>', page, re.DOTALL)
+    if nav is None:
+        return {}
+    links = re.findall(r'<a href="([^"]*)"( aria-current="page")?>\s*(.*?)\s*</a>', nav[1], re.DOTALL)
+    return {name: unescape(address) for address, _, name in sorted(links, key=lambda one: not one[1])}
+
+
+def listed(page: str) -> list[str]:
+    hosts = page[page.index('id="hosts"') : page.index('id="plan"')]
+    return sorted(set(re.findall(r"host\d+(?=</span>)", hosts)))
+
+
+@pytest.mark.parametrize("kind", ["upgrade", "revert", "deploy", "back"])
+def test_a_dialog_is_open_for_one_and_the_others_are_a_click_away(admin, versions, placed, request, kind):
+    where = dialogs(versions, request.getfixturevalue("origin") if kind == "back" else None)[kind]
+    page = markup(admin.get(where))
+    assert list(tabs(page)) == ["staging", "production", "no environment"]
+    assert listed(page) == ["host1", "host2"] and "2 hosts" in page[page.index('id="plan"') :]
+    for name, hosts in (("production", ["host3"]), ("no environment", ["host4"]), ("staging", ["host1", "host2"])):
+        page = markup(admin.get(where + tabs(page)[name]))
+        assert (next(iter(tabs(page))), listed(page)) == (name, hosts)
+        before = Deployment.objects.count()
+        if name == "staging":
+            continue
+        sent = hidden(page)
+        assert admin.post(where, sent).status_code == 302
+        made = Deployment.objects.latest("pk")
+        assert (Deployment.objects.count(), made.operations.count()) == (before + 1, 1)
+        assert str(made.environment or "no environment") == name
+
+
+def test_what_was_chosen_stays_when_another_is_opened(admin, versions, placed):
+    where = dialogs(versions)["upgrade"]
+    first = Asset.objects.order_by("pk").first()
+    page = markup(admin.get(where, {"where": "some", "host": first.pk, "note": "why not", "canary": "1", "shown": "1"}))
+    address = tabs(page)["production"]
+    assert "note=why+not" in address and "canary=1" in address and "host=" not in address
+    assert 'value="why not"' in markup(admin.get(where + address))
+
+
+def test_parts_of_the_list_are_of_the_same_one(admin, versions, placed):
+    where = dialogs(versions)["upgrade"]
+    part = {"part": "hosts", "environment": placed[1].pk}
+    assert "host3" in markup(admin.get(where, part)) and "host1" not in markup(admin.get(where, part))
+
+
+def test_an_install_is_of_one(admin, versions, placed):
+    new = factories.hosts(2, prefix="new")
+    Asset.objects.filter(pk=new[0].pk).update(environment=placed[0])
+    Asset.objects.filter(pk=new[1].pk).update(environment=placed[1])
+    where = f"/services/shop/versions/{versions.newer.pk}/install/"
+    page = markup(admin.get(where))
+    assert list(tabs(page)) == ["staging", "production", "no environment"]
+    assert "new5" in page and "new6" not in page
+    page = markup(admin.get(where + tabs(page)["production"] + f"&where=some&host={new[1].pk}"))
+    assert "Install 3.0 on 1 host" in page and "new5" not in page
+    assert admin.post(where, hidden(page)).status_code == 302
+    assert Deployment.objects.get().environment == placed[1]
+
+
+@pytest.mark.parametrize("number", ["9999", "x", "-1", "9" * 30])
+def test_an_unknown_one_is_refused_and_nothing_started(admin, versions, placed, number):
+    for where in dialogs(versions).values():
+        sent = hidden(markup(admin.get(where)))
+        answer = admin.post(where, {**sent, "environment": number})
+        assert answer.status_code in (409, 422), (where, number)
+        assert 'class="wrong"' in markup(answer) or "tone-bad" in markup(answer)
+    assert not Deployment.objects.exists()
+
+
+def test_all_in_one_has_nothing_to_choose_and_says_which(admin, versions, placed):
+    Asset.objects.update(environment=placed[1])
+    page = markup(admin.get(dialogs(versions)["upgrade"]))
+    assert tabs(page) == {} and "production" in page and "Upgrade 4 hosts" in page
+    assert admin.post(dialogs(versions)["upgrade"], hidden(page)).status_code == 302
+    assert Deployment.objects.get().environment == placed[1]
+
+
+def test_a_plan_made_before_hosts_were_parted_is_not_carried_out(admin, versions):
+    where = dialogs(versions)["upgrade"]
+    sent = hidden(markup(admin.get(where)))
+    Asset.objects.filter(pk=Asset.objects.order_by("pk").first().pk).update(
+        environment=Environment.objects.create(name="staging")
+    )
+    answer = admin.post(where, sent)
+    assert answer.status_code in (409, 422) and not Deployment.objects.exists()
+    assert list(tabs(markup(answer))) == ["staging", "no environment"]
+
+
+def test_lists_and_pages_say_where(admin, versions, placed, origin):
+    Deployment.objects.filter(pk=origin.pk).update(environment=placed[0])
+    for address in ("/deployments/", f"/deployments/{origin.pk}/", "/deployments/?environment=staging"):
+        assert "staging" in markup(admin.get(address)), address
+    assert f"/deployments/{origin.pk}/" not in markup(admin.get("/deployments/?environment=production"))
+
+
+def test_without_environments_no_dialog_has_one_field_more(admin, versions):
+    for where in dialogs(versions).values():
+        page = re.sub(r'<input type="hidden"[^>]*>|#choose \[name=environment\]', "", markup(admin.get(where)))
+        assert "environment" not in page.lower(), where
