@@ -102,6 +102,11 @@ CODES: dict[str, Code] = {
     ),
     "not_configured": Code(409, "A setting that this requires is missing.", "Configure it in the settings."),
     "not_locked": Code(409, "The instance is not locked.", "There is nothing to unlock."),
+    "not_promoted": Code(
+        409,
+        "The version did not yet run well in the environment that this one requires.",
+        "See what is missing, and until when.",
+    ),
     "nothing_to_do": Code(
         409, "No instance remains for this request.", "See `errors` for each instance and the reason."
     ),

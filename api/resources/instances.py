@@ -138,10 +138,16 @@ def retry_instances(
 
 @router.get("/services/{service}/versions/{id}/{action}", response=shapes.ChoiceList, summary="List target versions")
 @needs("read")
-def list_choices(request: HttpRequest, service: str, id: base.PathId, action: str) -> shapes.ChoiceList:
+def list_choices(
+    request: HttpRequest,
+    service: str,
+    id: base.PathId,
+    action: str,
+    environment: str = Query("", description="An environment's name: what may go there"),
+) -> shapes.ChoiceList:
     """List the successful builds of a service, newest first, and whether `action` may go to each from this version."""
     version = catalog.find_version(catalog.find_service(caller(request), service), id)
-    destinations = actions.list_destinations(version, parse_action(action))
+    destinations = actions.list_destinations(version, parse_action(action), environment or None)
     data = [shapes.ChoiceOut.model_construct(**row) for row in destinations]
     return shapes.ChoiceList.model_construct(data=data, count=len(data), code=0)
 

@@ -1,5 +1,6 @@
 """What the dialog offers: versions a page at a time, those that are not allowed with the reason, and hosts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.db.models import Q, QuerySet
@@ -8,7 +9,7 @@ from access.callers import Caller
 from asset import tenancy
 from asset.models import Asset
 from messages.rendering import render
-from microservice.deployments import reverts
+from microservice.deployments import promotion, reverts
 from microservice.deployments.destinations import allowed_destinations, refusal_reason
 from microservice.deployments.environments import Place, places_of, places_of_hosts
 from microservice.deployments.placement import on_closed_host
@@ -38,11 +39,12 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """The versions of a service, seen from the one that runs and by an action."""
+    """The versions of a service, seen from the one that runs and by an action; `place`: for hosts there."""
 
     version: MicroServiceVersion
     action: Action
     allow_bad: bool = False
+    place: Place | None = None
 
     def all(self) -> QuerySet[MicroServiceVersion]:
         return MicroServiceVersion.objects.filter(microservice=self.version.microservice_id).only(*_SHOWN)
@@ -50,15 +52,26 @@ class Destinations:
     def allowed(self) -> QuerySet[MicroServiceVersion]:
         return self.all().filter(allowed_destinations(self.version, self.action, self.allow_bad))
 
+    def held_up(self, rows: Iterable[MicroServiceVersion]) -> dict[int, str]:
+        """Return why those of these versions (ids) that may not go to the environment yet may not."""
+        if self.place is None or self.action == Action.REVERT:
+            return {}
+        missing = promotion.held_up(self.place.environment, rows)
+        return {number: render(message) for number, message in missing.items()}
 
-def best_destination(version: MicroServiceVersion, action: Action) -> int | None:
-    """Return the default: the version that most instances came from for a revert, else the newest that is good."""
-    good = Destinations(version, action).allowed()
+
+def best_destination(version: MicroServiceVersion, action: Action, place: Place | None = None) -> int | None:
+    """Return the default: the version that most instances came from for a revert, else the newest that is good and may
+    go to the environment, of the newest few."""
+    of = Destinations(version, action, place=place)
+    good = of.allowed()
     if action == Action.REVERT:
         before = came_from(version.microservice, version)
         if before and good.filter(pk=before).exists():
             return before
-    return good.order_by("-pk").values_list("pk", flat=True).first()
+    newest = list(good.order_by("-pk")[:ALLOWED])
+    missing = of.held_up(newest)
+    return next((row.pk for row in newest if row.pk not in missing), newest[0].pk if newest else None)
 
 
 def offer(of: Destinations, chosen: str | None, find: str = "", after: str = "") -> Offer:
@@ -73,6 +86,10 @@ def offer(of: Destinations, chosen: str | None, find: str = "", after: str = "")
         if number and all(row.pk != number for row in offered.allowed):
             offered.chosen = rows.filter(pk=number).first()
         offered.any_bad = of.all().filter(bad=True).exists()
+    shown = [*offered.allowed, *([offered.chosen] if offered.chosen else [])]
+    missing = of.held_up(shown)
+    for row in shown:
+        row.held_up = missing.get(row.pk, "")
     if not offered.allowed.next:  # below all that are allowed
         allowed = allowed_destinations(of.version, of.action, of.allow_bad)
         refused = list(of.all().filter(named).exclude(allowed).order_by("-pk")[: GREYED + 1])

@@ -34,7 +34,7 @@ def change(request: HttpRequest, caller: Caller, name: str, number: int, action:
     if action not in VERSION_ACTIONS:
         raise not_found("action")
     form = _form(request, version, Action(action))
-    destinations = dialog.Destinations(version, Action(action), form["allow_bad"].value())
+    destinations = dialog.Destinations(version, Action(action), form["allow_bad"].value(), form.place)
     problem = None
     if request.method == "POST" and form.is_valid():
         try:
@@ -54,9 +54,12 @@ def change(request: HttpRequest, caller: Caller, name: str, number: int, action:
 def _form(request: HttpRequest, version: MicroServiceVersion, action: Action) -> VersionChangeForm:
     """Return the choices so far; with no version chosen yet, the nearest sensible one is."""
     data = (request.POST if request.method == "POST" else request.GET).copy()
+    places = dialog.places(version)
+    form = VersionChangeForm(data, version, places=places)
     if not data.get("dest_version") and not request.GET.get("part"):
-        data["dest_version"] = str(dialog.best_destination(version, action) or "")
-    return VersionChangeForm(data, version, places=dialog.places(version))
+        data["dest_version"] = str(dialog.best_destination(version, action, form.place) or "")
+        form = VersionChangeForm(data, version, places=places)
+    return form
 
 
 def _start(

@@ -57,6 +57,27 @@ _REFUSALS: dict[str, Text] = {
     "version_bad": Text(
         "{field}: {reason}", _("Choose another version. A signed-in person can deploy it with allow_bad: true.")
     ),
+    "not_promoted.bad": Text(
+        _("{version} cannot go to {environment}: it was marked bad."), _("Choose another version.")
+    ),
+    "not_promoted.never": Text(
+        _("{version} cannot go to {environment} yet: it has not run in {required}."),
+        _("Deploy it to {required} first."),
+    ),
+    "not_promoted.too_short": Text(
+        _(
+            "{version} cannot go to {environment} yet: it ran in {required} for {ran} of {soak} minutes, and no longer "
+            "runs there."
+        ),
+        _("Deploy it to {required} again, and leave it there."),
+    ),
+    "not_promoted.soaking": Text(
+        _(
+            "{version} can go to {environment} from {until} on, in {minutes} min: until then it has to run in "
+            "{required}."
+        ),
+        _("Wait until then."),
+    ),
     "no_target.upgrade": Text(
         _("No version is newer than {version}, built and not marked bad."), _("Publish a version first.")
     ),

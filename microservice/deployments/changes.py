@@ -10,7 +10,7 @@ from .. import catalog
 from ..models import Deployment, MicroServiceInstance
 from ..status import MAY_CHANGE_VERSION, STATUS_DURING, Action
 from ..strategy import Strategy
-from . import enqueue, environments, notes, placement, plan_token, target_rows
+from . import enqueue, environments, notes, placement, plan_token, promotion, target_rows
 from .create import check_right, lock_or_refuse, queue, save_request
 from .destinations import find_destination
 from .selection import find_targets
@@ -103,4 +103,4 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         new_status=STATUS_DURING.get(change.action),
     )
     selection, deployment.environment = environments.stay_within(selection, change.environment)
-    return selection, deployment
+    return promotion.hold_up(selection, change.action, deployment.environment, destination), deployment

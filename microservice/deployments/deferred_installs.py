@@ -15,6 +15,7 @@ from .. import wake
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..operation_errors import ERROR_FIELDS, set_error
 from ..status import Action, InstanceStatus, OperationStatus
+from . import promotion
 from .new_instances import create_instances
 from .target_rows import HostRow
 
@@ -68,6 +69,8 @@ def start_deferred(deleted: Iterable[Operation]) -> None:
     started = 0
     for row in waiting:
         try:
+            if not row.adopt and row.dest_version:
+                promotion.refuse_held_up(row.deployment.environment, [row.dest_version], "/version")
             row.instance = create_instances(row.deployment, [row.host_id])[0]
         except Problem as problem:
             row.status, row.finished = OperationStatus.NOT_STARTED, timezone.now()

@@ -15,13 +15,21 @@ from ..models import MicroService, MicroServiceVersion
 from ..packages.archives import BadArchive
 from ..packages.store import ensure_rewritten
 from ..status import Action, BuildStatus
+from . import promotion
+from .environments import find_place
 from .version_change import VersionChange
 
 
-def list_destinations(version: MicroServiceVersion, action: Action) -> list[dict[str, Any]]:
-    """Return the successful builds of the version's service, newest first, and whether `action` may go to each."""
+def list_destinations(
+    version: MicroServiceVersion, action: Action, environment: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the successful builds of the version's service, newest first, and whether `action` may go to each, in the
+    environment of this name."""
     rows = MicroServiceVersion.objects.filter(microservice=version.microservice_id, status=BuildStatus.SUCCESS)
-    reasons = [(row, refusal_reason(version, row, action)) for row in rows.order_by("-pk")]
+    found = list(rows.order_by("-pk"))
+    place = find_place(environment)
+    missing = promotion.held_up(place.environment, found) if place and action != Action.REVERT else {}
+    reasons = [(row, refusal_reason(version, row, action) or missing.get(row.pk)) for row in found]
     return [
         {
             "id": row.pk,

@@ -15,7 +15,7 @@ from asset.models import Asset
 from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from ..status import Action, BuildStatus
 from ..strategy import ALL_AT_ONCE, OnFailure, Strategy
-from . import deferred_installs, enqueue, environments, notes, placement, plan_token, target_rows
+from . import deferred_installs, enqueue, environments, notes, placement, plan_token, promotion, target_rows
 from .create import check_right, queue, save_request
 from .destinations import check_bad, require_package
 from .new_instances import (
@@ -134,6 +134,8 @@ def _look_up(caller: Caller, installation: Installation) -> tuple[list[HostRow],
     place = environments.find_place(installation.environment)
     hosts = _hosts(caller, installation, place)
     deployment.environment = environments.environment_of([host.host_id for host in hosts], place, is_named)
+    if not installation.adopt:  # what is adopted runs there already
+        promotion.refuse_held_up(deployment.environment, [version], "/path/version")
     if installation.skip_installed:
         having = set(_having(version.microservice).values_list("host", flat=True))
         hosts = [host for host in hosts if host.host_id not in having]

@@ -22,7 +22,7 @@ from ..catalog.removal import refuse_deleted
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, InstanceStatus, OperationStatus
 from ..strategy import Strategy
-from . import enqueue, environments, notes, placement
+from . import enqueue, environments, notes, placement, promotion
 from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, marked_bad
 from .selection import find_instances
@@ -69,6 +69,7 @@ def retry_instances(
     selection, environment = environments.stay_within(selection, None)
     last = Operation.objects.filter(pk__in=selection.selected().values("last_operation"))
     check_bad(caller, marked_bad(last.values("dest_version")), allow_bad, "/instances")
+    promotion.refuse_operations(environment, last, "/instances")
     strategy = Strategy(max_failures=len(ids))
     deployment = Deployment(
         microservice=service,
@@ -111,6 +112,7 @@ def retry(
     require_finished(origin)
     check_bad(caller, marked_bad(failed.values("dest_version")), allow_bad, "/path/id")
     selection, environment = environments.stay_within(failed_targets(origin, cause, force), None)
+    promotion.refuse_operations(environment, failed, "/path/id")
     deployment = Deployment(
         microservice=origin.microservice,
         action=Action.RETRY,

@@ -188,3 +188,28 @@ def test_hosts_are_imported_into_one_by_its_name(admin, two):
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/0/environment")
     differs = admin.post("/hosts/import", [{"hostname": "web1", "ip": "10.0.0.1", "environment": "production"}])
     assert differs.status_code == 422
+
+
+def test_what_may_go_there_is_listed(admin, two, shop):
+    _staging, _production = two
+    where = f"/services/shop/versions/{shop.versions[1].pk}/upgrade"
+    for query, enabled in (("", [True, True, False, False]), ("?environment=production", [False] * 4)):
+        rows = admin.get(f"{where}{query}").json()["data"]
+        assert [row["enable"] for row in rows] == enabled, query
+    assert rows[0]["reason"] == "4.0 cannot go to production yet: it has not run in staging."
+    assert admin.get(f"{where}?environment=nowhere").status_code == 422
+
+
+def test_a_refusal_says_what_is_missing(admin, two, shop):
+    _staging, production = two
+    Asset.objects.update(environment=production)
+    for body in ({"version": "4.0", "host": "all"}, {"version": "4.0", "host": "all", "dry_run": True}):
+        answer = admin.post("/services/shop/deploy", body)
+        problem = answer.json()
+        assert (answer.status_code, problem["code"], problem["errors"][0]["pointer"]) == (
+            409,
+            "not_promoted",
+            "/version",
+        )
+        assert problem["detail"] == "4.0 cannot go to production yet: it has not run in staging."
+        assert problem["hint"] == "Deploy it to staging first."

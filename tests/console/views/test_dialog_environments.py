@@ -1,9 +1,11 @@
 """The dialogs are open for one environment; lists and pages of deployments say which."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
+from django.utils import timezone
 
 from asset.models import Asset, Environment
 from microservice.models import Deployment, MicroServiceInstance
@@ -152,3 +154,63 @@ def test_without_environments_no_dialog_has_one_field_more(admin, versions):
     for where in dialogs(versions).values():
         page = re.sub(r'<input type="hidden"[^>]*>|#choose \[name=environment\]', "", markup(admin.get(where)))
         assert "environment" not in page.lower(), where
+
+
+@pytest.fixture
+def asking(placed):
+    """Let production require that a version ran half an hour in staging."""
+    staging, production = placed
+    Environment.objects.filter(pk=production.pk).update(requires=staging, soak_minutes=30)
+    return production
+
+
+def ran(instance: MicroServiceInstance, version, ago: int) -> None:
+    """Record that a version came to an instance so many minutes ago."""
+    made = factories.deployment([instance], version, DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED)
+    made.operations.update(finished=timezone.now() - timedelta(minutes=ago))
+    MicroServiceInstance.objects.filter(pk=instance.pk).update(version=version)
+
+
+def test_a_version_that_may_not_go_there_is_greyed_with_the_reason(admin, versions, placed, asking):
+    """In the dialog of the environment that requires another one; in the other one it is not."""
+    where = dialogs(versions)["upgrade"]
+    in_staging = markup(admin.get(where))
+    assert "it has not run in staging" not in in_staging and "Upgrade 2 hosts" in in_staging
+    page = markup(admin.get(where, {"environment": asking.pk}))
+    radio = re.search(rf'<input type="radio"[^>]*value="{versions.newer.pk}"[^>]*>', page)[0]
+    assert "disabled" in radio and "3.0 cannot go to production yet: it has not run in staging" in page
+    assert "No plan to confirm." in page
+    answer = admin.post(where, {**hidden(in_staging), "environment": asking.pk})
+    assert answer.status_code == 409 and "it has not run in staging" in markup(answer)
+    ran(MicroServiceInstance.objects.order_by("pk").first(), versions.newer, ago=31)
+    page = markup(admin.get(where, {"environment": asking.pk}))
+    assert (
+        "Upgrade 1 host from 2.0 to 3.0" in page
+        and "disabled" not in re.search(rf'<input type="radio"[^>]*value="{versions.newer.pk}"[^>]*>', page)[0]
+    )
+
+
+def test_the_version_that_is_chosen_at_first_is_one_that_may_go_there(admin, versions, placed, asking):
+    newest = factories.versions(versions.running.microservice, 1)[0]
+    ran(MicroServiceInstance.objects.order_by("pk").first(), versions.newer, ago=31)
+    where = dialogs(versions)["upgrade"]
+    assert f"to {newest.version}</button>" in markup(admin.get(where)).replace("\n", "").replace("  ", "")
+    page = markup(admin.get(where, {"environment": asking.pk}))
+    assert "Upgrade 1 host from 2.0 to 3.0" in page
+
+
+@pytest.mark.parametrize("kind", ["deploy", "install"])
+def test_the_other_dialogs_say_it_in_place_of_the_plan(admin, versions, placed, asking, kind):
+    host = factories.hosts(1, prefix="new")[0]
+    Asset.objects.filter(pk=host.pk).update(environment=asking)
+    where = f"/services/shop/versions/{versions.newer.pk}/{kind}/"
+    query = {"environment": asking.pk, **({"where": "some", "host": host.pk} if kind == "install" else {})}
+    page = markup(admin.get(where, query))
+    assert "it has not run in staging" in page and "No plan to confirm." in page
+
+
+def test_how_much_is_asked_does_not_grow_with_the_versions(admin, versions, placed, asking, cost):
+    address = f"{dialogs(versions)['upgrade']}?environment={asking.pk}"
+    few = cost(admin, address)
+    factories.versions(versions.running.microservice, 20)
+    assert cost(admin, address) <= few
