@@ -31,10 +31,15 @@ class Offer:
 
     allowed: Page
     total: int = 0
+    held_up: int = 0  # of those on the page: what may not go to the environment yet
     chosen: MicroServiceVersion | None = None
     greyed: list[tuple[MicroServiceVersion, str]] = field(default_factory=list)
     more_greyed: bool = False
     any_bad: bool = False
+
+    @property
+    def eligible(self) -> int:
+        return self.total - self.held_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ def offer(of: Destinations, chosen: str | None, find: str = "", after: str = "")
     missing = of.held_up(shown)
     for row in shown:
         row.held_up = missing.get(row.pk, "")
+    offered.held_up = len(missing.keys() & {row.pk for row in offered.allowed})
     if not offered.allowed.next:  # below all that are allowed
         allowed = allowed_destinations(of.version, of.action, of.allow_bad)
         refused = list(of.all().filter(named).exclude(allowed).order_by("-pk")[: GREYED + 1])
