@@ -13,23 +13,23 @@ from microservice.models import MicroService
 
 from .. import paging
 from ..auth import caller, needs
-from ..schemas import base
 from ..schemas.base import Body
+from ..schemas.services import ServiceCreate, ServiceList, ServiceOut, ServiceUpdate
 
 router = Router()
 
 
-@router.get("/services/", response=base.ServiceList, summary="List services")
+@router.get("/services/", response=ServiceList, summary="List services")
 @needs("read")
-def list_services(request: HttpRequest, query: paging.Page) -> base.ServiceList:
+def list_services(request: HttpRequest, query: paging.Page) -> ServiceList:
     """List the services that the caller may see, by name."""
     rows = catalog.services_of(caller(request)).select_related("team")
-    return paging.page(query, rows, "name").answer(base.ServiceList, lambda row: serialize(caller(request), row))
+    return paging.page(query, rows, "name").answer(ServiceList, lambda row: serialize(caller(request), row))
 
 
-@router.post("/services/", response={201: base.ServiceOut}, summary="Create a service")
+@router.post("/services/", response={201: ServiceOut}, summary="Create a service")
 @needs("admin", owners=True)
-def create_service(request: HttpRequest, body: base.ServiceCreate, response: HttpResponse) -> Status[base.ServiceOut]:
+def create_service(request: HttpRequest, body: ServiceCreate, response: HttpResponse) -> Status[ServiceOut]:
     """Create a service. Its commands run on hosts as given, so only administrators and owners (in their team) may.
 
     `build_orig`, `build_url`, `build_command` and `build_refs` run on build machines and need the right `build` too.
@@ -39,16 +39,16 @@ def create_service(request: HttpRequest, body: base.ServiceCreate, response: Htt
     return Status(201, serialize(caller(request), service))
 
 
-@router.get("/services/{service}", response=base.ServiceOut, summary="Get a service")
+@router.get("/services/{service}", response=ServiceOut, summary="Get a service")
 @needs("read")
-def get_service(request: HttpRequest, service: str) -> base.ServiceOut:
+def get_service(request: HttpRequest, service: str) -> ServiceOut:
     """Return a service, by id or name."""
     return serialize(caller(request), catalog.find_service(caller(request), service))
 
 
-@router.patch("/services/{service}", response=base.ServiceOut, summary="Update a service")
+@router.patch("/services/{service}", response=ServiceOut, summary="Update a service")
 @needs("admin", owners=True)
-def change_service(request: HttpRequest, service: str, body: base.ServiceUpdate) -> base.ServiceOut:
+def change_service(request: HttpRequest, service: str, body: ServiceUpdate) -> ServiceOut:
     """Change the named fields; of the secrets, the named ones.
 
     Fields that decide what builds run need the right `build` too.
@@ -84,13 +84,13 @@ def show_dockerfile(request: HttpRequest, service: str, body: DockerfileRequest 
     return {"dockerfile": service_recipes.dockerfile_of(row, recipe)}
 
 
-def serialize(who: Caller, service: MicroService) -> base.ServiceOut:
+def serialize(who: Caller, service: MicroService) -> ServiceOut:
     """Return a service: of its secrets the names, of its environment the values that the caller may see."""
     own = {"team", "environment", "build_url", "has_build_password", "has_build_key"}
     own |= {*secrets.MAPS, *(f"{name}_changed" for name in secrets.MAPS)}
-    return base.ServiceOut.model_construct(
+    return ServiceOut.model_construct(
         None,
-        **{name: getattr(service, name) for name in base.ServiceOut.model_fields if name not in own},
+        **{name: getattr(service, name) for name in ServiceOut.model_fields if name not in own},
         **{name: list(getattr(service, name)) for name in secrets.MAPS},
         **{f"{name}_changed": getattr(service, name).changed() for name in secrets.MAPS},
         environment=visibility.environment(who, service),
@@ -101,7 +101,7 @@ def serialize(who: Caller, service: MicroService) -> base.ServiceOut:
     )
 
 
-def _fields(body: base.ServiceUpdate) -> dict:
+def _fields(body: ServiceUpdate) -> dict:
     fields = body.given()
     if "team" in fields:
         fields["team"] = teams.lookup_team(fields["team"]) if fields["team"] is not None else None

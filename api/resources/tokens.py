@@ -9,34 +9,33 @@ from microservice import tokens
 from .. import paging
 from ..auth import caller, needs
 from ..schemas import base
+from ..schemas.tokens import TokenCreate, TokenCreated, TokenList, TokenOut
 
 router = Router()
 
 
-@router.get("/tokens/", response=base.TokenList, summary="List tokens")
+@router.get("/tokens/", response=TokenList, summary="List tokens")
 @needs("read")
-def list_tokens(request: HttpRequest, query: paging.Page) -> base.TokenList:
+def list_tokens(request: HttpRequest, query: paging.Page) -> TokenList:
     """List the caller's tokens; all tokens for administrators."""
-    return paging.page(query, tokens.tokens_of(caller(request)).select_related("user")).answer(
-        base.TokenList, serialize
-    )
+    return paging.page(query, tokens.tokens_of(caller(request)).select_related("user")).answer(TokenList, serialize)
 
 
-@router.post("/tokens/", response={201: base.TokenCreated}, summary="Create a token")
+@router.post("/tokens/", response={201: TokenCreated}, summary="Create a token")
 @needs("tokens")
-def create_token(request: HttpRequest, body: base.TokenCreate, response: HttpResponse) -> Status[base.TokenCreated]:
+def create_token(request: HttpRequest, body: TokenCreate, response: HttpResponse) -> Status[TokenCreated]:
     """Create a token with rights that the caller has. Only this answer contains the token.
 
     A token needs the scope `tokens` for this; what it creates ends with it.
     """
     row, text = tokens.issue(caller(request), **body.given())
     response["Location"] = f"/api/v1/tokens/{row.pk}"
-    return Status(201, base.TokenCreated.model_construct(**dict(serialize(row)), token=text))
+    return Status(201, TokenCreated.model_construct(**dict(serialize(row)), token=text))
 
 
-@router.get("/tokens/{id}", response=base.TokenOut, summary="Get a token")
+@router.get("/tokens/{id}", response=TokenOut, summary="Get a token")
 @needs("read")
-def get_token(request: HttpRequest, id: base.PathId) -> base.TokenOut:
+def get_token(request: HttpRequest, id: base.PathId) -> TokenOut:
     """Return a token, without its text."""
     return serialize(tokens.find(caller(request), id))
 
@@ -52,7 +51,7 @@ def revoke_token(request: HttpRequest, id: base.PathId) -> Status[None]:
     return Status(204, None)
 
 
-def serialize(token: Token) -> base.TokenOut:
+def serialize(token: Token) -> TokenOut:
     """Return a token without its text."""
-    own = set(base.TokenOut.model_fields) - {"user"}  # the parent's id among them
-    return base.TokenOut.model_construct(**{name: getattr(token, name) for name in own}, user=token.user.get_username())
+    own = set(TokenOut.model_fields) - {"user"}  # the parent's id among them
+    return TokenOut.model_construct(**{name: getattr(token, name) for name in own}, user=token.user.get_username())

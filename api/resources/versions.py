@@ -19,12 +19,13 @@ from microservice.status import BuildStatus
 from .. import paging, uploads
 from ..auth import caller, needs
 from ..schemas import base
+from ..schemas.versions import VersionCreate, VersionList, VersionOut, VersionUpdate
 
 router = Router()
 KINDS = "A .tar.gz, .tar, .tar.bz2, .tar.xz or .zip"
 
 
-@router.get("/services/{service}/versions/", response=base.VersionList, summary="List versions")
+@router.get("/services/{service}/versions/", response=VersionList, summary="List versions")
 @needs("read")
 def list_versions(
     request: HttpRequest,
@@ -32,7 +33,7 @@ def list_versions(
     query: paging.Page,
     status: str = Query("", description="Number or word"),
     ref: str = "",
-) -> base.VersionList:
+) -> VersionList:
     """List the versions of a service, newest first."""
     rows = catalog.find_service(caller(request), service).versions.all()
     if status:
@@ -42,12 +43,12 @@ def list_versions(
     page = paging.page(query, rows)
     running = count_instances(page.rows)
     pages = ImagePages()
-    return page.answer(base.VersionList, lambda version: serialize(version, running.get(version.pk, 0), pages))
+    return page.answer(VersionList, lambda version: serialize(version, running.get(version.pk, 0), pages))
 
 
 @router.post(
     "/services/{service}/versions/",
-    response={201: base.VersionOut, 200: base.VersionOut},
+    response={201: VersionOut, 200: VersionOut},
     openapi_extra={
         "requestBody": {
             "content": {
@@ -72,8 +73,8 @@ def list_versions(
 )
 @needs("publish", form=True, outside_with="image")
 def create_version(
-    request: HttpRequest, service: str, body: base.VersionCreate, response: HttpResponse
-) -> Status[base.VersionOut]:
+    request: HttpRequest, service: str, body: VersionCreate, response: HttpResponse
+) -> Status[VersionOut]:
     """Create a version: 201. An equal request answers 200 with the existing version; other content is 409.
 
     Send JSON (the package follows with PUT), or multipart/form-data with the package: both are saved, or neither. With
@@ -103,16 +104,16 @@ def create_version(
     return Status(201 if is_new else 200, _serialize_one(version))
 
 
-@router.get("/services/{service}/versions/{id}", response=base.VersionOut, summary="Get a version")
+@router.get("/services/{service}/versions/{id}", response=VersionOut, summary="Get a version")
 @needs("read")
-def get_version(request: HttpRequest, service: str, id: base.PathId) -> base.VersionOut:
+def get_version(request: HttpRequest, service: str, id: base.PathId) -> VersionOut:
     """Return a version."""
     return _serialize_one(catalog.find_version(catalog.find_service(caller(request), service), id))
 
 
-@router.patch("/services/{service}/versions/{id}", response=base.VersionOut, summary="Update a version")
+@router.patch("/services/{service}/versions/{id}", response=VersionOut, summary="Update a version")
 @needs("publish")
-def change_version(request: HttpRequest, service: str, id: base.PathId, body: base.VersionUpdate) -> base.VersionOut:
+def change_version(request: HttpRequest, service: str, id: base.PathId, body: VersionUpdate) -> VersionOut:
     """Advance the build status, mark as bad, or change the description; a built package never changes."""
     row = catalog.find_service(caller(request), service, "publish")
     return _serialize_one(versions.change(caller(request), catalog.find_version(row, id), body.given()))
@@ -153,12 +154,12 @@ PACKAGE = {
 
 @router.put(
     "/services/{service}/versions/{id}/package",
-    response=base.VersionOut,
+    response=VersionOut,
     openapi_extra=PACKAGE,
     summary="Upload a package",
 )
 @needs("publish", streams=True)
-def put_package(request: HttpRequest, service: str, id: base.PathId) -> base.VersionOut:
+def put_package(request: HttpRequest, service: str, id: base.PathId) -> VersionOut:
     """Store the raw bytes of an archive and set the build status to success.
 
     A .tar.gz, .tar, .tar.bz2, .tar.xz or .zip; it is stored as a .tar.gz.
@@ -190,11 +191,11 @@ def count_instances(versions: Iterable[MicroServiceVersion]) -> dict[int, int]:
     return dict(rows.order_by().values_list("version").annotate(Count("pk")))
 
 
-def serialize(version: MicroServiceVersion, instances: int, pages: ImagePages) -> base.VersionOut:
+def serialize(version: MicroServiceVersion, instances: int, pages: ImagePages) -> VersionOut:
     """Return a version as the API shows it."""
     made = {"status_str", "instances", "build_detail", "build_detail_params", "image_url"}
-    return base.VersionOut.model_construct(
-        **{name: getattr(version, name) for name in set(base.VersionOut.model_fields) - made},
+    return VersionOut.model_construct(
+        **{name: getattr(version, name) for name in set(VersionOut.model_fields) - made},
         image_url=pages.of(version.image),
         status_str=BuildStatus(version.status).label,
         instances=instances,
@@ -203,7 +204,7 @@ def serialize(version: MicroServiceVersion, instances: int, pages: ImagePages) -
     )
 
 
-def _serialize_one(version: MicroServiceVersion) -> base.VersionOut:
+def _serialize_one(version: MicroServiceVersion) -> VersionOut:
     return serialize(version, count_instances([version]).get(version.pk, 0), ImagePages())
 
 
