@@ -198,14 +198,14 @@ def test_every_form_is_tested():
         "builds.BuildForm",  # whether to build what was built already: it is filled from no row
         "services.InstanceForm",
         "services.NewServiceForm",  # a name proposed where it was missing, as are those of a credential and a token
-        "hosts.CredentialForm",
+        "credentials.CredentialForm",
         "account.TokenForm",
         "host_groups.HostGroupForm",
         "environments.EnvironmentForm",
         "versions.NewVersionForm",
         "recipes.RecipeForm",  # tests/console/views/test_recipes.py
         "deployments.NoteForm",  # tests/console/views/test_notes.py
-        "hosts.CredentialChangeForm",
+        "credentials.CredentialChangeForm",
         "hosts.HostImportForm",  # what was pasted, shown again: it is filled from no row
         "hosts.TrustKeyForm",  # the fingerprint pasted with a host that could not be reached
         "hosts.HostForm",
