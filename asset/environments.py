@@ -1,6 +1,6 @@
 """The rules for creating, changing and deleting environments, and for a host that comes into another one."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -13,6 +13,7 @@ from access.rollback import rolls_back
 from audit import history
 from messages import Message
 from messages.invalid import InvalidValue
+from runtime.sql import among
 
 from . import validation
 from .models import Asset, Environment
@@ -131,10 +132,10 @@ def place(caller: Caller, environment: Environment | None, hosts: Iterable[int])
     All of them, or none: 409 names those to which something is being deployed.
     """
     with transaction.atomic():
-        rows = Asset.objects.filter(pk__in=list(hosts)).exclude(environment=environment)
+        rows = Asset.objects.filter(pk__in=among(list(hosts))).exclude(environment=environment)
         numbers = list(rows.order_by("pk").values_list("pk", flat=True))
         refuse_under_way(numbers)
-        moved = list(rows.filter(pk__in=numbers).order_by("pk").only("pk", "hostname", "ip", "environment"))
+        moved = list(rows.filter(pk__in=among(numbers)).order_by("pk").only("pk", "hostname", "ip", "environment"))
         new = environment.pk if environment else None
         records = [
             history.row_of(
@@ -143,7 +144,7 @@ def place(caller: Caller, environment: Environment | None, hosts: Iterable[int])
             for row in moved
         ]
         now = timezone.now()
-        Asset.objects.filter(pk__in=[row.pk for row in moved]).update(
+        Asset.objects.filter(pk__in=among([row.pk for row in moved])).update(
             environment=environment,
             environment_since=now if environment else None,
             updated=now,
@@ -153,7 +154,7 @@ def place(caller: Caller, environment: Environment | None, hosts: Iterable[int])
     return len(moved)
 
 
-def refuse_under_way(hosts: Collection[int]) -> None:
+def refuse_under_way(hosts: Sequence[int]) -> None:
     """Raise 409 while something is deployed to one of these hosts (ids): that belongs to the environment in which it
     began.
 
@@ -161,9 +162,9 @@ def refuse_under_way(hosts: Collection[int]) -> None:
     at the same time is seen here, or sees the new environment (microservice/deployments/environments.py). Not their
     keys: such a request refers to both rows when it commits, while this waits for it.
     """
-    list(Asset.every.select_for_update(no_key=True).filter(pk__in=hosts).order_by("pk").values_list("pk"))
+    list(Asset.every.select_for_update(no_key=True).filter(pk__in=among(hosts)).order_by("pk").values_list("pk"))
     instances = Asset._meta.get_field("instances").related_model._default_manager  # of an app above this one
-    rows = instances.filter(host__in=hosts).select_for_update(no_key=True).order_by("pk")
+    rows = instances.filter(host__in=among(hosts)).select_for_update(no_key=True).order_by("pk")
     busy = list(dict.fromkeys(host for host, locked in rows.values_list("host", "locked") if locked))
     if not busy:
         return

@@ -14,6 +14,7 @@ from access.problems import FieldError, Problem, invalid, refused
 from asset import environments
 from asset.models import Asset, Environment
 from messages import Message
+from runtime.sql import among
 
 from ..models import Deployment, MicroServiceInstance
 from .refusals import refused_targets
@@ -84,7 +85,7 @@ def environment_of(hosts: Sequence[int], place: Place | None, is_named: bool) ->
 
     `place`: what the request names. `is_named`: so are the hosts, which were not chosen by their labels.
     """
-    rows = Asset.objects.filter(pk__in=hosts)
+    rows = Asset.objects.filter(pk__in=among(hosts))
     if place is None:
         return _only(places_of_hosts(rows), "/host" if is_named else "").environment
     others = rows.exclude(environment=place.environment).select_related("environment").order_by("pk")[:MAX_NAMED]
@@ -120,7 +121,7 @@ def refuse_moved(deployment: Deployment) -> None:
 
 def refuse_moved_hosts(deployment: Deployment, hosts: Sequence[int]) -> None:
     """Raise the same for the hosts (ids) of an install, whose rows are held (placement.hold)."""
-    rows = Asset.every.filter(pk__in=hosts)
+    rows = Asset.every.filter(pk__in=among(hosts))
     if rows.exclude(environment=deployment.environment_id).exists():
         raise moved()
 
