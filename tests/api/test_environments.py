@@ -1,9 +1,13 @@
 """Environments: made, changed, deleted; and the hosts that are in them."""
 
+from urllib.parse import quote
+
 import pytest
 
 from asset.models import Asset, Environment
 from audit.models import History
+from microservice import notify
+from microservice.models import Deployment
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -213,3 +217,25 @@ def test_a_refusal_says_what_is_missing(admin, two, shop):
         )
         assert problem["detail"] == "4.0 cannot go to production yet: it has not run in staging."
         assert problem["hint"] == "Deploy it to staging first."
+
+
+@pytest.mark.parametrize("name", ["\0", "\ud800", "x" * 10_000, "nowhere", " ", "staging "])
+def test_a_name_that_no_environment_can_have_is_not_found(admin, two, shop, name):
+    answer = admin.post("/services/shop/deploy", {"version": "4.0", "host": "all", "environment": name})
+    assert answer.status_code in (400, 422), answer.json()
+    for path in ("/hosts/", "/services/shop/instances/", "/deployments/"):
+        found = admin.get(f"{path}?environment={quote(name.encode('utf-8', 'surrogatepass'))}")
+        assert found.status_code in (400, 422) or found.json()["data"] == [], (path, found.content)
+
+
+def test_callbacks_and_lists_of_deployments_say_where(admin, two, shop):
+    staging, _production = two
+    Asset.objects.update(environment=staging)
+    made = admin.post("/services/shop/deploy", {"version": "4.0", "host": "all"}).json()
+    assert made["environment"] == "staging"
+    for query, found in (("environment=staging", [made["id"]]), ("environment=production", [])):
+        assert [row["id"] for row in admin.get(f"/deployments/?{query}").json()["data"]] == found
+    deployment = Deployment.objects.select_related("microservice", "environment").get()
+    assert notify._deployment_data(deployment)["environment"] == "staging"
+    history = admin.get("/history/?action=deploy").json()["data"][0]
+    assert history["after"]["environment_id"] == staging
