@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from access.problems import not_found
+from access.problems import refused
 from microservice.deployments.plan import Plan
 
 from ..forms.version_change import StrategyForm
@@ -29,10 +29,10 @@ def next_rows(request: HttpRequest, form: StrategyForm, preview: Callable[[], Pl
     one that was shown."""
     place = _place(request)
     if not form.is_valid():
-        raise not_found("page")
+        raise refused("not_found.page")
     found = plan_lists.lists(preview(), place).find(place.name)
     if found is None:
-        raise not_found("page")
+        raise refused("not_found.page")
     context = {"list": found, "plan": {"query": form.choices().urlencode()}}
     return render(request, "change/plan_rows.html", context)
 

@@ -10,6 +10,7 @@ from django.template.base import DebugLexer, TokenType
 _SEEN = re.compile(r'\s(?:aria-label|placeholder|title|alt|data-(?:name|waits|empty|none|says))="([^"]*)"')
 _TAG = re.compile(r"""<!--.*?-->|<(?:[^<>"']|"[^"]*"|'[^']*')*>""", re.DOTALL)
 _CODE = re.compile(r"<(code|kbd|pre|script|style)\b.*?</\1>", re.DOTALL)
+ATTRIBUTES = {"width", "spacing", "events", "kinds", "concerns"}  # blocks of the frames that are no text
 _WORD = re.compile(r"[A-Za-z]{2,}")
 # Names, which are the same in every language.
 _NAMES = re.compile(
@@ -28,8 +29,8 @@ def bare_texts(path: Path) -> Iterator[str]:
             inside = not word.startswith("end")
         elif token.token_type == TokenType.TEXT and not inside:
             shown.append(token.contents)
-        elif word == "block" and token.contents.split()[1:2] == ["width"]:
-            inside = True  # a class of the stylesheet
+        elif word == "block" and set(token.contents.split()[1:2]) & ATTRIBUTES:
+            inside = True
         elif word == "endblock":
             inside = False
         else:
