@@ -11,7 +11,7 @@ from django.urls import URLPattern
 
 from access import service_accounts
 from access.models import Membership, Team
-from asset.models import Asset, Credential, HostGroup
+from asset.models import Asset, Credential, Environment, HostGroup
 from builds.models import Build
 from callbacks.models import Callback
 from console.urls import urlpatterns
@@ -100,6 +100,11 @@ CASES = [
     Case("host_group_new", "/hosts/groups/new/", "/hosts/groups/new/", {"name": "", "labels": "a=b"}, "name"),
     Case("host_group", "/hosts/groups/GROUP/", "/hosts/groups/GROUP/", {"name": "x", "labels": "="}, "labels"),
     Case("host_group_delete", "/hosts/groups/", "/hosts/groups/999/delete/"),
+    Case("change_labels", "/hosts/", "/hosts/labels/change/", {"host": "HOST", "add_labels": "="}, "add_labels"),
+    Case("environment_new", "/environments/new/", "/environments/new/", {"name": "", "colour": "red"}, "name"),
+    Case("environment", "/environments/PLACE/", "/environments/PLACE/", {"name": "eu", "position": "-1"}, "position"),
+    Case("environment_hosts", "/environments/PLACE/", "/environments/PLACE/hosts/", {"labels": "="}, "labels"),
+    Case("environment_delete", "/environments/PLACE/", "/environments/PLACE/delete/"),
     Case("host_new", "/hosts/new/", "/hosts/new/", {**HOST, "hostname": "no good;"}, "hostname"),
     Case("host_import", "/hosts/import/", "/hosts/import/", {"text": "{"}, "text"),
     Case("host_edit", "/hosts/HOST/edit/", "/hosts/HOST/edit/", {**HOST, "ip": "300.1.1.1"}, "ip"),
@@ -168,7 +173,8 @@ def places(admin):
     person, machine = users.create_user("eve"), users.create_user("ci-bot")
     service_accounts.mark(machine, "ada")
     credential = Credential.objects.create(name="key", kind="password")
-    Asset.objects.filter(pk=operation.host_id).update(credential=credential)
+    place = Environment.objects.create(name="production")
+    Asset.objects.filter(pk=operation.host_id).update(credential=credential, environment=place)
     team = Team.objects.create(name="red")
     Membership.objects.create(team=team, user=person, role="viewer")
     return {
@@ -180,6 +186,7 @@ def places(admin):
         "OPERATION": operation.pk,
         "HOST": operation.host_id,
         "GROUP": HostGroup.objects.create(name="eu", labels={"zone": "eu"}).pk,
+        "PLACE": place.pk,
         "CREDENTIAL": credential.pk,
         "PERSON": person.pk,
         "MACHINE": machine.pk,
