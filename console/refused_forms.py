@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
 
 from access.problems import FieldError, Problem
+from access.security_log import REFUSALS
 
 from . import refusals
 from .forms.choosers import MORE
@@ -37,9 +38,12 @@ def keep(
     """Keep a posted form that was refused. What concerns none of its fields is shown at its button.
 
     `problem`: why; without one, the form's own errors say it. `place`: the field that an error is about, where its
-    pointer does not say it. `ticked`: the rows that the form was about.
+    pointer does not say it. `ticked`: the rows that the form was about. Raise a problem that says who may not do it:
+    it has a page of its own, and a line in the log of refused access.
     """
     if problem is not None:
+        if problem.status in REFUSALS:
+            raise problem
         form.full_clean()
         form.errors.clear()  # the problem is what the rules say
         if place:
