@@ -26,7 +26,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def broadcaster():
     own = event_stream.Broadcaster(slots=3, poll_interval=0.02)
     yield own
-    own._subscribers.clear()
+    with own._lock:
+        own._subscribers.clear()
     wait_until(lambda: own._thread is None, what="the broadcaster's thread ends")
 
 
