@@ -26,15 +26,17 @@ def post_unlocked(context: Context, path: str, body: dict[str, Any], lock_timeou
     """
     if not lock_timeout:
         return context.client.post(path, body)
-    until, told = time.monotonic() + lock_timeout, False
+    until: float | None = None  # the first answer is not yet waited for
     while True:
         try:
             return context.client.post(path, {**body, "on_locked": "refuse"})
         except Ended as refusal:
-            left = min(until - time.monotonic(), context.patience.left)
-            if (refusal.problem or {}).get("code") != "instance_locked" or left <= 0:
+            if (refusal.problem or {}).get("code") != "instance_locked":
                 raise
-        if not told:
-            say("Another deployment has locked some of the hosts. Waiting for it.", err=True)
-            told = True
+            if until is None:
+                until = time.monotonic() + lock_timeout
+                say("Another deployment has locked some of the hosts. Waiting for it.", err=True)
+            left = min(until - time.monotonic(), context.patience.left)
+            if left <= 0:
+                raise
         time.sleep(min(PAUSE, left))
