@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from demo.misbehave import SAID
 from tests.console.browser.clicks import COUNT, clicks, count_clicks
 from tests.console.browser.demo import DESKTOP, PHONE
 from tests.console.browser.greeter import Greeter, ended, is_in, soon, version_name
@@ -52,7 +53,7 @@ def test_one_click_from_home_to_every_cause(visit, failing, size):
     expect(causes).to_have_count(2)
     for step, host in (("start", "web-fra-2"), ("check", "web-iad-1")):
         cause = causes.filter(has_text=step).filter(has_text=host)
-        expect(cause).to_contain_text("told to fail")
+        expect(cause).to_contain_text(SAID[step])
         for what in (cause.get_by_role("link", name="Open", exact=True), cause.get_by_role("button", name="Retry")):
             expect(what).to_be_visible()
     expect(causes.first.get_by_role("heading")).to_be_in_viewport()
