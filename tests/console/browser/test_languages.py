@@ -10,7 +10,7 @@ from tests.console.browser.pages import PAGES, show
 pytestmark = pytest.mark.browser
 
 SHANGHAI = {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
-# Names are what they are in every language, as those of events ("deployment.ended"); a page shows no other English word.
+# Names are what they are in every language, as "deployment.ended" of an event; a page shows no other English word.
 ENGLISH = re.compile(r"\b(?!\w+\.\w)(the|and|of|with|no|not|yet|from|service|version|host|deployment|never|ago)\b")
 
 
