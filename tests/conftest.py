@@ -120,11 +120,15 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item):
-    """Drop a connection that the test lost: Django would keep it, and every later test would fail with it."""
+    """Take back what would reach later tests: the language of the last request, and a connection that the test lost,
+    which Django would keep."""
     try:
         return (yield)
     finally:
         from django.db import connections
+        from django.utils import translation
+
+        translation.deactivate()
 
         for connection in connections.all(initialized_only=True):
             if connection.connection and getattr(connection.connection, "closed", False):

@@ -164,7 +164,7 @@ def looked_at(build: Build) -> Build:
 def test_retry_at_the_server_succeeds(server, origin):
     build = moved(moved_to_build(server, origin))
     ends(server, well=False)
-    build = moved(build)
+    build = to_its_end(build)
     assert (build.status, build.version.status) == (B.FAILED, B.FAILED)
     build = looked_at(build)
     assert build.status == B.FAILED and build.due > timezone.now() + timedelta(seconds=30)
