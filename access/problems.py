@@ -73,7 +73,7 @@ class Problem(Exception):
     def sentence(self) -> str:
         """`detail` for a person: what the address of the page names is no field that a person knows by its name."""
         if len(self.field_errors) == 1 and self.field_errors[0].pointer.startswith("/path/"):
-            reason = render(self.field_errors[0].reason)
+            reason = self.field_errors[0].text
             return f"{reason[:1].upper()}{reason[1:]}"
         return self.detail
 

@@ -12,6 +12,7 @@ from access.callers import Caller
 from access.problems import FieldError, invalid, invalid_fields
 from audit import history
 from messages.invalid import InvalidValue
+from runtime.sql import among
 
 from . import validation
 from .models import Asset
@@ -46,12 +47,12 @@ def change(caller: Caller, hosts: QuerySet[Asset], add: Mapping[str, str], remov
     """
     add, remove = _checked(add, remove)
     with transaction.atomic():
-        rows = list(hosts.order_by("pk").only("hostname", "ip", "labels").select_for_update())
+        rows = list(hosts.order_by("pk").only("hostname", "ip", "labels").select_for_update(no_key=True))
         changed = [(row, after) for row in rows if (after := changed_labels(row.labels, add, remove)) != row.labels]
         full = [row.hostname for row, after in changed if len(after) > validation.MAX_LABELS]
         if full:
             raise invalid("/add_labels", "too_many_labels_on_hosts", hosts=full[:MAX_NAMED], max=validation.MAX_LABELS)
-        Asset.objects.filter(pk__in=[row.pk for row, _ in changed]).update(
+        Asset.objects.filter(pk__in=among([row.pk for row, _ in changed])).update(
             labels=Changed("labels", add, remove), updated=timezone.now(), updated_by=caller.name
         )
         history.record_rows(

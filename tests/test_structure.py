@@ -99,7 +99,7 @@ def test_no_template_writes_a_field():
         "host/list_rows.html",
         "keys.html",
         "log/page.html",
-        "service/all_that_match.html",
+        "all_that_match.html",
         "service/instance_rows.html",
         "service/instances_live.html",
     }

@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from ninja import Field, Schema
+from ninja import Field
 from pydantic import StrictInt, StrictStr
 
 from access.problems import FieldError, invalid, invalid_fields
 from asset import labels as host_labels
 from asset.models import Asset
 from microservice.deployments.selection import ALL, find_hosts, find_labelled, parse_hosts
+from runtime.sql import among
 
 from .base import Body
 
@@ -48,22 +49,10 @@ class HostChoice(ByLabels):
         self.refuse_several("host", "labels", "group")
         selector, rows = self.selector(), Asset.objects.filter(scope)
         if selector is not None:
-            return Asset.objects.filter(pk__in=find_labelled(selector, rows, "wrong_target.no_labelled_host"))
+            return Asset.objects.filter(pk__in=among(find_labelled(selector, rows, "wrong_target.no_labelled_host")))
         if self.host is None:
             raise invalid("/host", "host_or_labels_required")
         hosts = parse_hosts(self.host)
         if hosts == ALL:
             return rows
-        return Asset.objects.filter(pk__in=[row.host_id for row in find_hosts(hosts, scope)])
-
-
-class HostsUpdate(HostChoice):
-    """Labels to add to hosts or to remove from them, and which hosts."""
-
-    add_labels: dict[str, StrictStr] = Field({}, description="Set on each of them; its other labels stay")
-    remove_labels: list[StrictStr] = Field([], description="Names of labels")
-
-
-class HostsChanged(Schema):
-    changed: int = Field(description="How many hosts had other labels before")
-    code: int = 0
+        return Asset.objects.filter(pk__in=among([row.host_id for row in find_hosts(hosts, scope)]))

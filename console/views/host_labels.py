@@ -11,6 +11,7 @@ from access.callers import Caller
 from access.problems import Problem, invalid, not_found, refused
 from asset import label_changes
 from asset.models import Asset
+from runtime.sql import among
 
 from ..forms.confirmations import LabelChangeForm
 from ..forms.filters import HostFilters
@@ -50,7 +51,7 @@ def _chosen(request: HttpRequest, caller: Caller, ticked: list[int]) -> QuerySet
             raise refused("concurrent_update.matching_hosts", n=len(ticked))
     if not ticked:
         raise invalid("/host", "no_host_selected")
-    found = hosts.matching(caller, {}, ()).filter(pk__in=ticked)
+    found = hosts.matching(caller, {}, ()).filter(pk__in=among(ticked))
     if found.count() < len(ticked):
         raise not_found("host")
     return found

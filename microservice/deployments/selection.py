@@ -16,6 +16,7 @@ from asset import labels
 from asset.models import Asset
 from asset.validation import HOSTNAME
 from runtime.ids import parse_id
+from runtime.sql import among
 
 from ..models import MicroService, MicroServiceVersion
 from . import target_rows
@@ -92,7 +93,7 @@ def find_instances(
     service: MicroService, ids: tuple[int, ...], version: MicroServiceVersion | None = None
 ) -> tuple[int, ...]:
     """Return the ids if all are instances of the service that run `version` (None: any). Raise Problem 422 if not."""
-    known = dict(service.instances.filter(pk__in=ids).values_list("pk", "version_id"))
+    known = dict(service.instances.filter(pk__in=among(ids)).values_list("pk", "version_id"))
     errors = [
         FieldError("/instances", "wrong_target.not_an_instance", instance=number, service=service.name)
         for number in ids
