@@ -11,7 +11,7 @@ from microservice.deployments.plan import Plan, TargetPlan
 from microservice.models import MicroService, MicroServiceVersion
 
 from . import plan_lists, version_diff
-from .plan_lists import Place
+from .plan_lists import Position
 
 SHOWN_WAYS, SHOWN_VERSIONS = 20, 8
 _SHOWN = ("version", "created", "image", "image_tag", "microservice_id")
@@ -43,7 +43,7 @@ class Between:
     versions: list[MicroServiceVersion]
 
 
-def details(plan: Plan, place: Place) -> dict[str, Any]:
+def details(plan: Plan, position: Position) -> dict[str, Any]:
     """Return what the templates show of a plan besides its form. At most three queries, none of them for its lists."""
     service, alike = plan.deployment.microservice, plan_lists.alike(plan)
     found = ways(service, {one: len(rows) for one, rows in alike.items()})
@@ -53,7 +53,7 @@ def details(plan: Plan, place: Place) -> dict[str, Any]:
         "batches": plan.batches,
         "from_version": plan.deployment.from_version,
         "dest_version": plan.deployment.dest_version,
-        "lists": plan_lists.lists(plan, place),
+        "lists": plan_lists.lists(plan, position),
         "irreversible": sorted({name for one in alike for name in one.cannot_be_undone}),
         "ways": found[:SHOWN_WAYS],
         "more_ways": len(found[SHOWN_WAYS:]),

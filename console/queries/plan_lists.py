@@ -12,18 +12,18 @@ from runtime.ids import parse_number
 
 SHOWN_GROUPS = 20
 FIRST_ROWS, NEXT_ROWS = 50, 500
-OTHERS, SKIPPED = "others", "skipped"  # names of lists; a group's is its place
+OTHERS, SKIPPED = "others", "skipped"  # names of lists; a group's is its position
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """The page of one of the lists that was asked for; the other lists start at their beginning."""
 
     name: str = ""
     after: int = 0
 
     @classmethod
-    def of(cls, words: dict[str, str]) -> "Place":
+    def of(cls, words: dict[str, str]) -> "Position":
         return cls(words["plan_list"], parse_number(words["plan_after"]) or 0)
 
 
@@ -71,17 +71,17 @@ class PlanLists:
         return next((one for one in every if one.name == name), None)
 
 
-def lists(plan: Plan, place: Place) -> PlanLists:
-    """Return the lists of a plan, each from its beginning or from the place that was asked for. Pure."""
+def lists(plan: Plan, position: Position) -> PlanLists:
+    """Return the lists of a plan, each from its beginning or from the position that was asked for. Pure."""
     together: dict[str, tuple[TargetPlan, list[TargetRow]]] = {}
     for one, rows in alike(plan).items():
         together.setdefault(repr(one.steps), (one, []))[1].extend(rows)
     groups = list(together.values())
     shown = [
-        Group(one.steps, _page(str(number), rows, place)) for number, (one, rows) in enumerate(groups[:SHOWN_GROUPS])
+        Group(one.steps, _page(str(number), rows, position)) for number, (one, rows) in enumerate(groups[:SHOWN_GROUPS])
     ]
     others = [row for _one, rows in groups[SHOWN_GROUPS:] for row in rows]
-    return PlanLists(shown, _page(OTHERS, others, place), _page(SKIPPED, plan.skipped, place))
+    return PlanLists(shown, _page(OTHERS, others, position), _page(SKIPPED, plan.skipped, position))
 
 
 def alike(plan: Plan) -> dict[TargetPlan, list[TargetRow]]:
@@ -92,8 +92,8 @@ def alike(plan: Plan) -> dict[TargetPlan, list[TargetRow]]:
     return found
 
 
-def _page(name: str, rows: Sequence[TargetRow] | Sequence[SkippedTarget], place: Place) -> Listing:
-    before = place.after if place.name == name else 0
+def _page(name: str, rows: Sequence[TargetRow] | Sequence[SkippedTarget], position: Position) -> Listing:
+    before = position.after if position.name == name else 0
     shown = rows[before : before + (NEXT_ROWS if before else FIRST_ROWS)]
     texts = [row.host if isinstance(row, TargetRow) else render(row.reason) for row in shown]
     return Listing(name, texts, len(rows), before)

@@ -11,7 +11,7 @@ from microservice.deployments.plan import Plan
 
 from ..forms.version_change import StrategyForm
 from ..queries import plan_details, plan_lists
-from ..queries.plan_lists import Place
+from ..queries.plan_lists import Position
 from .decorators import query
 
 PART = "plan"
@@ -19,7 +19,7 @@ PART = "plan"
 
 def shown(request: HttpRequest, form: StrategyForm, plan: Plan) -> dict[str, Any]:
     """Return what the templates show of a plan. `query`: the dialog's address with the same choices."""
-    details = plan_details.details(plan, _place(request))
+    details = plan_details.details(plan, _position(request))
     caution = form.caution(details["batches"], plan.deployment.microservice)
     return details | {"caution": caution, "query": form.choices().urlencode()}
 
@@ -27,15 +27,15 @@ def shown(request: HttpRequest, form: StrategyForm, plan: Plan) -> dict[str, Any
 def next_rows(request: HttpRequest, form: StrategyForm, preview: Callable[[], Plan]) -> HttpResponse:
     """Render the next rows of one of the plan's lists. The plan is computed anew: its token decides whether it is the
     one that was shown."""
-    place = _place(request)
+    position = _position(request)
     if not form.is_valid():
         raise refused("not_found.page")
-    found = plan_lists.lists(preview(), place).find(place.name)
+    found = plan_lists.lists(preview(), position).find(position.name)
     if found is None:
         raise refused("not_found.page")
     context = {"list": found, "plan": {"query": form.choices().urlencode()}}
     return render(request, "change/plan_rows.html", context)
 
 
-def _place(request: HttpRequest) -> Place:
-    return Place.of(query(request, "plan_list", "plan_after"))
+def _position(request: HttpRequest) -> Position:
+    return Position.of(query(request, "plan_list", "plan_after"))

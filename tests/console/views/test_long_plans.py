@@ -6,7 +6,7 @@ import re
 import pytest
 
 from console.queries import plan_lists
-from console.queries.plan_lists import Place
+from console.queries.plan_lists import Position
 from microservice.deployments.plan import Plan, TargetPlan
 from microservice.deployments.target_rows import TargetRow
 from microservice.models import Deployment, MicroServiceInstance
@@ -96,7 +96,7 @@ def test_hosts_of_many_groups(short, monkeypatch):
         (TargetRow(None, place, 1, 0, "", 100, f"h{place}", "::", 22, "", None, "/srv", False), ways[place % 4])
         for place in range(8)
     ]
-    found = plan_lists.lists(Plan(Deployment(), targets), Place("others", 2))
+    found = plan_lists.lists(Plan(Deployment(), targets), Position("others", 2))
     assert [(group.steps[0]["name"], group.hosts.rows, group.hosts.count) for group in found.groups] == [
         ("a", ["h0:::", "h4:::"], 4)
     ]
