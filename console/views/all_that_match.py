@@ -1,5 +1,6 @@
-"""Which instances are changed together: the ticked ones, or all that the filter of the list means, beyond the page."""
+"""Which rows of a list are changed together: the ticked ones, or all that its filter means, beyond the page."""
 
+from collections.abc import Iterable
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponseRedirect
@@ -41,6 +42,11 @@ def chosen_instances(request: HttpRequest, service: MicroService, action: str, f
 
 
 def to_instances(request: HttpRequest, service: MicroService) -> HttpResponseRedirect:
-    """Redirect to the list, filtered as it was."""
-    query = urlencode({name: value for name, value in texts(request.POST, *FILTERED_BY).items() if value})
-    return HttpResponseRedirect(reverse("console:instances", args=[service.name]) + (f"?{query}" if query else ""))
+    """Redirect to the list of instances, filtered as it was."""
+    return to_list(request, reverse("console:instances", args=[service.name]), FILTERED_BY)
+
+
+def to_list(request: HttpRequest, address: str, filtered_by: Iterable[str]) -> HttpResponseRedirect:
+    """Redirect to a list, by the filter that was posted with the change."""
+    query = urlencode({name: value for name, value in texts(request.POST, *filtered_by).items() if value})
+    return HttpResponseRedirect(f"{address}?{query}" if query else address)

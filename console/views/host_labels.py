@@ -1,7 +1,5 @@
 """Labels of many hosts: of the ticked ones, or of all that the list's filter means, beyond the page."""
 
-from urllib.parse import urlencode
-
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -18,6 +16,7 @@ from ..forms.filters import HostFilters
 from ..queries import environments, host_groups, hosts
 from ..queries.paging import fingerprint
 from ..refused_forms import keep
+from .all_that_match import to_list
 from .decorators import flash, page, posted_ids, texts
 
 FILTERED_BY = ("q", "state", "team", "label", "group", "environment")
@@ -58,6 +57,4 @@ def _chosen(request: HttpRequest, caller: Caller, ticked: list[int]) -> QuerySet
 
 
 def _to_hosts(request: HttpRequest) -> HttpResponseRedirect:
-    """Redirect to the list, filtered as it was."""
-    query = urlencode({name: value for name, value in texts(request.POST, *FILTERED_BY).items() if value})
-    return HttpResponseRedirect(reverse("console:hosts") + (f"?{query}" if query else ""))
+    return to_list(request, reverse("console:hosts"), FILTERED_BY)
