@@ -4,6 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from access.authorship import CreatedAndUpdated
+from access.models import Team
 from access.secrets import EncryptedField
 from deployer.engine.codes import sentence
 from messages import Message
@@ -75,6 +76,17 @@ class Environment(CreatedAndUpdated):
     # A version must have run well there, for so long, before it may be deployed here.
     requires = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="required_by")
     soak_minutes = models.PositiveIntegerField(default=0)
+    approvals = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="How many people other than who asks must say yes"
+    )
+    # Who may say it; null: whoever may deploy the service. Protected: without its team it would be everybody.
+    approvers = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="approves")
+    approve_reverts = models.BooleanField(default=False, db_default=False, help_text="Reverts wait for approval too")
+    tokens_deploy = models.BooleanField(
+        default=True, db_default=True, help_text="Without it, what a token asks for waits for one person at least"
+    )
+    default_strategy = models.JSONField(default=dict, db_default={}, blank=True)  # {}: the service's own
+    wait_hours = models.PositiveIntegerField(default=24, db_default=24, help_text="What still waits then is cancelled")
 
     class Meta:
         db_table = "environment"

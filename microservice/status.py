@@ -52,6 +52,7 @@ class Action(models.TextChoices):
 class DeploymentStatus(models.TextChoices):
     """The state of a deployment."""
 
+    WAITING = "waiting", "waiting"  # for an approval, a freeze's end or its time: no operations yet, and no lock
     QUEUED = "queued", "queued"  # accepted, nothing has started
     RUNNING = "running", "running"  # at least one operation has started
     PAUSED = "paused", "paused"  # nothing new starts until a user resumes it
@@ -123,7 +124,8 @@ BUSY = frozenset(
 )
 
 DEPLOYMENT_ENDED = frozenset({DeploymentStatus.SUCCEEDED, DeploymentStatus.FAILED, DeploymentStatus.CANCELLED})
-DEPLOYMENT_OPEN = frozenset(DeploymentStatus) - DEPLOYMENT_ENDED
+# Open: it has operations, and holds what they change.
+DEPLOYMENT_OPEN = frozenset(DeploymentStatus) - DEPLOYMENT_ENDED - {DeploymentStatus.WAITING}
 
 OPERATION_ENDED = frozenset(
     {
@@ -212,6 +214,10 @@ OPERATION_TRANSITIONS: dict[OperationStatus, dict[OperationStatus, str]] = {
     },
 }
 DEPLOYMENT_TRANSITIONS: dict[DeploymentStatus, dict[DeploymentStatus, str]] = {
+    DeploymentStatus.WAITING: {
+        DeploymentStatus.QUEUED: "nothing holds it up any more",
+        DeploymentStatus.CANCELLED: "a user cancelled or rejected it, it waited too long, or it could not begin",
+    },
     DeploymentStatus.QUEUED: {
         DeploymentStatus.RUNNING: "its first operation was claimed",
         DeploymentStatus.PAUSED: "a user paused it",

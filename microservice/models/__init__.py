@@ -18,16 +18,20 @@ from .services import (
     not_all_digits,
     valid_name,
 )
+from .waiting import Approval, DeploymentRequest, OnFreeze
 from .workers import Heartbeat
 
 __all__ = [
     "BUILT_BY_WORKERS",
     "NAME_PATTERN",
+    "Approval",
     "Deployment",
+    "DeploymentRequest",
     "Heartbeat",
     "MicroService",
     "MicroServiceInstance",
     "MicroServiceVersion",
+    "OnFreeze",
     "Operation",
     "Output",
     "Step",
