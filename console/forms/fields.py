@@ -117,7 +117,7 @@ class JSONText(forms.CharField):
         )
 
 
-class Environment(forms.CharField):
+class Variables(forms.CharField):
     """Variables as NAME=value lines, quoted where needed; see assignments.py."""
 
     REASONS = {

@@ -12,7 +12,7 @@ from access.problems import Problem, invalid_fields
 from microservice.catalog import recipes
 from microservice.catalog.recipes import PYTHON_FROM
 
-from .fields import Environment, Form, JSONText, Words
+from .fields import Form, JSONText, Variables, Words
 
 # Where each field is in a recipe.
 PLACES: dict[str, tuple[str, ...]] = {
@@ -158,7 +158,7 @@ class RecipeForm(Form):
         rows=5,
         help_text=_("Run by /bin/sh while the image is built. An empty line separates two commands."),
     )
-    env = Environment(label=_("Environment"), help_text=_("One NAME=value per line. Never secrets."))
+    env = Variables(label=_("Environment"), help_text=_("One NAME=value per line. Never secrets."))
     workdir = _line(_("Working folder"), _("For commands, and when the container starts."))
     user = _line(_("User"), _("Who runs the program, for example app or 1000:1000. It must exist in the image."))
     expose = Ports(

@@ -22,7 +22,7 @@ from microservice.catalog.ownership import BUILD_FIELDS
 from microservice.models import MicroService
 
 from .choosers import Chooser, Choosers
-from .fields import Environment, Form, JSONText, Words
+from .fields import Form, JSONText, Variables, Words
 
 
 def add_problem(form: forms.Form, problem: Problem) -> None:
@@ -114,7 +114,7 @@ class ServiceForm(Form):
     pre_undo_command = _command(_("Undo pre hook"))
     post_command = _command(_("Post hook"), _("For example, put the instance back into the load balancer."))
     post_undo_command = _command(_("Undo post hook"))
-    environment = Environment(
+    environment = Variables(
         label=_("Environment"),
         help_text=_(
             "One NAME=value per line. Use double quotes for values with line breaks, quotes or surrounding blanks."

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from console.forms import assignments
 from console.forms import settings as settings_forms
-from console.forms.fields import Environment
+from console.forms.fields import Variables
 from tests.console.admitted import PEM, any_text, binding, name
 
 pytestmark = [pytest.mark.found("forms"), pytest.mark.pure]
@@ -32,7 +32,7 @@ def test_parses_typed_lines(text):
     try:
         found = assignments.parse(text)
     except assignments.ParseError as error:
-        assert 1 <= error.line <= text.count("\n") + 1 and error.code in Environment.REASONS
+        assert 1 <= error.line <= text.count("\n") + 1 and error.code in Variables.REASONS
     else:
         assert assignments.parse(assignments.render(found)) == found
 
