@@ -143,10 +143,10 @@ def _deployments(services: list, versions: dict[str, list], instances: dict[str,
     """Write ended deployments, the first of them of OF_DEPLOYMENT hosts with all steps."""
     from django.utils import timezone
 
+    from asset.strategy import Strategy
     from microservice.atoms import spec_of
     from microservice.models import Deployment, Operation, Step
     from microservice.status import Action, DeploymentStatus, OperationStatus, StepStatus
-    from microservice.strategy import Strategy
 
     now = timezone.now()
     of = [next(service for service in services if service.name == "big-1000")]

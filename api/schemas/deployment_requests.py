@@ -6,6 +6,7 @@ from ninja import Field
 from pydantic import StrictBool, StrictInt, StrictStr
 
 from access.problems import invalid
+from asset.strategy import ALL_AT_ONCE
 from microservice.deployments.installs import Installation
 from microservice.deployments.notes import MAX_NOTE
 from microservice.deployments.reverts import DeploymentRevert
@@ -13,7 +14,6 @@ from microservice.deployments.selection import ALL, find_service_hosts, parse_ho
 from microservice.deployments.version_change import OnLocked, VersionChange, parse_action, parse_strategy
 from microservice.models import Deployment, MicroService, MicroServiceVersion
 from microservice.status import Action
-from microservice.strategy import ALL_AT_ONCE
 
 from .base import Body
 from .host_choice import ByLabels, Ids

@@ -7,8 +7,8 @@ from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from asset.strategy import InvalidStrategy, OnFailure, Strategy
 from messages.rendering import render
-from microservice.strategy import InvalidStrategy, OnFailure, Strategy
 from runtime.ids import parse_number
 
 _NUMBER = {"required": _("Enter a whole number."), "invalid": _("Enter a whole number.")}

@@ -9,13 +9,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from access.problems import Problem
+from asset.strategy import Strategy
 from microservice.deployments.installs import Installation
 from microservice.deployments.notes import MAX_NOTE
 from microservice.deployments.reverts import DeploymentRevert, default_strategy
 from microservice.deployments.version_change import VersionChange
 from microservice.models import Deployment, MicroService, MicroServiceVersion
 from microservice.status import Action
-from microservice.strategy import Strategy
 
 from .strategy import StrategyFields, as_typed, number_field
 from .targets import TargetFields

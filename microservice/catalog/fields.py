@@ -9,13 +9,13 @@ from django.core.exceptions import ValidationError
 from access import url_userinfo
 from access.model_errors import field_errors
 from access.problems import FieldError, invalid_fields
+from asset.strategy import InvalidStrategy, Strategy
 from deployer.engine import spec, text
 from messages import Message
 from messages.invalid import InvalidValue
 from messages.rendering import literal
 
 from ..models import MicroService, MicroServiceVersion
-from ..strategy import InvalidStrategy, Strategy
 from . import recipes
 
 # C0 and C1 control characters; commands may contain line feeds and tabs.

@@ -11,6 +11,7 @@ from django.utils import timezone
 from access.callers import SCOPES, Caller
 from access.problems import FieldError, Problem, invalid, not_found, refused
 from access.rollback import rolls_back
+from asset.strategy import InvalidStrategy, Strategy
 from audit.history import record
 from audit.models import Event
 from deployer.engine import spec, text
@@ -28,7 +29,6 @@ from ..models import (
 )
 from ..packages import store
 from ..status import DEPLOYMENT_OPEN
-from ..strategy import InvalidStrategy, Strategy
 from . import building, links, ownership, recipes, secrets, visibility
 from .fields import errors_of, normalised, reason_of, refuse
 

@@ -8,10 +8,10 @@ right, locks the instances, writes the operations and wakes the workers, in one 
 from django.db import transaction
 
 from access.callers import Caller
+from asset.strategy import Strategy
 
 from ..models import Deployment, MicroService
 from ..status import MAY_DELETE, STATUS_DURING, Action
-from ..strategy import Strategy
 from . import enqueue, environments, notes
 from .changes import change_version, deploy
 from .control import break_lock, cancel, pause, resume

@@ -9,6 +9,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from access.sealed import SealedMap
+from asset.strategy import Strategy
 from audit import events
 from audit.models import Event
 from messages import Message
@@ -24,7 +25,6 @@ from ..status import (
     UndoStatus,
     may_become,
 )
-from ..strategy import Strategy
 from .reverts import auto_revert
 from .rollout import NOTHING, Decision, Snapshot, decide
 

@@ -5,11 +5,11 @@ from django.db.models import Q
 
 from access.callers import Caller
 from access.problems import Problem, invalid
+from asset.strategy import Strategy
 
 from .. import catalog
 from ..models import Deployment, MicroServiceInstance
 from ..status import MAY_CHANGE_VERSION, STATUS_DURING, Action
-from ..strategy import Strategy
 from . import enqueue, environments, notes, placement, plan_token, promotion, target_rows
 from .create import check_right, lock_or_refuse, queue, save_request
 from .destinations import find_destination

@@ -6,9 +6,10 @@ from typing import Any
 from django.db import connection
 from django.db.models import Case, OuterRef, Subquery, Value, When
 
+from asset.strategy import Strategy
+
 from ..models import Deployment, MicroServiceInstance, Operation
 from ..status import STATUS_DURING, Action, OperationStatus
-from ..strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from access.problems import Problem, invalid
 from asset import labels, tenancy
 from asset.labels import Selector
 from asset.models import Asset
+from asset.strategy import ALL_AT_ONCE, OnFailure, Strategy
 
 from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from ..status import Action, BuildStatus
-from ..strategy import ALL_AT_ONCE, OnFailure, Strategy
 from . import deferred_installs, enqueue, environments, notes, placement, plan_token, promotion, target_rows
 from .create import check_right, queue, save_request
 from .destinations import check_bad, require_package

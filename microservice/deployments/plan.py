@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from access.problems import invalid
+from asset.strategy import Strategy
 from deployer.engine.atom import Target
 
 from .. import atoms
 from ..models import Deployment, MicroServiceVersion
 from ..status import Action
-from ..strategy import Strategy
 from . import plan_token
 from .skipped import SkippedTarget, describe_skipped
 from .target_rows import TargetRow

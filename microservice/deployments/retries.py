@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from access.callers import SYSTEM, Caller
 from access.problems import Problem, invalid
+from asset.strategy import Strategy
 from audit.history import record, record_rows, row_of
 from callbacks import outbox
 from callbacks.models import EventType
@@ -21,7 +22,6 @@ from .. import wake
 from ..catalog.removal import refuse_deleted
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, InstanceStatus, OperationStatus
-from ..strategy import Strategy
 from . import enqueue, environments, notes, placement, promotion
 from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, marked_bad

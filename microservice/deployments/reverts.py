@@ -10,12 +10,12 @@ from access.callers import SYSTEM, Caller
 from access.problems import FieldError, Problem, invalid
 from asset.labels import Selector
 from asset.models import Asset, Environment
+from asset.strategy import OnFailure, Strategy
 from runtime.sql import among
 
 from .. import catalog
 from ..models import Deployment, MicroServiceInstance, Operation
 from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
-from ..strategy import OnFailure, Strategy
 from . import enqueue, environments, notes, placement, plan_token, target_rows
 from .create import check_right, lock_or_refuse, queue, require_finished, save_request
 from .destinations import check_bad, marked_bad

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from asset.strategy import OnFailure, Strategy
 from messages import Message
 
 from ..status import DEPLOYMENT_ENDED, OPERATION_FAILED_STATUSES, DeploymentStatus, OperationStatus
-from ..strategy import OnFailure, Strategy
 
 
 @dataclass(frozen=True, slots=True)

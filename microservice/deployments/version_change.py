@@ -6,10 +6,10 @@ from typing import Literal
 
 from access.problems import invalid
 from asset.labels import Selector
+from asset.strategy import InvalidStrategy, Strategy
 
 from ..models import MicroService, MicroServiceVersion
 from ..status import Action
-from ..strategy import InvalidStrategy, Strategy
 from .selection import HostNames
 
 VERSION_ACTIONS = (Action.UPGRADE, Action.REVERT)

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from access.callers import Caller
 from access.problems import Problem
+from asset.strategy import ALL_AT_ONCE
 from audit.models import History
 from deployer.engine.codes import Code, error
 from messages import Message
@@ -18,7 +19,6 @@ from microservice.deployments.selection import parse_hosts, parse_instances
 from microservice.deployments.version_change import OnLocked, VersionChange, parse_action, parse_strategy
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
-from microservice.strategy import ALL_AT_ONCE
 from tests.factories import Shop
 from worker import results
 

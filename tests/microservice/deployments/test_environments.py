@@ -9,6 +9,7 @@ from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from asset import environments
 from asset.models import Asset, Environment
+from asset.strategy import OnFailure
 from microservice.deployments import actions, create
 from microservice.deployments.installs import Installation
 from microservice.deployments.retries import retry_failed_deletes
@@ -17,7 +18,6 @@ from microservice.deployments.version_change import VersionChange
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.publishing import auto_deploy
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
-from microservice.strategy import OnFailure
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -4,11 +4,11 @@ import pytest
 
 from access.problems import Problem
 from api.schemas.deployment_requests import InstallRequest
+from asset.strategy import ALL_AT_ONCE
 from microservice.deployments import actions, installs
 from microservice.deployments.installs import Installation
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
-from microservice.strategy import ALL_AT_ONCE
 from tests import factories
 from tests.microservice.deployments.requests import ANN, end_all, install, other, revert, send
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from asset.strategy import InvalidStrategy, Strategy
 from microservice.deployments.rollout import NOTHING, Due, InFlight, Limits, Snapshot, choose, decide
 from microservice.status import (
     DEPLOYMENT_ENDED,
@@ -18,7 +19,6 @@ from microservice.status import (
     OperationStatus,
     may_become,
 )
-from microservice.strategy import InvalidStrategy, Strategy
 
 pytestmark = pytest.mark.pure
 
