@@ -126,7 +126,9 @@ CODES: dict[str, Code] = {
     "team_in_the_way": Code(
         409, "Hosts would no longer belong to the team of what runs on them.", "Delete the instances first."
     ),
-    "team_in_use": Code(409, "The team has services or hosts.", "Assign them to another team first."),
+    "team_in_use": Code(
+        409, "The team has services or hosts, or approves in an environment.", "Assign them to another team first."
+    ),
     "too_many_jumps": Code(409, "The host is behind too many jump hosts.", "Use fewer jump hosts."),
     "user_exists": Code(409, "A user with this name already exists.", "Choose another name."),
     "version_deleted": Code(409, "The version was deleted, with its package.", "Choose another version."),

@@ -74,14 +74,15 @@ def change_team(caller: Caller, team: Team, fields: dict[str, Any]) -> Team:
 
 
 def delete_team(caller: Caller, team: Team) -> None:
-    """Delete a team. Raise 409 `team_in_use` where it has services or hosts."""
+    """Delete a team. Raise 409 `team_in_use` where it has services or hosts, or approves in an environment."""
     require_admin(caller)
     try:
         with transaction.atomic():
             Team.objects.get(pk=team.pk).delete()
     except ProtectedError as error:
-        code = "team_in_use.services" if team.services.exists() else "team_in_use.hosts"
-        raise refused(code, team=team.name) from error
+        held = ("services", "approves", "hosts")
+        by = next((name for name in held if getattr(team, name).exists()), "hosts")
+        raise refused(f"team_in_use.{by}", team=team.name) from error
 
 
 def set_members(caller: Caller, team: Team, members: list[dict[str, Any]]) -> None:

@@ -15,19 +15,24 @@ from messages import Message
 from messages.invalid import InvalidValue
 from runtime.sql import among
 
-from . import validation
+from . import tenancy, validation
 from .models import Asset, Environment
+from .strategy import InvalidStrategy, Strategy
 
 MAX_ENVIRONMENTS = 100
 MAX_POSITION = 1_000_000
 MAX_NAMED = 20  # hosts in one refusal
 MAX_SOAK = 60 * 24 * 365  # minutes
+MAX_APPROVALS = 5
+MAX_WAIT = 24 * 30  # hours
 
 
 def _name(value: Any) -> str:
     text = validation.text(value, 64, 1)
     if text != text.strip():
         raise InvalidValue("surrounding_blanks")
+    if text.isdigit():  # requests name an environment by its name or its id
+        raise InvalidValue("all_digits")
     return text
 
 
@@ -37,6 +42,23 @@ def _colour(value: Any) -> str:
     return str(value)
 
 
+def _approvers(value: Any) -> int | None:
+    """Check a team by its id or name; None for none. Return its id."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise InvalidValue("no_such_team")
+    found = tenancy.teams_of([{"teams": [value]}])
+    if value not in found:
+        raise InvalidValue("no_such_team")
+    return found[value]
+
+
+def _strategy(value: Any) -> dict[str, Any]:
+    """Return a strategy as it is kept: {} for none, whatever else it says."""
+    return Strategy.parse(value).to_json() if value not in (None, {}) else {}
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "name": _name,
     "position": lambda value: validation.number(value, 0, MAX_POSITION),
@@ -44,8 +66,15 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "description": lambda value: validation.text(value, 256),
     "requires_id": validation.reference,
     "soak_minutes": lambda value: validation.number(value, 0, MAX_SOAK),
+    "approvals": lambda value: validation.number(value, 0, MAX_APPROVALS),
+    "approvers": _approvers,
+    "approve_reverts": validation.flag,
+    "tokens_deploy": validation.flag,
+    "wait_hours": lambda value: validation.number(value, 1, MAX_WAIT),
+    "default_strategy": _strategy,
 }
 FIELDS = tuple(_CHECKS)
+_ATTRIBUTES = {"approvers": "approvers_id"}
 
 
 def create(caller: Caller, values: Mapping[str, Any]) -> Environment:
@@ -107,7 +136,9 @@ def delete(caller: Caller, environment: Environment) -> None:
 
 
 def shown(environment: Environment) -> dict[str, Any]:
-    return {name: getattr(environment, name) for name in FIELDS}
+    """Return the fields; the team of the approvers by its name."""
+    team = environment.approvers
+    return {name: getattr(environment, name) for name in FIELDS} | {"approvers": team.name if team else None}
 
 
 def find(named: int | str) -> Environment | None:
@@ -180,9 +211,11 @@ def _assign(environment: Environment, values: Mapping[str, Any], errors: list[Fi
     """Set the fields. Raise one 422 with everything that is wrong. Call in the transaction that saves them."""
     for name in [name for name in FIELDS if name in values]:
         try:
-            setattr(environment, name, _CHECKS[name](values[name]))
+            setattr(environment, _ATTRIBUTES.get(name, name), _CHECKS[name](values[name]))
         except InvalidValue as error:
             errors.append(FieldError(f"/{name}", error.reason))
+        except InvalidStrategy as error:
+            errors.append(FieldError(f"/{name}{error.path}", error.reason))
     if values.get("requires_id") is not None and not any(error.pointer == "/requires_id" for error in errors):
         # All rows are locked, so that two changes at once do not make a circle between them.
         rows = Environment.objects.select_for_update().order_by("pk")

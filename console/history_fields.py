@@ -41,6 +41,7 @@ FLAGS: dict[str, tuple[Promise, Promise]] = {
     "active callback": (_("Enabled"), _("Disabled")),
     "active user": (_("Account activated"), _("Account deactivated")),
     "admin": (_("Made an administrator"), _("No longer an administrator")),
+    "approve_reverts": (_("Reverts need approval too"), _("Reverts no longer need approval")),
     "archived": (_("Archived"), _("No longer archived")),
     "bad": (_("Marked bad"), _("Marked good")),
     "is_maintain": (_("Put into maintenance"), _("Maintenance ended")),
@@ -48,10 +49,13 @@ FLAGS: dict[str, tuple[Promise, Promise]] = {
     "private_releases": (_("Releases made private"), _("Releases no longer private")),
     "service": (_("A service account"), _("Not a service account")),
     "sudo": (_("Commands run with sudo"), _("Commands run without sudo")),
+    "tokens_deploy": (_("API tokens deploy without a person"), _("API tokens no longer deploy without a person")),
 }
 
 LABELS: dict[str, Promise] = {
     "agent": _("Browser or program"),
+    "approvals": _("Required approvals"),
+    "approvers": _("Team that approves"),
     "auto_deploy_tag": _("Auto-deploy tag"),
     "bad_reason": _("Reason for marking it bad"),
     "base_path": _("Base path"),
@@ -157,5 +161,6 @@ LABELS: dict[str, Promise] = {
     "user_id": _("User"),
     "username": _("User name"),
     "version": _("Version"),
+    "wait_hours": _("Longest wait in hours"),
     "weight": _("Weight"),
 }

@@ -132,6 +132,7 @@ ENVIRONMENTS = Table(
     {
         "id": attrgetter("pk"),
         **_same("name", "position", "colour", "description", "requires", "soak_minutes"),
+        **_same("approvals", "approvers", "approve_reverts", "tokens_deploy", "wait_hours", "default_strategy"),
         "hosts": lambda row: row.count,
     },
 )

@@ -129,6 +129,9 @@ TERMS: dict[str, Promise] = {
     # Fields.
     "active": pgettext_lazy("term", "active"),
     "agent": pgettext_lazy("term", "browser"),
+    "approvals": pgettext_lazy("term", "required approvals"),
+    "approve_reverts": pgettext_lazy("term", "approval of reverts"),
+    "approvers": pgettext_lazy("term", "team that approves"),
     "archive_reason": pgettext_lazy("term", "archive reason"),
     "archived_by": pgettext_lazy("term", "archived by"),
     "auto_deploy": pgettext_lazy("term", "auto-deploy tag"),
@@ -159,6 +162,8 @@ TERMS: dict[str, Promise] = {
     "position": pgettext_lazy("term", "position"),
     "colour": pgettext_lazy("term", "colour"),
     "soak_minutes": pgettext_lazy("term", "soak time"),
+    "tokens_deploy": pgettext_lazy("term", "API tokens deploy"),
+    "wait_hours": pgettext_lazy("term", "longest wait"),
     "requires": pgettext_lazy("term", "required environment"),
     "requires_id": pgettext_lazy("term", "required environment"),
     "events": pgettext_lazy("term", "events"),

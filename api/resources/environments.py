@@ -1,10 +1,11 @@
 """/environments/: the places where services run, in their order, and what each asks of a version."""
 
 from datetime import datetime
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
-from pydantic import StrictInt, StrictStr
+from pydantic import StrictBool, StrictInt, StrictStr
 
 from access.problems import not_found
 from asset import environments, tenancy
@@ -29,6 +30,18 @@ class EnvironmentUpdate(base.Body):
         None, description="The environment in which a version must have run well before it may be deployed here"
     )
     soak_minutes: StrictInt = Field(0, description="How long it must have run there")
+    approvals: StrictInt = Field(0, description="How many people other than who asks must approve a deployment; 0 to 5")
+    approvers: StrictInt | StrictStr | None = Field(
+        None, description="Id or name of the team that approves; null: everyone who may deploy the service"
+    )
+    approve_reverts: StrictBool = Field(False, description="Whether reverts wait for approval too")
+    tokens_deploy: StrictBool = Field(
+        True, description="If false, what an API token asks for waits until at least one person approves it"
+    )
+    wait_hours: StrictInt = Field(24, description="A deployment that still waits then is cancelled; 1 to 720")
+    default_strategy: dict[str, Any] = Field(
+        {}, description="Of deployments here that name none; it goes before the service's. {}: the service's"
+    )
 
 
 class EnvironmentCreate(EnvironmentUpdate):
@@ -55,6 +68,12 @@ class EnvironmentOut(Schema):
     description: str
     requires_id: int | None
     soak_minutes: int
+    approvals: int
+    approvers: str | None = Field(description="The name of the team that approves")
+    approve_reverts: bool
+    tokens_deploy: bool
+    wait_hours: int
+    default_strategy: dict[str, Any]
     created: datetime
     created_by: str
     updated: datetime
@@ -69,7 +88,9 @@ class EnvironmentList(base.ListPage):
 @needs("read", bound="deploy")
 def list_environments(request: HttpRequest, query: paging.Page) -> EnvironmentList:
     """List the environments in their order."""
-    return paging.page_of(query, list(Environment.objects.all())).answer(EnvironmentList, serialize)
+    return paging.page_of(query, list(Environment.objects.select_related("approvers"))).answer(
+        EnvironmentList, serialize
+    )
 
 
 @router.post("/environments/", response={201: EnvironmentOut}, summary="Create an environment")
@@ -114,11 +135,14 @@ def delete_environment(request: HttpRequest, id: base.PathId) -> Status[None]:
 
 
 def serialize(environment: Environment) -> EnvironmentOut:
-    return EnvironmentOut.model_construct(**{name: getattr(environment, name) for name in EnvironmentOut.model_fields})
+    """Return an environment. Load its approvers first."""
+    own = environments.shown(environment)
+    more = {name: getattr(environment, name) for name in EnvironmentOut.model_fields if name not in own}
+    return EnvironmentOut.model_construct(**own, **more)
 
 
 def _find(number: int) -> Environment:
-    environment = Environment.objects.filter(pk=number).first()
+    environment = Environment.objects.select_related("approvers").filter(pk=number).first()
     if environment is None:
         raise not_found("environment")
     return environment

@@ -1,5 +1,6 @@
 """The forms of an environment. `asset.environments` holds the rules."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -7,13 +8,16 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from asset.environments import MAX_POSITION, MAX_SOAK
+from asset.environments import MAX_APPROVALS, MAX_POSITION, MAX_SOAK, MAX_WAIT
 from asset.labels import Selector
 from asset.models import Environment
 from messages.rendering import term
 
+from .choosers import Chooser
 from .fields import Form
 from .targets import GroupField, LabelsField
+
+DEFAULT_WAIT = Environment._meta.get_field("wait_hours").default  # hours
 
 
 class EnvironmentField(forms.ModelChoiceField):
@@ -48,9 +52,54 @@ class EnvironmentForm(Form):
         required=False,
         help_text=_("How long it must have run there. Empty: no time."),
     )
+    approvals = forms.IntegerField(
+        label=_("Required approvals"),
+        min_value=0,
+        max_value=MAX_APPROVALS,
+        required=False,
+        help_text=_("How many people other than the one who asks must approve a deployment. Empty: none."),
+    )
+    approvers = Chooser(
+        "team",
+        label=_("Approved by"),
+        required=False,
+        placeholder=_("everyone who may deploy the service"),
+        help_text=_("The team whose members approve."),
+    )
+    wait_hours = forms.IntegerField(
+        label=_("Longest wait (hours)"),
+        min_value=1,
+        max_value=MAX_WAIT,
+        required=False,
+        help_text=_("A deployment that still waits then is cancelled. Empty: 24 hours."),
+    )
+    approve_reverts = forms.BooleanField(
+        label=_("Reverts wait for approval too"),
+        required=False,
+        help_text=_("If not, a revert begins at once: it brings back what ran before."),
+    )
+    tokens_wait = forms.BooleanField(
+        label=_("What API tokens ask for waits for a person"),
+        required=False,
+        help_text=_("At least one person approves it, even if no approvals are required otherwise."),
+    )
 
-    def __init__(self, *values: Any, environment: Environment | None = None, **more: Any) -> None:
-        super().__init__(*values, **more)
+    GROUPS = (
+        (_("General"), ("name", "description", "colour", "position")),
+        (_("Promotion"), ("requires_id", "soak_minutes")),
+        (_("Approval"), ("approvals", "approvers", "wait_hours", "approve_reverts", "tokens_wait")),
+    )
+
+    def __init__(
+        self,
+        *values: Any,
+        environment: Environment | None = None,
+        initial: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
+        """Make the form. `initial`: the fields as `asset.environments` shows them."""
+        saved = dict(initial or {})
+        super().__init__(*values, initial=saved | {"tokens_wait": not saved.get("tokens_deploy", True)}, **more)
         others = Environment.objects.exclude(pk=environment.pk) if environment else Environment.objects.all()
         self.fields["requires_id"].queryset = others  # type: ignore[attr-defined]
 
@@ -59,9 +108,18 @@ class EnvironmentForm(Form):
         data = dict(self.cleaned_data)
         data["requires_id"] = data["requires_id"].pk if data["requires_id"] else None
         data["soak_minutes"] = data["soak_minutes"] or 0
+        data["approvals"] = data["approvals"] or 0
+        data["approvers"] = getattr(data["approvers"], "pk", data["approvers"])  # unchanged, it is a name
+        data["tokens_deploy"] = not data.pop("tokens_wait")
+        if data["wait_hours"] is None:
+            data["wait_hours"] = DEFAULT_WAIT
         if data["position"] is None:
             del data["position"]
         return data
+
+    def groups(self) -> list[tuple[Any, list[forms.BoundField]]]:
+        """Return the headings with their fields, for the template."""
+        return [(title, [self[name] for name in names]) for title, names in self.GROUPS]
 
 
 class EnvironmentHostsForm(Form):

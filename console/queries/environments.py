@@ -10,7 +10,7 @@ from asset.models import Environment
 def environments(caller: Caller) -> list[Environment]:
     """Return the environments in their order, each with `count`: how many hosts of it the caller sees. One query."""
     seen = Q(hosts__archived=None) & tenancy.visible(caller, "hosts")
-    rows = Environment.objects.select_related("requires").annotate(count=Count("hosts", filter=seen))
+    rows = Environment.objects.select_related("requires", "approvers").annotate(count=Count("hosts", filter=seen))
     return list(rows.order_by("position", "name"))  # a query that counts forgets the order of the model
 
 

@@ -1,6 +1,6 @@
 """Environments: the places where services run, and which hosts are in them."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -12,6 +12,7 @@ from asset.models import Asset, Environment
 
 from .. import csv_lists, tables
 from ..forms.environments import EnvironmentForm, EnvironmentHostsForm
+from ..forms.strategy import DefaultStrategyForm
 from ..queries import environments as queries
 from ..queries.paging import Page
 from .decorators import errors_on, flash, page, post_data, redirect_to
@@ -28,25 +29,27 @@ def environment_list(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page("admin", ("GET", "POST"), look="admin")
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
-    form = EnvironmentForm(post_data(request))
-    if request.method == "POST" and form.is_valid():
+    form, strategy = EnvironmentForm(post_data(request), caller=caller), DefaultStrategyForm(post_data(request), {})
+    if request.method == "POST" and form.is_valid() & strategy.is_valid():
         with errors_on(form):
-            made = environments.create(caller, form.values())
+            made = environments.create(caller, form.values() | {"default_strategy": strategy.value})
             flash(request, _("%(name)s was added. Now choose its hosts.") % {"name": made.name})
             return redirect_to("environment", made.pk)
-    return render(request, "environments/page.html", {"form": form}, status=422 if form.errors else 200)
+    context = {"form": form, "strategy": strategy}
+    return render(request, "environments/page.html", context, status=422 if form.errors or strategy.errors else 200)
 
 
 @page("admin", ("GET", "POST"), look="admin")
 def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     environment = _find(number)
-    form = EnvironmentForm(post_data(request), initial=environments.shown(environment), environment=environment)
-    if request.method == "POST" and form.is_valid():
+    form, strategy = _forms(caller, environment, post_data(request))
+    if request.method == "POST" and form.is_valid() & strategy.is_valid():
         with errors_on(form):
-            environments.change(caller, environment, form.values())
+            environments.change(caller, environment, form.values() | {"default_strategy": strategy.value})
             flash(request, _("%(name)s was saved.") % {"name": environment.name})
             return redirect_to("environments")
-    return _page(request, number, form, EnvironmentHostsForm(auto_id="hosts-%s"), 422 if form.errors else 200)
+    status = 422 if form.errors or strategy.errors else 200
+    return _page(request, number, (form, strategy), EnvironmentHostsForm(auto_id="hosts-%s"), status)
 
 
 @page("admin", ("POST",))
@@ -65,8 +68,7 @@ def place_hosts(request: HttpRequest, caller: Caller, number: int) -> HttpRespon
             )
             flash(request, says % {"n": n, "name": environment.name, "all": len(hosts)})
             return redirect_to("environment", number)
-    own = EnvironmentForm(initial=environments.shown(environment), environment=environment)
-    return _page(request, number, own, form, 422)
+    return _page(request, number, _forms(caller, environment), form, 422)
 
 
 @page("admin", ("POST",), back=("environment", "number"))
@@ -77,13 +79,27 @@ def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     return redirect_to("environments")
 
 
+def _forms(
+    caller: Caller, environment: Environment, data: QueryDict | None = None
+) -> tuple[EnvironmentForm, DefaultStrategyForm]:
+    saved = environments.shown(environment)
+    form = EnvironmentForm(data, initial=saved, environment=environment, caller=caller)
+    return form, DefaultStrategyForm(data, environment.default_strategy)
+
+
 def _page(
-    request: HttpRequest, number: int, form: EnvironmentForm, hosts_form: EnvironmentHostsForm, status: int
+    request: HttpRequest,
+    number: int,
+    forms: tuple[EnvironmentForm, DefaultStrategyForm],
+    hosts_form: EnvironmentHostsForm,
+    status: int,
 ) -> HttpResponse:
     environment = _find(number)  # as it is saved
+    form, strategy = forms
     context = {
         "environment": environment,
         "form": form,
+        "strategy": strategy,
         "hosts_form": hosts_form,
         "hosts": environment.hosts.count(),
         "required_by": list(environment.required_by.values_list("name", flat=True)),
@@ -92,7 +108,7 @@ def _page(
 
 
 def _find(number: int) -> Environment:
-    environment = Environment.objects.filter(pk=number).first()
+    environment = Environment.objects.select_related("approvers").filter(pk=number).first()
     if environment is None:
         raise not_found("environment")
     return environment

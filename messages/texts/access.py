@@ -41,6 +41,9 @@ TEXTS: dict[str, Text] = {
         _("Ask another administrator."),
     ),
     "team_exists": Text(_("A team named {name} already exists."), _("Choose another name.")),
+    "team_in_use.approves": Text(
+        _("{team} approves the deployments of an environment."), _("Choose another team for that environment first.")
+    ),
     "team_in_use.hosts": Text(_("{team} has hosts."), _("Assign them to another team first, archived hosts included.")),
     "team_in_use.services": Text(_("{team} owns services."), _("Assign them to another team first.")),
     "user_exists": Text(_("A user named {name} already exists."), _("Choose another name.")),

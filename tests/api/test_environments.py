@@ -43,6 +43,37 @@ def test_created_changed_and_deleted(admin):
     ]
 
 
+def test_who_approves_and_how_it_is_deployed(admin):
+    """By default nobody approves, and each service's own strategy holds. A team is named by its id or name."""
+    made = admin.post(ENVIRONMENTS, {"name": "production"}).json()
+    where = f"{ENVIRONMENTS}{made['id']}"
+    rules = ("approvals", "approvers", "approve_reverts", "tokens_deploy", "wait_hours", "default_strategy")
+    assert [made[name] for name in rules] == [0, None, False, True, 24, {}]
+    team = admin.post("/teams/", {"name": "release"}).json()["id"]
+    strict = {"approvals": 2, "approvers": "release", "approve_reverts": True, "tokens_deploy": False, "wait_hours": 8}
+    changed = admin.patch(where, {**strict, "default_strategy": {"canary": 1}}).json()
+    assert {**changed, **strict} == changed and changed["default_strategy"]["canary"] == 1
+    row = History.objects.get(subject="environment", action="change")
+    assert (row.before["approvers"], row.after["approvers"], row.after["tokens_deploy"]) == (None, "release", False)
+    assert admin.patch(where, changed_back := {"approvers": team}).json()["approvers"] == "release", changed_back
+    assert History.objects.filter(subject="environment", action="change").count() == 1, "nothing changed"
+    refused = admin.delete(f"/teams/{team}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "team_in_use")
+    assert "approves" in refused.json()["detail"]
+    assert admin.patch(where, {"approvers": None, "default_strategy": {}}).json()["approvers"] is None
+    assert admin.delete(f"/teams/{team}").status_code == 204
+    assert Environment.objects.get().default_strategy == {}
+
+
+def test_what_is_shown_can_be_sent_back(admin, two):
+    admin.post("/teams/", {"name": "release"})
+    where = f"{ENVIRONMENTS}{two[1]}"
+    admin.patch(where, {"approvers": "release", "default_strategy": {"batch_size": "20%"}})
+    shown = admin.get(where).json()
+    made = ("id", "created", "created_by", "updated", "updated_by")
+    assert admin.patch(where, {name: one for name, one in shown.items() if name not in made}).json() == shown
+
+
 def test_listed_in_their_order(admin):
     for name in ("c", "a", "b"):
         admin.post(ENVIRONMENTS, {"name": name})
@@ -62,6 +93,7 @@ def test_listed_in_their_order(admin):
         ({"name": "x" * 65}, "/name"),
         ({"name": "x\n"}, "/name"),
         ({"name": "x\0"}, "/name"),
+        ({"name": "12"}, "/name"),
         ({"name": 1}, "/name"),
         ({"name": "x", "colour": "pink"}, "/colour"),
         ({"name": "x", "colour": ""}, "/colour"),
@@ -76,6 +108,22 @@ def test_listed_in_their_order(admin):
         ({"name": "x", "requires_id": "staging"}, "/requires_id"),
         ({"name": "x", "description": "x" * 257}, "/description"),
         ({"name": "x", "hosts": [1]}, "/hosts"),
+        ({"name": "x", "approvals": -1}, "/approvals"),
+        ({"name": "x", "approvals": 6}, "/approvals"),
+        ({"name": "x", "approvals": True}, "/approvals"),
+        ({"name": "x", "approvers": "nobody"}, "/approvers"),
+        ({"name": "x", "approvers": ""}, "/approvers"),
+        ({"name": "x", "approvers": "a\0b"}, "/approvers"),
+        ({"name": "x", "approvers": 10**30}, "/approvers"),
+        ({"name": "x", "approvers": True}, "/approvers"),
+        ({"name": "x", "approve_reverts": 1}, "/approve_reverts"),
+        ({"name": "x", "tokens_deploy": "no"}, "/tokens_deploy"),
+        ({"name": "x", "tokens_deploy": None}, "/tokens_deploy"),
+        ({"name": "x", "wait_hours": 0}, "/wait_hours"),
+        ({"name": "x", "wait_hours": 721}, "/wait_hours"),
+        ({"name": "x", "default_strategy": {"canary": -1}}, "/default_strategy/canary"),
+        ({"name": "x", "default_strategy": {"batches": 2}}, "/default_strategy/batches"),
+        ({"name": "x", "default_strategy": "20%"}, "/default_strategy"),
     ],
 )
 def test_wrong_values_name_their_field(admin, body, pointer):

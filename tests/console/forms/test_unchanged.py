@@ -120,7 +120,12 @@ def test_unchanged_environment(admin, colour, position, soak_minutes, requires):
     Environment.objects.update(requires=None)
     Environment.objects.all().delete()
     first = environments.create(WHO, {"name": "staging"})
+    if not Team.objects.filter(name="red").exists():
+        create_team(WHO, {"name": "red"})
     values = {"colour": colour, "position": position, "soak_minutes": soak_minutes}
+    if requires:
+        values |= {"approvals": 2, "approvers": "red", "approve_reverts": True, "tokens_deploy": False, "wait_hours": 9}
+        values |= {"default_strategy": {"canary": 2, "on_failure": "revert_all", "pause_between": True}}
     more = {"requires_id": first.pk} if requires else {}
     made = environments.create(WHO, {"name": "production", **values, **more})
     post_unchanged(admin, f"/environments/{made.pk}/", "soak_minutes")

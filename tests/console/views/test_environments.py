@@ -1,7 +1,10 @@
 """Environments in the console: their pages, and the hosts that are in them."""
 
+import re
+
 import pytest
 
+from access.models import Team
 from asset.models import Asset, Environment, HostGroup
 from tests import factories
 
@@ -56,6 +59,11 @@ def test_the_list_says_what_each_requires_and_has(admin, two):
         ({"requires_id": "9999"}, "requires_id"),
         ({"requires_id": "x"}, "requires_id"),
         ({"requires_id": "production"}, "requires_id"),
+        ({"approvals": "6"}, "approvals"),
+        ({"approvers": "nobody"}, "approvers"),
+        ({"wait_hours": "0"}, "wait_hours"),
+        ({"strategy-batch_size": "0"}, "strategy-batch_size"),
+        ({"strategy-canary": "x"}, "strategy-canary"),
     ],
 )
 def test_a_wrong_value_is_said_at_its_field(admin, two, sent, field):
@@ -65,10 +73,33 @@ def test_a_wrong_value_is_said_at_its_field(admin, two, sent, field):
     before = {"name": "staging & co", "colour": "blue", "position": 1, "description": "typed and kept"}
     answer = admin.post(f"{PAGE}{staging.pk}/", {**before, **sent})
     page = markup(answer)
-    assert answer.status_code == 422 and f'id="id_{field}-wrong"' in page, page
+    own = field if field.startswith("strategy-") else f"id_{field}"
+    assert answer.status_code == 422 and f'id="{own}-wrong"' in page, page
     assert "typed and kept" in page
     staging.refresh_from_db()
     assert (staging.name, staging.description, staging.requires) == ("staging & co", "", None)
+
+
+def test_who_approves_is_set_shown_and_kept(admin, two):
+    Team.objects.create(name="release")
+    where = f"{PAGE}{two[1].pk}/"
+    rules = {"approvals": "2", "approvers": "release", "wait_hours": "8", "approve_reverts": "on", "tokens_wait": "on"}
+    sent = {"name": "production", "colour": "red", "strategy-canary": "1", "strategy-batch_size": "20%"}
+    assert "production was saved." in markup(admin.post(where, {**sent, **rules}, follow=True))
+    row = Environment.objects.get(pk=two[1].pk)
+    assert (row.approvals, row.approvers.name, row.wait_hours) == (2, "release", 8)
+    assert (row.approve_reverts, row.tokens_deploy) == (True, False)
+    assert (row.default_strategy["canary"], row.default_strategy["batch_size"]) == (1, "20%")
+    page = markup(admin.get(PAGE))
+    assert "by 2 people of release" in page and "of reverts too" in page
+    form = markup(admin.get(where))
+    assert re.search(r'<input[^>]*name="approvers"[^>]*value="release"', form), form
+    assert re.search(r'<input[^>]*name="tokens_wait"[^>]*checked', form)
+    admin.post(where, {"name": "production", "colour": "red", "tokens_wait": "on"})
+    row.refresh_from_db()
+    assert (row.approvals, row.approvers, row.wait_hours, row.approve_reverts) == (0, None, 24, False)
+    assert (row.tokens_deploy, row.default_strategy) == (False, {})
+    assert "of what API tokens ask for" in markup(admin.get(PAGE))
 
 
 def test_one_with_hosts_stays(admin, two):
