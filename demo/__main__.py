@@ -13,7 +13,7 @@ from pathlib import Path
 from . import engine, fill, hosts, images, openssh, parts, repository, surroundings
 from .client import OPENER, Client, Refused
 from .supervise import Supervisor, end_with_parent
-from .surroundings import ROOT, USERNAME, CannotStart, Place
+from .surroundings import APPROVER, PASSWORDS, ROOT, USERNAME, CannotStart, Place
 
 Environment = dict[str, str]
 
@@ -115,7 +115,7 @@ def _prepare(
         supervisor.start(hosts.part(host, authorized, place.log(host.name)))
         for command, its_environment in hosts.boot(host):
             supervisor.job(command, its_environment, ROOT, place.log(host.name))
-    product = parts.product({k: v for k, v in environment.items() if k != "DEMO_PASSWORD"}, place.log)
+    product = parts.product({k: v for k, v in environment.items() if k not in PASSWORDS.values()}, place.log)
     for part in product:
         if part.name == "broker":
             supervisor.start(part)
@@ -171,10 +171,12 @@ def _wait_for_answer(supervisor: Supervisor, url: str, what: str, seconds: float
 def _announce(
     place: Place, environment: Environment, token: str, chosen: list[hosts.Host], ids: list[int], seconds: float
 ) -> None:
+    passwords = {name: environment[variable] for name, variable in PASSWORDS.items()}
     record = {
         "url": place.url,
         "username": USERNAME,
-        "password": environment["DEMO_PASSWORD"],
+        "password": passwords[USERNAME],
+        "approver": {"username": APPROVER, "password": passwords[APPROVER]},
         "token": token,
         "hosts": [
             {"id": number, "hostname": host.name, "ip": host.ip, "port": host.port, "root": str(host.root)}
@@ -187,7 +189,9 @@ def _announce(
         written.replace(path)  # a reader never sees half of the file
     print(
         f"\n  Ready after {seconds:.0f} s:  {place.url}/\n\n"
-        f"  username  {USERNAME}\n  password  {environment['DEMO_PASSWORD']}\n  token     {token}\n\n"
+        f"  username  {USERNAME}\n  password  {passwords[USERNAME]}\n  token     {token}\n\n"
+        f"  To say yes to what production waits for, sign in in another browser as\n"
+        f"  username  {APPROVER}\n  password  {passwords[APPROVER]}\n\n"
         f"  Hosts     {', '.join(f'{host.name} ({host.ip}:{host.port})' for host in chosen)}\n"
         f"  Data      {place.var}\n\n  Ctrl-C stops everything; the next `make demo` continues with the same data.\n",
         flush=True,

@@ -7,6 +7,7 @@ from typing import Any
 
 from .client import Client
 from .service.definition import links
+from .surroundings import APPROVER
 
 SHOP, PAYMENTS, FULFILMENT = "Shop", "Payments", "Fulfilment"
 FIRST, SECOND = "First rollout", "Delivery dates before the weekend"
@@ -29,7 +30,7 @@ TEAMS = {
     FULFILMENT: "Stock, delivery and messages to customers",
 }
 PIPELINE = "gitlab-ci"
-# Nobody but the demo's own user can sign in: none of them has a password.
+# None of them has a password: only the demo's own two people can sign in.
 PEOPLE = (
     ("maria.santos", "Maria", "Santos", {SHOP: "owner"}),
     ("jonas.weber", "Jonas", "Weber", {SHOP: "deployer", FULFILMENT: "viewer"}),
@@ -87,18 +88,20 @@ SERVICES = (
 
 def people(client: Client) -> None:
     """Create users, a pipeline's service account, and teams with their members."""
-    known = {row["username"] for row in client.all("users/")}
+    known = {row["username"]: row for row in client.all("users/")}
     for username, first, last, _ in PEOPLE:
         if username not in known:
             person = {"username": username, "first_name": first, "last_name": last, "email": f"{username}@example.com"}
             client.post("users/", person)
     if PIPELINE not in known:
         client.post("users/", {"username": PIPELINE, "service": True})
-    teams = {row["name"] for row in client.all("teams/")}
+    teams = {row["name"]: row["id"] for row in client.all("teams/")}
     for name, description in TEAMS.items():
-        if name not in teams:
+        if name in teams and not known[APPROVER]["teams"]:  # of a demo from before there was this person
+            client.post(f"teams/{teams[name]}/members/", {"user": APPROVER, "role": "deployer"})
+        elif name not in teams:
             members = [{"user": who, "role": roles[name]} for who, *_, roles in PEOPLE if name in roles]
-            members.append({"user": PIPELINE, "role": "deployer"})
+            members += [{"user": name, "role": "deployer"} for name in (PIPELINE, APPROVER)]
             client.post("teams/", {"name": name, "description": description, "members": members})
 
 

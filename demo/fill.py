@@ -1,4 +1,4 @@
-"""Fill the demo through the HTTP API, as a pipeline would: credential, hosts, the service with its builds, installs.
+"""Fill the demo through the HTTP API, as a pipeline would: credential, hosts, environments, services, builds, installs.
 
 Safe to run again: what is there already is left as it is, or brought up to date.
 """
@@ -7,7 +7,7 @@ import functools
 import time
 from collections.abc import Callable, Sequence
 
-from . import company
+from . import company, environments
 from .client import Client
 from .hosts import Host
 from .network import choose_port
@@ -32,6 +32,7 @@ def fill(
     ids = [_host(client, host, known.get(host.name), credential, username) for host in hosts]
     company.people(client)
     company.host_groups(client)
+    within = environments.create(client, {host.name: number for host, number in zip(hosts, ids, strict=True)})
     pipeline = functools.cache(lambda: company.pipeline(client))
     _service(client, definition.service(python) | {"team": company.SHOP})
     versions = _versions(client, pipeline, definition.NAME, definition.BUILDS)
@@ -48,7 +49,8 @@ def fill(
         _to_be_built(client, pipeline, built, commits)
     _until_ended(client, begun)
     if bring:
-        _until_ended(client, [_deploy(client)])
+        _until_ended(client, [_deploy(client, name) for name in within or [None]])
+    environments.protect(client, within)
     return ids
 
 
@@ -130,9 +132,10 @@ def _install(client: Client, pipeline: Pipeline, service: str, chosen: list[tupl
     ]
 
 
-def _deploy(client: Client) -> int:
+def _deploy(client: Client, environment: str | None) -> int:
     """Begin to bring the first service from its first version to the one that runs. Return the deployment."""
     wanted = {"version": definition.INSTALLED, "host": "all", "strategy": {"canary": 1}, "note": company.SECOND}
+    wanted |= {"environment": environment} if environment else {}
     return client.post(f"services/{definition.NAME}/deploy", wanted)["id"]
 
 

@@ -15,7 +15,9 @@ from .network import choose_port, usable
 from .openssh import write_private
 
 ROOT = Path(__file__).resolve().parent.parent
-USERNAME = "demo"
+USERNAME, APPROVER = "demo", "approver"
+# Who can sign in, and the variable with the password.
+PASSWORDS = {USERNAME: "DEMO_PASSWORD", APPROVER: "DEMO_APPROVER_PASSWORD"}
 
 
 class CannotStart(Exception):
@@ -84,7 +86,7 @@ def only_one(var: Path) -> int:
 
 
 def kept_secrets(path: Path) -> dict[str, str]:
-    """Return SECRET_KEY, FIELD_ENCRYPTION_KEYS and the demo user's password, created on the first run."""
+    """Return SECRET_KEY, FIELD_ENCRYPTION_KEYS and the passwords of the demo's people, created on the first run."""
     kept = {}
     if path.exists():
         written = [line.partition("=") for line in path.read_text().splitlines() if "=" in line and line[0] != "#"]
@@ -94,7 +96,7 @@ def kept_secrets(path: Path) -> dict[str, str]:
     values = {
         "SECRET_KEY": secrets.token_urlsafe(48),
         "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "DEMO_PASSWORD": secrets.token_urlsafe(12),
+        **{name: secrets.token_urlsafe(12) for name in PASSWORDS.values()},
     } | kept
     if values != kept:
         lines = ["# The demo's secrets, created once. Without them its data cannot be decrypted."]

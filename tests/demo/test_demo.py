@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from access.callers import SCOPES
-from demo import images
+from demo import company, environments, images
 from demo.client import OPENER, Client, Refused
+from demo.environments import PRODUCTION, STAGING
 from demo.service import definition
 from tests.lab import docker, image_registry, processes
 from tests.lab.busy import within
@@ -22,6 +23,7 @@ from tests.lab.network import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = 60  # seconds, package downloads included; here there are none
+NEWEST = definition.BUILDS[3][0]
 
 pytestmark = pytest.mark.demo
 
@@ -52,6 +54,19 @@ class Demo:
         self.client = Client(self.record["url"], self.record["token"])
         return self
 
+    def signed_in(self, person: dict, page: str) -> str:
+        """Sign in as a browser does. Return the page that this leads to."""
+        address = f"{self.record['url']}/login/?next={page}"
+        jar = urllib.request.HTTPCookieProcessor()
+        browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), jar)
+        assert "csrfmiddlewaretoken" in browser.open(address).read().decode()
+        cookie = next(one.value for one in jar.cookiejar if one.name == "csrftoken")
+        form = {name: person[name] for name in ("username", "password")} | {"csrfmiddlewaretoken": cookie}
+        data = urllib.parse.urlencode(form).encode()
+        answer = browser.open(urllib.request.Request(address, data, {"Referer": self.record["url"]}))
+        assert answer.url.endswith(page), answer.url
+        return answer.read().decode()
+
     def end(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
@@ -68,6 +83,13 @@ class Demo:
                 return pid
         return None
 
+    def versions(self) -> dict[str, set[str]]:
+        """Return what the services say that runs in each environment."""
+        said: dict[str, set[str]] = {}
+        for row in self.instances():
+            said.setdefault(row["environment"], set()).add(self.answers(row).removeprefix("hello from "))
+        return said
+
     def instances(self) -> list[dict]:
         return self.client.all(f"services/{definition.NAME}/instances/")
 
@@ -77,12 +99,13 @@ class Demo:
         with OPENER.open(f"http://{ip}:{instance['port']}/", timeout=60) as answer:
             return answer.read().decode().strip()
 
-    def move(self, action: str, to: str) -> dict:
-        """Upgrades or reverts every instance and waits for the end."""
+    def move(self, action: str, to: str, environment: str = STAGING) -> dict:
+        """Upgrade or revert every instance of an environment and wait for the end."""
         path = f"services/{definition.NAME}/versions/"
         ids = {row["version"]: row["id"] for row in self.client.all(path)}
-        [now] = {row["version_id"] for row in self.instances()}
-        accepted = self.client.post(f"{path}{now}/{action}", {"dest_version": ids[to], "host": "all"})
+        [now] = {row["version_id"] for row in self.instances() if row["environment"] == environment}
+        body = {"dest_version": ids[to], "host": "all", "environment": environment}
+        accepted = self.client.post(f"{path}{now}/{action}", body)
         return self.client.get(f"deployments/{accepted['id']}?wait=30")
 
 
@@ -103,7 +126,7 @@ def demo(var):
 def test_starts_and_writes_record(demo):
     assert demo.seconds < within(READY)
     record = demo.record
-    assert set(record) == {"url", "username", "password", "token", "hosts"}
+    assert set(record) == {"url", "username", "password", "approver", "token", "hosts"}
     assert len(record["hosts"]) >= 4
     for host in record["hosts"]:
         assert set(host) == {"id", "hostname", "ip", "port", "root"}
@@ -117,26 +140,23 @@ def test_prints_address_login_and_token(demo):
     printed = demo.output.read_text()
     for name in ("url", "username", "password", "token"):
         assert demo.record[name] in printed
+    assert demo.record["approver"]["password"] in printed
 
 
 def test_login_is_superuser_with_full_token(demo):
     [token] = [row for row in demo.client.all("tokens/") if row["name"] == "demo"]
     assert set(token["scopes"]) == set(SCOPES)
-    page = urllib.request.Request(demo.record["url"] + "/login/?next=/people/")
-    jar = urllib.request.HTTPCookieProcessor()
-    browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), jar)
-    form = browser.open(page).read().decode()
-    assert "csrfmiddlewaretoken" in form
-    cookie = next(one.value for one in jar.cookiejar if one.name == "csrftoken")
-    data = urllib.parse.urlencode(
-        {
-            "csrfmiddlewaretoken": cookie,
-            "username": demo.record["username"],
-            "password": demo.record["password"],
-        }
-    ).encode()
-    site = browser.open(urllib.request.Request(page.full_url, data, {"Referer": demo.record["url"]})).read().decode()
-    assert demo.record["username"] in site and "Users" in site
+    page = demo.signed_in(demo.record, "/people/")
+    assert demo.record["username"] in page and "Users" in page
+
+
+def test_approver_may_deploy_and_is_no_administrator(demo):
+    approver = demo.record["approver"]
+    page = demo.signed_in(approver, "/account/")
+    assert approver["username"] in page and 'href="/people/"' not in page
+    [user] = [row for row in demo.client.all("users/") if row["username"] == approver["username"]]
+    assert not user["admin"]
+    assert {(team["name"], team["role"]) for team in user["teams"]} == {(name, "deployer") for name in company.TEAMS}
 
 
 def test_builds_and_installs_service(demo):
@@ -148,16 +168,34 @@ def test_builds_and_installs_service(demo):
         assert demo.answers(instance) == f"hello from {instance['version']}"
 
 
-def test_upgrades_and_reverts_every_host(demo):
-    newest, installed = definition.BUILDS[3][0], definition.INSTALLED
-    for action, to in (("upgrade", newest), ("revert", installed)):
+def test_staging_and_production_have_two_hosts_each(demo):
+    rows = demo.client.all("environments/")
+    assert [row["name"] for row in rows] == list(environments.HOSTS) == ["staging", "production"]
+    places = {row["hostname"]: row["environment_id"] for row in demo.client.all("hosts/")}
+    for row in rows:
+        assert [name for name, number in places.items() if number == row["id"]] == list(environments.HOSTS[row["name"]])
+    staging, production = rows
+    assert (staging["requires_id"], production["requires_id"]) == (None, staging["id"])
+    assert 0 < production["soak_minutes"] <= 2
+    assert [row["environment"] for row in demo.client.all("deployments/")[:2]] == [PRODUCTION, STAGING]
+
+
+def test_upgrades_and_reverts_every_host_of_an_environment(demo):
+    installed = definition.INSTALLED
+    for action, to in (("upgrade", NEWEST), ("revert", installed)):
         deployment = demo.move(action, to)
         assert deployment["status"] == "succeeded", deployment
-        for instance in demo.instances():
-            assert demo.answers(instance) == f"hello from {to}"
+        assert demo.versions() == {STAGING: {to}, PRODUCTION: {installed}}
     for host in demo.record["hosts"]:
         base = Path(host["root"]) / definition.NAME
         assert os.readlink(base / "current") == f"releases/{installed}"
+
+
+def test_production_takes_what_ran_in_staging(demo):
+    with pytest.raises(Refused, match="cannot go to production yet"):
+        demo.move("upgrade", NEWEST, PRODUCTION)
+    assert demo.move("revert", definition.FIRST, PRODUCTION)["status"] == "succeeded", "a revert is never held up"
+    assert demo.versions() == {STAGING: {definition.INSTALLED}, PRODUCTION: {definition.FIRST}}
 
 
 def test_builds_each_commit_once(demo):
@@ -213,7 +251,7 @@ def test_deploys_after_restarts(demo):
 
     def moved():
         try:
-            return demo.move("upgrade", definition.BUILDS[3][0])
+            return demo.move("upgrade", NEWEST)
         except (OSError, Refused):  # the web process is on its way back
             return None
 
@@ -237,6 +275,7 @@ def test_secret_files_are_private(demo):
 @pytest.mark.slow
 def test_interrupt_ends_all_and_data_is_kept(demo, var):
     before, ports = demo.record, [row["port"] for row in demo.instances()]
+    places = demo.client.all("environments/")
     below = processes.descendants(demo.process.pid)
     assert len(below) >= 4 + 4 + 3  # hosts, their services, and the product's own parts
     assert demo.end() == 0
@@ -249,13 +288,13 @@ def test_interrupt_ends_all_and_data_is_kept(demo, var):
         assert again.record == before
         assert [row["port"] for row in again.instances()] == ports
         assert len(again.client.all(f"services/{definition.NAME}/versions/")) == 4
-        for instance in again.instances():
-            assert again.answers(instance) == f"hello from {definition.INSTALLED}"
-        assert again.move("upgrade", definition.BUILDS[3][0])["status"] == "succeeded"
+        assert again.versions()[STAGING] == {definition.INSTALLED}
+        assert again.client.all("environments/") == places
+        assert again.move("upgrade", NEWEST)["status"] == "succeeded"
         again.process.kill()  # and where it was killed itself, the next one clears up behind it
         again.process.wait()
         third = Demo(var).wait()
-        assert {third.answers(row) for row in third.instances()} == {f"hello from {definition.BUILDS[3][0]}"}
+        assert third.versions()[STAGING] == {NEWEST}
         assert third.end() == 0
     finally:
         again.end()
@@ -268,7 +307,7 @@ def test_runs_without_openssh_below_long_path(tmp_path):
     one = Demo(var, DEMO_SSH="paramiko").wait()
     try:
         assert one.pid_of("demo.sshserver")
-        assert one.move("upgrade", definition.BUILDS[3][0])["status"] == "succeeded"
+        assert one.move("upgrade", NEWEST)["status"] == "succeeded"
     finally:
         assert one.end() == 0
         processes.end_using(var)

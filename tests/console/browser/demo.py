@@ -1,4 +1,7 @@
-"""The demo as people start it, for browser tests: all of it, in a folder of its own, on free ports."""
+"""The demo as people start it, for browser tests, in a folder of its own, on free ports.
+
+Without environments, unless they are asked for: a host is then one of four, as where nobody has environments.
+"""
 
 import json
 import os
@@ -17,8 +20,8 @@ READY_WITHIN = 20  # seconds on a quiet machine, where it takes about ten
 class Demo:
     """`with Demo(folder) as demo:` — `demo.record` is what `var/demo.json` says."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, environments: bool = False):
+        self.folder, self.more = folder, {} if environments else {"DEMO_ENVIRONMENTS": "off"}
         self.record: dict = {}
         self._process: subprocess.Popen | None = None
 
@@ -39,7 +42,7 @@ class Demo:
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "demo"],
-                env={**environment, "DATA_DIR": str(self.folder)},
+                env={**environment, **self.more, "DATA_DIR": str(self.folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
