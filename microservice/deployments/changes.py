@@ -1,6 +1,7 @@
-"""Upgrades, reverts and deploys: what a VersionChange is looked up to, and what it starts."""
+"""Upgrades, reverts and deploys: what a VersionChange is looked up to."""
 
-from django.db import transaction
+from collections.abc import Callable
+
 from django.db.models import Q
 
 from access.callers import Caller
@@ -8,19 +9,23 @@ from access.problems import Problem, invalid
 from asset.strategy import Strategy
 
 from .. import catalog
-from ..models import Deployment, MicroServiceInstance
+from ..models import Deployment
 from ..status import MAY_CHANGE_VERSION, STATUS_DURING, Action
-from . import enqueue, environments, notes, placement, plan_token, promotion, target_rows
-from .create import check_right, lock_or_refuse, queue, save_request
+from . import enqueue, environments, notes, placement, promotion
+from .create import check_right
 from .destinations import find_destination
+from .plan import Plan
+from .prepared import OnInstances
 from .selection import find_targets
+from .start import start
+from .target_rows import Move, TargetRow
 from .targets import TargetSelection
 from .version_change import OnLocked, VersionChange
 
 
 def change_version(caller: Caller, change: VersionChange) -> Deployment:
     """Upgrade or revert the instances that a change selects."""
-    deployment = _request(caller, change)
+    deployment = start(caller, change, prepare(caller, change))
     assert deployment is not None, "only a deploy may find its targets there"
     return deployment
 
@@ -31,7 +36,7 @@ def deploy(caller: Caller, change: VersionChange) -> Deployment | None:
     Where one deployment takes all of them there already, return that one: a job that is run again waits for it.
     """
     try:
-        return _request(caller, change)
+        return start(caller, change, prepare(caller, change))
     except Problem as problem:
         if problem.code not in ("nothing_to_do", "instance_locked"):
             raise
@@ -39,6 +44,11 @@ def deploy(caller: Caller, change: VersionChange) -> Deployment | None:
         if under_way is None:
             raise
         return under_way
+
+
+def preview(caller: Caller, change: VersionChange) -> Plan:
+    """Return the plan of an upgrade, a revert or a deploy. Raise the same Problems as the request itself would."""
+    return prepare(caller, change).plan()
 
 
 def _under_way(caller: Caller, change: VersionChange) -> Deployment | None:
@@ -51,24 +61,23 @@ def _under_way(caller: Caller, change: VersionChange) -> Deployment | None:
     return held_by.select_related("microservice", "from_version", "dest_version").first()
 
 
-def _request(caller: Caller, change: VersionChange) -> Deployment | None:
+def prepare(caller: Caller, change: VersionChange) -> OnInstances:
+    """Look up a change. Raise the Problems known before any lock."""
     check_right(caller, change.service)
     selection, deployment = look_up(caller, change)
-    with transaction.atomic():
-        save_request(caller, deployment)
-        targets = lock_or_refuse(selection, deployment)
-        if not targets:
-            transaction.set_rollback(True)
-            return None
-        environments.refuse_moved(deployment)
-        if change.plan_token is not None:
-            locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
-            plan_token.check(change.plan_token, deployment, target_rows.load(locked))
+    deploys = change.action == Action.DEPLOY
+
+    def mark_bad(who: Caller) -> None:
         if change.mark_bad and change.version:
-            catalog.mark_bad(caller, change.version, change.reason)
-        deploys = change.action == Action.DEPLOY
-        source = enqueue.toward_version(deployment) if deploys else enqueue.from_request(deployment)
-        return queue(caller, deployment, targets, source)
+            catalog.mark_bad(who, change.version, change.reason)
+
+    return OnInstances(
+        deployment=deployment,
+        selection=selection,
+        source=lambda: enqueue.toward_version(deployment) if deploys else enqueue.from_request(deployment),
+        own_moves=(lambda: _toward(deployment)) if deploys else None,
+        conclude=mark_bad,
+    )
 
 
 def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Deployment]:
@@ -104,3 +113,14 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
     )
     selection, deployment.environment = environments.stay_within(selection, change.environment)
     return promotion.hold_up(selection, change.action, deployment.environment, destination), deployment
+
+
+def _toward(deployment: Deployment) -> Callable[[TargetRow], Move]:
+    """Return each target's move in a deploy: as enqueue.toward_version."""
+    dest = deployment.dest_version_id
+
+    def move(row: TargetRow) -> Move:
+        assert row.version_id is not None and dest is not None, "what runs no version is no target of a deploy"
+        return Action.UPGRADE if row.version_id < dest else Action.REVERT, row.version_id, dest
+
+    return move

@@ -30,7 +30,8 @@ def require_finished(origin: Deployment) -> None:
 
 
 def save_request(caller: Caller, deployment: Deployment) -> None:
-    """Save a deployment, requested by the caller, with the service's definition as it stands now.
+    """Save a deployment, requested by the caller, with the service's definition as it stands now. One that waited has
+    its row already.
 
     Call inside the request's transaction. Raise Problem 409 where its destination was deleted.
     """
@@ -39,8 +40,9 @@ def save_request(caller: Caller, deployment: Deployment) -> None:
     service = deployment.microservice
     deployment.spec, deployment.secrets = atoms.spec_of(service), service.secrets
     deployment.requested_by = deployment.requested_by or caller.name
-    deployment.request_id = caller.request_id
-    deployment.save(force_insert=True)
+    deployment.request_id = deployment.request_id or caller.request_id
+    is_new = deployment.pk is None
+    deployment.save(force_insert=is_new, force_update=not is_new)
 
 
 def lock_or_refuse(selection: TargetSelection, deployment: Deployment) -> int:

@@ -1,9 +1,8 @@
 """Installs: put a version on hosts that do not have its service."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from access.callers import Caller
@@ -15,26 +14,23 @@ from asset.strategy import ALL_AT_ONCE, OnFailure, Strategy
 
 from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from ..status import Action, BuildStatus
-from . import deferred_installs, enqueue, environments, notes, placement, plan_token, promotion, target_rows
-from .create import check_right, queue, save_request
+from . import environments, notes, placement, promotion, target_rows
+from .create import check_right
 from .destinations import check_bad, require_package
-from .new_instances import (
-    FIRST_INSTALL_FAILED,
-    already_installed,
-    check_fields,
-    create_instances,
-    lock_failed_installs,
-    unsaved,
-)
-from .plan import Plan, plan_for
+from .new_instances import FIRST_INSTALL_FAILED
+from .plan import Plan
+from .prepared import OnHosts
 from .selection import HostNames, find_hosts, find_labelled
+from .start import start
 from .target_rows import HostRow
+from .timing import NOW, Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
     """A request to install `version` on hosts. Its fields are parsed; nothing is looked up yet."""
 
+    kind: ClassVar[str] = "install"
     version: MicroServiceVersion
     host: HostNames = ()
     labels: Selector | None = None  # instead of host: the hosts with these labels that can have the service
@@ -48,6 +44,7 @@ class Installation:
     allow_bad: bool = False
     note: str = ""  # why this is requested
     plan_token: str | None = None  # of the plan that was shown
+    when: Timing = NOW
 
     @property
     def instance_fields(self) -> dict[str, Any]:
@@ -74,35 +71,18 @@ def install_missing(caller: Caller, installation: Installation) -> Deployment | 
 
 
 def _install(caller: Caller, installation: Installation) -> Deployment | None:
-    hosts, deployment = _look_up(caller, installation)
-    if not hosts:
-        return None
-    adopt, service = installation.adopt, deployment.microservice
-    with transaction.atomic():
-        save_request(caller, deployment)
-        now, later = deferred_installs.partition_hosts(service, hosts)
-        ids = [host.host_id for host in now]
-        failed_before = lock_failed_installs(deployment, ids)
-        create_instances(deployment, [host for host in ids if host not in failed_before])
-        deferred_installs.defer_installs(deployment, later, adopt)
-        if installation.plan_token is not None:
-            locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
-            targets = target_rows.load(locked) + target_rows.of_hosts(later, deployment.instance_fields)
-            plan_token.check(installation.plan_token, deployment, targets, adopt)
-        source = enqueue.from_request(deployment, adopt)
-        return queue(caller, deployment, len(now), source, deferred=len(later))
+    return start(caller, installation, prepare(caller, installation))
 
 
 def preview_install(caller: Caller, installation: Installation) -> Plan:
     """Return the plan of an install. There are no instances yet, so a target has only its host."""
+    return prepare(caller, installation).plan()
+
+
+def prepare(caller: Caller, installation: Installation) -> OnHosts:
+    """Look up an install. Raise the Problems known before any lock."""
     hosts, deployment = _look_up(caller, installation)
-    service, ids = deployment.microservice, [host.host_id for host in hosts]
-    installed = service.instances.exclude(FIRST_INSTALL_FAILED).exclude(status__in=deferred_installs.BEING_DELETED)
-    if taken := set(installed.values_list("host_id", flat=True)).intersection(ids):
-        raise already_installed(service, taken)
-    check_fields(unsaved(service, ids[:1], installation.instance_fields))
-    rows = target_rows.of_hosts(hosts, installation.instance_fields)
-    return plan_for(deployment, rows, adopt=installation.adopt)
+    return OnHosts(deployment=deployment, hosts=hosts, adopt=installation.adopt)
 
 
 def _deployment(installation: Installation) -> Deployment:

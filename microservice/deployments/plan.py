@@ -13,10 +13,7 @@ from ..models import Deployment, MicroServiceVersion
 from ..status import Action
 from . import plan_token
 from .skipped import SkippedTarget, describe_skipped
-from .target_rows import TargetRow
-
-# An operation's action, and the ids of the versions that it leaves and goes to.
-Move = tuple[Action, int | None, int | None]
+from .target_rows import Move, TargetRow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +36,7 @@ class Plan:
 
     deployment: Deployment
     targets: list[tuple[TargetRow, TargetPlan]]
+    moves: list[Move] = field(default_factory=list)  # of each target
     adopt: bool = False
     skipped: list[SkippedTarget] = field(default_factory=list)
 
@@ -46,10 +44,15 @@ class Plan:
     def batches(self) -> list[int]:
         return Strategy.from_row(self.deployment.strategy).batches(len(self.targets))
 
+    def digest(self) -> dict[str, Any]:
+        """Return what identifies this plan."""
+        rows = (row for row, _plan in self.targets)
+        return plan_token.digest(self.deployment, zip(rows, self.moves, strict=True), self.adopt)
+
     @property
     def token(self) -> str:
         """Return the token with which a request is held to this plan."""
-        return plan_token.make(self.deployment, (row for row, _plan in self.targets), self.adopt)
+        return plan_token.make(self.digest())
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the API answers a dry run."""
@@ -69,19 +72,17 @@ class Plan:
 def plan_for(
     deployment: Deployment,
     rows: list[TargetRow],
+    move: Callable[[TargetRow], Move],
     *,
     adopt: bool = False,
-    move: Callable[[TargetRow], Move] | None = None,
     skipped: Iterable[SkippedTarget] = (),
 ) -> Plan:
-    """Return the plan of a deployment (not saved) for these targets. `move`: what each of them does, if that is not the
-    same for all. At most one query.
+    """Return the plan of a deployment (not saved) for these targets. `move`: what each of them does. At most one query.
 
     Raise Problem 422 where the service's definition allows none.
     """
     deployment.spec = atoms.spec_of(deployment.microservice)
-    same = (Action(deployment.action), deployment.from_version_id, deployment.dest_version_id)
-    moves = [move(row) for row in rows] if move else [same] * len(rows)
+    moves = [move(row) for row in rows]
     versions = _versions(deployment, moves)
     known: dict[Hashable, TargetPlan] = {}  # by all that steps depend on besides the service's definition
     targets = []
@@ -90,7 +91,7 @@ def plan_for(
         if (plan := known.get(key)) is None:
             plan = known[key] = _plan(deployment, row, way, versions, adopt)
         targets.append((row, plan))
-    return Plan(deployment, targets, adopt, list(skipped))
+    return Plan(deployment, targets, moves, adopt, list(skipped))
 
 
 def _versions(deployment: Deployment, moves: Iterable[Move]) -> dict[int, MicroServiceVersion]:

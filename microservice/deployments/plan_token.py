@@ -9,7 +9,7 @@ are short where there are many.
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -20,32 +20,33 @@ from asset.models import Asset
 
 from ..models import Deployment, MicroServiceInstance
 from .refusals import refused_targets
-from .target_rows import TargetRow
+from .target_rows import Move, TargetRow
 
 _SALT = "deployer.plan"
 MAX_AGE = 24 * 3600  # seconds
 HINT, SHORT_HINT, MANY = 4, 1, 1000  # bytes of a hint, and with more targets than MANY
 
 
-def make(deployment: Deployment, rows: Iterable[TargetRow], adopt: bool) -> str:
-    """Return the token of a deployment and its targets."""
-    texts = _texts(rows)
+def digest(deployment: Deployment, targets: Iterable[tuple[TargetRow, Move]], adopt: bool) -> dict[str, Any]:
+    """Return what identifies a plan, as JSON values."""
+    texts = _texts(targets)
     hosts = sorted(texts)
     width = SHORT_HINT if len(hosts) > MANY else HINT
-    shown = {
+    return {
         "frame": _frame(deployment, adopt),
         "all": _all(texts),
         "hosts": [after - before for before, after in pairwise([0, *hosts])],
         "hints": b"".join(_hint(texts[host])[:width] for host in hosts).hex(),
     }
+
+
+def make(shown: Mapping[str, Any]) -> str:
+    """Return the token of a plan's digest."""
     return signing.dumps(shown, salt=_SALT, compress=True)
 
 
-def check(plan_token: str, deployment: Deployment, rows: Iterable[TargetRow], adopt: bool = False) -> None:
-    """Compare the locked targets with what was shown. Call inside the request's transaction, when no target can change.
-
-    Raise Problem 422 for an invalid token, and 409 `plan_changed` with what differs.
-    """
+def read(plan_token: str) -> dict[str, Any]:
+    """Return the digest that a token holds. Raise Problem 422 for an invalid one, and 409 for one that is too old."""
     try:
         shown = signing.loads(plan_token, salt=_SALT, max_age=MAX_AGE)
     except signing.SignatureExpired:
@@ -54,7 +55,22 @@ def check(plan_token: str, deployment: Deployment, rows: Iterable[TargetRow], ad
         raise invalid("/plan_token", "not_a_plan_token") from None
     if "all" not in shown:  # made before the server was upgraded
         raise refused("plan_changed.expired")
-    now, frame = _texts(rows), _frame(deployment, adopt)
+    return dict(shown)
+
+
+def is_same(shown: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether two digests are of the same plan."""
+    return shown["frame"] == now["frame"] and shown["all"] == now["all"]
+
+
+def check(
+    shown: Mapping[str, Any], deployment: Deployment, targets: Iterable[tuple[TargetRow, Move]], adopt: bool = False
+) -> None:
+    """Compare the locked targets with what was shown. Call inside the request's transaction, when no target can change.
+
+    Raise Problem 409 `plan_changed` with what differs.
+    """
+    now, frame = _texts(targets), _frame(deployment, adopt)
     same_frame, same_targets = frame == shown["frame"], _all(now) == shown["all"]
     if same_frame and same_targets:
         return
@@ -72,9 +88,9 @@ def _frame(deployment: Deployment, adopt: bool) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _texts(rows: Iterable[TargetRow]) -> dict[int, bytes]:
+def _texts(targets: Iterable[tuple[TargetRow, Move]]) -> dict[int, bytes]:
     """Write down what is shown of each target, by its host's id."""
-    return {row.host_id: repr(row.shown).encode() for row in rows}
+    return {row.host_id: repr((*row.shown, str(move[0]), *move[1:])).encode() for row, move in targets}
 
 
 def _all(texts: dict[int, bytes]) -> str:
@@ -87,7 +103,7 @@ def _hint(text: bytes) -> bytes:
     return zlib.crc32(text).to_bytes(HINT)
 
 
-def _hints(shown: dict[str, Any]) -> dict[int, bytes]:
+def _hints(shown: Mapping[str, Any]) -> dict[int, bytes]:
     """Return the hints of a token, by the hosts' ids."""
     hosts, hints = list(accumulate(shown["hosts"])), bytes.fromhex(shown["hints"])
     width = len(hints) // max(1, len(hosts))

@@ -1,9 +1,10 @@
 """Retries: repeat exactly what failed, on request, or by the sweep where it was a delete."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import ClassVar, TypedDict, Unpack
 
 from django.conf import settings
 from django.db import transaction
@@ -23,13 +24,26 @@ from ..catalog.removal import refuse_deleted
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, InstanceStatus, OperationStatus
 from . import enqueue, environments, notes, placement, promotion
-from .create import check_right, lock_or_refuse, queue, require_finished, save_request
+from .create import check_right, require_finished
 from .destinations import check_bad, marked_bad
+from .prepared import OnInstances
 from .selection import find_instances
+from .start import start
+from .target_rows import Move, TargetRow
 from .targets import TargetSelection, has_operation
+from .timing import NOW, Timing
 
 MIN_DELETE_PAUSE, MAX_DELETE_PAUSE = 30, 3600  # seconds between two tries of a delete
 MAX_DELETES_A_SWEEP = 500
+
+
+class Options(TypedDict, total=False):
+    """What every retry may say."""
+
+    allow_bad: bool
+    force: bool
+    note: str
+    when: Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,74 +58,99 @@ class Left:
         return self.by_cause.total()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstancesRetry:
+    """A request to repeat for each instance (ids) what failed on it last."""
+
+    kind: ClassVar[str] = "retry_instances"
+    service: MicroService
+    instances: tuple[int, ...]
+    allow_bad: bool = False
+    force: bool = False  # also in maintenance
+    note: str = ""
+    when: Timing = NOW
+    plan_token: None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentRetry:
+    """A request to repeat what failed in a deployment; `cause`: only what failed for this cause (causes.py)."""
+
+    kind: ClassVar[str] = "retry"
+    origin: Deployment
+    cause: str = ""
+    allow_bad: bool = False
+    force: bool = False  # also on instances that are in maintenance by now
+    note: str = ""
+    when: Timing = NOW
+    plan_token: None = None
+
+
 def retry_instances(
-    caller: Caller,
-    service: MicroService,
-    instances: tuple[int, ...],
-    *,
-    allow_bad: bool = False,
-    force: bool = False,
-    note: str = "",
+    caller: Caller, service: MicroService, instances: tuple[int, ...], **options: Unpack[Options]
 ) -> Deployment:
-    """Repeat for each instance (ids) what failed on it, toward the same version. `force`: also in maintenance."""
+    """Repeat for each instance (ids) what failed on it, toward the same version."""
+    request = InstancesRetry(service=service, instances=instances, **options)
+    return _started(caller, request, prepare_instances(caller, request))
+
+
+def prepare_instances(caller: Caller, request: InstancesRetry) -> OnInstances:
+    """Look up a retry of instances. Raise the Problems known before any lock."""
+    service = request.service
     check_right(caller, service)
-    ids = find_instances(service, instances)
+    ids = find_instances(service, request.instances)
     delete = Operation.objects.filter(pk=OuterRef("last_operation"), action=Action.DELETE)
     selection = TargetSelection(
         service,
         MAY_RETRY,
         ids=ids,
         pointer="/instances",
-        force=force,
+        force=request.force,
         condition=Q(last_operation__isnull=False),
         closed=placement.on_closed_host(service) & ~has_operation(delete),
     )
     selection, environment = environments.stay_within(selection, None)
     last = Operation.objects.filter(pk__in=selection.selected().values("last_operation"))
-    check_bad(caller, marked_bad(last.values("dest_version")), allow_bad, "/instances")
+    check_bad(caller, marked_bad(last.values("dest_version")), request.allow_bad, "/instances")
     promotion.refuse_operations(environment, last, "/instances")
-    strategy = Strategy(max_failures=len(ids))
     deployment = Deployment(
         microservice=service,
         action=Action.RETRY,
         environment=environment,
-        strategy=strategy.to_json(),
-        note=notes.clean(note),
+        strategy=Strategy(max_failures=len(ids)).to_json(),
+        note=notes.clean(request.note),
     )
-    with transaction.atomic():
-        refuse_deleted(last.values_list("dest_version", flat=True), "/instances")
-        save_request(caller, deployment)
-        targets = lock_or_refuse(selection, deployment)
-        environments.refuse_moved(deployment)
-        return queue(caller, deployment, targets, enqueue.from_previous(None))
+    versions = last.values_list("dest_version", flat=True)
+    return OnInstances(
+        deployment=deployment,
+        selection=selection,
+        source=lambda: enqueue.from_previous(None),
+        own_moves=lambda: _moves_again(last),
+        refuse=lambda: refuse_deleted(versions, "/instances"),
+    )
 
 
-def retry(
-    caller: Caller,
-    origin: Deployment,
-    *,
-    cause: str = "",
-    allow_bad: bool = False,
-    force: bool = False,
-    note: str = "",
-) -> Deployment:
+def retry(caller: Caller, origin: Deployment, *, cause: str = "", **options: Unpack[Options]) -> Deployment:
     """Repeat exactly what is undone, failed, not_started or unknown in a deployment; never more.
 
-    `cause`: only of that what failed for this cause (causes.py). Raise Problem 422 where nothing did. `force`: also on
-    instances that are in maintenance by now.
+    `cause`: only of that what failed for this cause. Raise Problem 422 where nothing did.
     """
+    request = DeploymentRetry(origin=origin, cause=cause, **options)
     check_right(caller, origin.microservice)
-    failed = Operation.objects.filter(deployment=origin, status__in=RETRYABLE)
-    if cause:
-        failed = failed.filter(cause=cause)
-        if not failed.exists():
-            raise invalid("/cause", "unknown_cause", deployment=origin.pk)
-    unknown = failed.filter(status=OperationStatus.UNKNOWN)
+    unknown = _failed(request).filter(status=OperationStatus.UNKNOWN)
     if unknown.exists():  # they still hold their instances: a retry contacts their hosts now
         return _contact_now(caller, origin, unknown)
+    return _started(caller, request, prepare(caller, request))
+
+
+def prepare(caller: Caller, request: DeploymentRetry) -> OnInstances:
+    """Look up a retry. Raise the Problems known before any lock."""
+    origin = request.origin
+    check_right(caller, origin.microservice)
+    failed = _failed(request)
     require_finished(origin)
-    check_bad(caller, marked_bad(failed.values("dest_version")), allow_bad, "/path/id")
-    selection, environment = environments.stay_within(failed_targets(origin, cause, force), None)
+    check_bad(caller, marked_bad(failed.values("dest_version")), request.allow_bad, "/path/id")
+    selection, environment = environments.stay_within(failed_targets(origin, request.cause, request.force), None)
     promotion.refuse_operations(environment, failed, "/path/id")
     deployment = Deployment(
         microservice=origin.microservice,
@@ -121,14 +160,42 @@ def retry(
         environment=environment,
         strategy=Strategy.from_row(origin.strategy).to_json(),  # with every key, also of an older row
         origin=origin,
-        note=notes.clean(note),
+        note=notes.clean(request.note),
     )
-    with transaction.atomic():
-        refuse_deleted(failed.values_list("dest_version", flat=True), "/path/id")
-        save_request(caller, deployment)
-        targets = lock_or_refuse(selection, deployment)
-        environments.refuse_moved(deployment)
-        return queue(caller, deployment, targets, enqueue.from_previous(origin))
+    versions = failed.values_list("dest_version", flat=True)
+    return OnInstances(
+        deployment=deployment,
+        selection=selection,
+        source=lambda: enqueue.from_previous(origin),
+        own_moves=lambda: _moves_again(Operation.objects.filter(deployment=origin)),
+        refuse=lambda: refuse_deleted(versions, "/path/id"),
+    )
+
+
+def _failed(request: DeploymentRetry) -> QuerySet[Operation]:
+    rows = Operation.objects.filter(deployment=request.origin, status__in=RETRYABLE)
+    if not request.cause:
+        return rows
+    rows = rows.filter(cause=request.cause)
+    if not rows.exists():
+        raise invalid("/cause", "unknown_cause", deployment=request.origin.pk)
+    return rows
+
+
+def _moves_again(operations: QuerySet[Operation]) -> Callable[[TargetRow], Move]:
+    """Return each target's move: the last of its operations among these, as enqueue.from_previous. One query."""
+    fields = ("instance_id", "action", "from_version_id", "dest_version_id")
+    again: dict[int | None, Move] = {
+        instance: (Action(action), leaves, goes_to)
+        for instance, action, leaves, goes_to in operations.order_by("pk").values_list(*fields)
+    }
+    return lambda row: again[row.instance_id]
+
+
+def _started(caller: Caller, request: InstancesRetry | DeploymentRetry, prepared: OnInstances) -> Deployment:
+    deployment = start(caller, request, prepared)
+    assert deployment is not None
+    return deployment
 
 
 def left(origin: Deployment) -> Left:

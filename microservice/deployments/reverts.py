@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet
@@ -14,17 +15,19 @@ from asset.strategy import OnFailure, Strategy
 from runtime.sql import among
 
 from .. import catalog
-from ..models import Deployment, MicroServiceInstance, Operation
+from ..models import Deployment, Operation
 from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
-from . import enqueue, environments, notes, placement, plan_token, target_rows
-from .create import check_right, lock_or_refuse, queue, require_finished, save_request
+from . import enqueue, environments, notes, placement
+from .create import check_right, require_finished
 from .destinations import check_bad, marked_bad
-from .plan import Move, Plan
-from .preview import plan_of
+from .plan import Plan
+from .prepared import OnInstances
 from .refusals import refused_targets
 from .selection import find_labelled
-from .target_rows import TargetRow
+from .start import begin, start
+from .target_rows import Move, TargetRow
 from .targets import TargetSelection, has_operation
+from .timing import NOW, Timing
 from .version_change import VERSION_ACTIONS
 
 _ALL = Q()
@@ -34,6 +37,7 @@ _ALL = Q()
 class DeploymentRevert:
     """A request to send back what a deployment changed. Its fields are parsed; nothing is looked up yet."""
 
+    kind: ClassVar[str] = "revert"
     origin: Deployment
     hosts: tuple[int, ...] | None = None  # ids; None: every one that it changed
     labels: Selector | None = None  # instead of hosts: those of them that have these
@@ -44,23 +48,36 @@ class DeploymentRevert:
     reason: str = ""  # why that version is bad
     plan_token: str | None = None  # of the plan that was shown
     note: str = ""  # why this is requested
+    when: Timing = NOW
 
 
 def revert(caller: Caller, request: DeploymentRevert) -> Deployment:
     """Send each instance that a deployment changed back to the version it came from."""
-    origin = request.origin
-    selection, deployment = _look_up(caller, request)
-    with transaction.atomic():
-        catalog.refuse_deleted(_chosen(origin, selection).values_list("from_version", flat=True), "/path/id")
-        if request.mark_bad and origin.dest_version:
-            catalog.mark_bad(caller, origin.dest_version, request.reason)
-        return _revert(caller, origin, deployment, selection, request.plan_token)
+    deployment = start(caller, request, prepare(caller, request))
+    assert deployment is not None
+    return deployment
 
 
 def preview_revert(caller: Caller, request: DeploymentRevert) -> Plan:
     """Return the plan of a revert. Raise the same Problems as the request itself would."""
+    return prepare(caller, request).plan()
+
+
+def prepare(caller: Caller, request: DeploymentRevert) -> OnInstances:
+    """Look up a revert. Raise the Problems known before any lock."""
+    origin = request.origin
     selection, deployment = _look_up(caller, request)
-    return plan_of(selection, deployment, _moves_back(request.origin))
+
+    def mark_bad(who: Caller) -> None:
+        if request.mark_bad and origin.dest_version:
+            catalog.mark_bad(who, origin.dest_version, request.reason)
+
+    back = _chosen(origin, selection).values_list("from_version", flat=True)
+    return replace(
+        _back(origin, deployment, selection),
+        refuse=lambda: catalog.refuse_deleted(back, "/path/id"),
+        conclude=mark_bad,
+    )
 
 
 def default_strategy(origin: Deployment) -> Strategy:
@@ -130,7 +147,8 @@ def auto_revert(origin: Deployment, on_failure: OnFailure) -> Deployment | None:
     try:
         with transaction.atomic():
             deployment = _deployment(origin, origin.environment, None, requested_by=f"deployment {origin.pk}")
-            return _revert(SYSTEM, origin, deployment, _selection(origin, within), may_have_moved=True)
+            prepared = replace(_back(origin, deployment, _selection(origin, within)), may_have_moved=True)
+            return begin(SYSTEM, prepared)
     except Problem as problem:
         if problem.code != "nothing_to_do":
             raise
@@ -175,23 +193,14 @@ def _deployment(
     )
 
 
-def _revert(
-    caller: Caller,
-    origin: Deployment,
-    deployment: Deployment,
-    selection: TargetSelection,
-    shown: str | None = None,
-    may_have_moved: bool = False,
-) -> Deployment:
-    """`may_have_moved`: hosts that came into another environment since are sent back too."""
-    save_request(caller, deployment)
-    targets = lock_or_refuse(selection, deployment)
-    if not may_have_moved:
-        environments.refuse_moved(deployment)
-    if shown is not None:
-        locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
-        plan_token.check(shown, deployment, target_rows.load(locked))
-    return queue(caller, deployment, targets, enqueue.reversed_from(origin), last_first=True)
+def _back(origin: Deployment, deployment: Deployment, selection: TargetSelection) -> OnInstances:
+    return OnInstances(
+        deployment=deployment,
+        selection=selection,
+        source=lambda: enqueue.reversed_from(origin),
+        own_moves=lambda: _moves_back(origin),
+        last_first=True,
+    )
 
 
 def _moves_back(origin: Deployment) -> Callable[[TargetRow], Move]:

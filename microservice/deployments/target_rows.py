@@ -8,7 +8,10 @@ from django.db.models import QuerySet
 from asset.models import Asset
 
 from ..models import MicroServiceInstance
+from ..status import Action
 
+# What happens to a target: an operation's action, and the ids of the versions that it leaves and goes to.
+Move = tuple[Action, int | None, int | None]
 _OF_INSTANCE = ("version_id", "port", "tag", "weight")
 _OF_HOST = ("hostname", "ip", "port", "username", "jump_host_id", "base_path", "sudo")
 

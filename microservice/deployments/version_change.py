@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
 
 from access.problems import invalid
 from asset.labels import Selector
@@ -11,6 +11,7 @@ from asset.strategy import InvalidStrategy, Strategy
 from ..models import MicroService, MicroServiceVersion
 from ..status import Action
 from .selection import HostNames
+from .timing import NOW, Timing
 
 VERSION_ACTIONS = (Action.UPGRADE, Action.REVERT)
 
@@ -26,6 +27,7 @@ class OnLocked(StrEnum):
 class VersionChange:
     """A request to take instances to `dest_version`. Its fields are parsed; nothing is looked up yet."""
 
+    kind: ClassVar[str] = "change"
     service: MicroService
     action: Action  # UPGRADE or REVERT of what runs `version`; DEPLOY of what runs any other: each by its own action
     dest_version: int | str  # the id of a version; for DEPLOY also its name
@@ -43,6 +45,7 @@ class VersionChange:
     reason: str = ""  # why that version is bad
     note: str = ""  # why this is requested
     plan_token: str | None = None  # of the plan that was shown
+    when: Timing = NOW
 
 
 def parse_action(text: str) -> Action:

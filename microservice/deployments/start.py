@@ -1,0 +1,54 @@
+"""The one way in which a request begins, at once or after it waited."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from django.db import transaction
+
+from access.callers import Caller
+
+from ..models import Deployment, MicroServiceInstance
+from . import plan_token, target_rows
+from .create import queue, save_request
+from .prepared import Prepared
+from .timing import Timing
+
+
+class Request(Protocol):
+    """A request as a value."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def when(self) -> Timing: ...
+
+    @property
+    def plan_token(self) -> str | None: ...
+
+
+def start(caller: Caller, request: Request, prepared: Prepared) -> Deployment | None:
+    """Begin what is requested; None where all targets are there already."""
+    return begin(caller, prepared, plan_token.read(request.plan_token) if request.plan_token is not None else None)
+
+
+def begin(caller: Caller, prepared: Prepared, shown: Mapping[str, Any] | None = None) -> Deployment | None:
+    """Lock the targets, compare them with what was shown (a plan's digest), and queue the operations; None where all
+    targets are there already."""
+    with transaction.atomic():
+        deployment = prepared.deployment
+        save_request(caller, deployment)
+        taken = prepared.take()
+        if taken is None:
+            transaction.set_rollback(True)
+            return None
+        if shown is not None:
+            rows = target_rows.load(MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True))
+            if taken.later:
+                rows += target_rows.of_hosts(taken.later, deployment.instance_fields)
+            move = prepared.moves()
+            plan_token.check(shown, deployment, ((row, move(row)) for row in rows), prepared.adopt)
+        prepared.conclude(caller)
+        return queue(
+            caller, deployment, taken.targets, taken.source, last_first=taken.last_first, deferred=len(taken.later)
+        )
