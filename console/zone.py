@@ -3,17 +3,15 @@
 Without the cookie (on the first page, or without scripts) pages use UTC and say so. Rows and the API use UTC only.
 """
 
-import re
 from collections.abc import Callable
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
+from runtime.zones import known
+
 COOKIE = "zone"
-_NAME = re.compile(r"[A-Za-z]{1,20}(?:/[A-Za-z0-9_+-]{1,30}){0,2}")
 
 
 class ZoneMiddleware:
@@ -29,14 +27,3 @@ class ZoneMiddleware:
         else:
             timezone.deactivate()
         return self._get_response(request)
-
-
-@lru_cache(maxsize=128)
-def known(name: str) -> ZoneInfo | None:
-    """Return the zone of that name, or None if this machine does not know it."""
-    if not _NAME.fullmatch(name):
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a directory of zones, such as “America”
-        return None

@@ -8,6 +8,7 @@ every row that a request locks or a worker records.
 """
 
 from .deployments import Deployment, Operation, Output, Step
+from .freezes import Freeze
 from .packages import UnclaimedPackage
 from .services import (
     BUILT_BY_WORKERS,
@@ -27,6 +28,7 @@ __all__ = [
     "Approval",
     "Deployment",
     "DeploymentRequest",
+    "Freeze",
     "Heartbeat",
     "MicroService",
     "MicroServiceInstance",

@@ -264,6 +264,7 @@ MAY = {
     "console/moments.py": "turns clock times into moments and back",
     "console/times.py": "shows a moment by the clock",
     "microservice/management/commands/token.py": "reads a time without a zone as UTC",
+    "microservice/deployments/recurrences.py": "what recurs, in the clock times of its own zone",
     "worker/step_state.py": "fromtimestamp, in UTC",
     "runtime/logs.py": "fromtimestamp, in UTC",
 }
