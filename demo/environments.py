@@ -47,5 +47,5 @@ def protect(client: Client, environments: dict[str, int]) -> None:
 
 
 def _finished(name: str, environments: dict[str, int]) -> dict[str, Any]:
-    asks = {"requires_id": environments[STAGING], "soak_minutes": SOAK_MINUTES} if name == PRODUCTION else {}
-    return {"description": DESCRIPTION[name], **asks}
+    asks = {"requires_id": environments[STAGING], "soak_minutes": SOAK_MINUTES, "approvals": 1}
+    return {"description": DESCRIPTION[name], **(asks if name == PRODUCTION else {})}

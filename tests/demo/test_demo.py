@@ -177,6 +177,7 @@ def test_staging_and_production_have_two_hosts_each(demo):
     staging, production = rows
     assert (staging["requires_id"], production["requires_id"]) == (None, staging["id"])
     assert 0 < production["soak_minutes"] <= 2
+    assert (staging["approvals"], production["approvals"]) == (0, 1)
     assert [row["environment"] for row in demo.client.all("deployments/")[:2]] == [PRODUCTION, STAGING]
 
 
