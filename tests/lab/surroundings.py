@@ -4,6 +4,7 @@
 """
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -57,3 +58,11 @@ def _set() -> None:
 
 
 _set()
+
+# What a run of all tests imports and collects stays until its end: it would be looked through again and again.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("access", "asset", "builds", "callbacks", "deployctl", "deployer", "microservice", "integrations", "demo")
 CALLS = {"compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
 ANCHORED = {"match", "fullmatch"}
+SIGN = re.compile(r"\bre\.|RegexValidator|re_path|RegexField")  # a file without it need not be parsed
 # Made at run time: where, and what they are made of. Each example stands for all.
 MADE = {
     ("microservice/output/logs.py", "re.escape(text"): [b"error", b"aaaaaaab"],
@@ -61,12 +63,13 @@ def sources() -> list[Path]:
     return [*found, ROOT / "gunicorn.conf.py", ROOT / "manage.py"]
 
 
+@cache  # each process of a run of all tests imports this module, and only one needs it
 def in_python() -> list[Use]:
-    return [use for path in sources() for use in _in_file(path)]
+    return [use for path in sources() if SIGN.search(text := path.read_text()) for use in _in_file(path, text)]
 
 
-def _in_file(path: Path):
-    name, tree = str(path.relative_to(ROOT)), ast.parse(path.read_text())
+def _in_file(path: Path, text: str):
+    name, tree = str(path.relative_to(ROOT)), ast.parse(text)
     used = {}  # name of a pattern → the methods called on it
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
