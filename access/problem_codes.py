@@ -110,6 +110,7 @@ CODES: dict[str, Code] = {
     "nothing_to_do": Code(
         409, "No instance remains for this request.", "See `errors` for each instance and the reason."
     ),
+    "train_state": Code(409, "The train's status does not allow this.", "Check its status."),
     "own_account": Code(
         409, "You cannot delete or deactivate your own account or remove its rights.", "Ask another administrator."
     ),

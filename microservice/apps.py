@@ -9,5 +9,8 @@ class MicroserviceConfig(AppConfig):
         from access import permissions
 
         from .catalog import visibility
+        from .deployments.ended import deployment_ended
+        from .trains.advance import on_deployment_ended
 
         permissions.owners = visibility.owners
+        deployment_ended.connect(on_deployment_ended)

@@ -1,6 +1,8 @@
 """Publishes events to live views and callbacks, in the transaction of their cause: both or neither."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.conf import settings
@@ -15,11 +17,32 @@ from messages.rendering import english
 from .models import Deployment, Operation, Step
 from .status import DEPLOYMENT_ENDED, DeploymentStatus, OperationStatus, StepStatus
 
+_together: ContextVar[list[Event] | None] = ContextVar("together", default=None)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Write at the end what is published inside: for a transaction that acts on several deployments.
+
+    Events are written under a lock that every writer waits for, so nothing that may be held is locked after them. What
+    an exception ends publishes nothing: it is rolled back.
+    """
+    before, own = _together.get(), list[Event]()
+    _together.set(own)
+    try:
+        yield
+    finally:
+        _together.set(before)
+    publish(own)
+
 
 def publish(rows: Iterable[Event]) -> None:
     """Write events for live views and queue their callbacks, as the last statements of a transaction."""
     every = list(rows)
-    if every:
+    gathered = _together.get()
+    if gathered is not None:
+        gathered += every
+    elif every:
         queue_callbacks(every)  # before the lock that events are written under, which every writer waits for
         events.write(every)
 

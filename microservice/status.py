@@ -62,6 +62,19 @@ class DeploymentStatus(models.TextChoices):
     CANCELLED = "cancelled", "cancelled"
 
 
+class TrainStatus(models.TextChoices):
+    """The state of a release train."""
+
+    RUNNING = "running", "running"  # a stage is under way, or waits to begin
+    HELD = "held", "held"  # nothing begins until a user resumes, reverts or cancels it
+    REVERTING = "reverting", "reverting"  # what succeeded goes back, last stage first
+    CANCELLING = "cancelling", "cancelling"  # what is under way comes to its end
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+    REVERTED = "reverted", "reverted"
+
+
 class OperationStatus(models.TextChoices):
     """The state of a deployment's part on one instance."""
 
@@ -126,6 +139,21 @@ BUSY = frozenset(
 DEPLOYMENT_ENDED = frozenset({DeploymentStatus.SUCCEEDED, DeploymentStatus.FAILED, DeploymentStatus.CANCELLED})
 # Open: it has operations, and holds what they change.
 DEPLOYMENT_OPEN = frozenset(DeploymentStatus) - DEPLOYMENT_ENDED - {DeploymentStatus.WAITING}
+
+TRAIN_ENDED = frozenset({TrainStatus.SUCCEEDED, TrainStatus.FAILED, TrainStatus.CANCELLED, TrainStatus.REVERTED})
+# Something follows from its rows alone. A held one waits for a person.
+TRAIN_MOVING = frozenset({TrainStatus.RUNNING, TrainStatus.REVERTING, TrainStatus.CANCELLING})
+# What a person may take back: also a train that came to its end.
+TRAIN_REVERTIBLE = frozenset(
+    {
+        TrainStatus.RUNNING,
+        TrainStatus.HELD,
+        TrainStatus.CANCELLING,
+        TrainStatus.SUCCEEDED,
+        TrainStatus.FAILED,
+        TrainStatus.CANCELLED,
+    }
+)
 
 OPERATION_ENDED = frozenset(
     {
@@ -243,6 +271,32 @@ DEPLOYMENT_TRANSITIONS: dict[DeploymentStatus, dict[DeploymentStatus, str]] = {
         DeploymentStatus.CANCELLED: "nothing of it lives on any host",
         DeploymentStatus.FAILED: "an undo failed while it was cancelled",
     },
+}
+TRAIN_TRANSITIONS: dict[TrainStatus, dict[TrainStatus, str]] = {
+    TrainStatus.RUNNING: {
+        TrainStatus.HELD: "a stage failed, or could not begin",
+        TrainStatus.REVERTING: "a stage failed, or a user takes it back",
+        TrainStatus.CANCELLING: "a user cancelled it",
+        TrainStatus.SUCCEEDED: "every stage succeeded",
+    },
+    TrainStatus.HELD: {
+        TrainStatus.RUNNING: "a user resumed it",
+        TrainStatus.REVERTING: "a user takes it back",
+        TrainStatus.CANCELLING: "a user cancelled it",
+    },
+    TrainStatus.REVERTING: {
+        TrainStatus.HELD: "a revert failed, or could not begin",
+        TrainStatus.CANCELLING: "a user cancelled it",
+        TrainStatus.REVERTED: "everything went back",
+        TrainStatus.FAILED: "nothing was there to take back",
+    },
+    TrainStatus.CANCELLING: {
+        TrainStatus.CANCELLED: "nothing of it is under way",
+        TrainStatus.REVERTING: "a user takes it back",
+    },
+    TrainStatus.SUCCEEDED: {TrainStatus.REVERTING: "a user takes it back"},
+    TrainStatus.FAILED: {TrainStatus.REVERTING: "a user takes it back"},
+    TrainStatus.CANCELLED: {TrainStatus.REVERTING: "a user takes it back"},
 }
 
 

@@ -25,6 +25,7 @@ from microservice.deployments import advance, retries
 from microservice.models import Deployment, Heartbeat, Operation
 from microservice.output import expiry
 from microservice.status import DEPLOYMENT_OPEN, OPERATION_OPEN, DeploymentStatus, OperationStatus
+from microservice.trains import advance as trains
 from runtime.broker_connection import broker_connection
 from runtime.database_errors import is_away, is_held
 from runtime.periodic import PeriodicThread
@@ -94,6 +95,7 @@ def tidy() -> None:
     _run_parts(
         _close_finished_deployments,
         retries.retry_failed_deletes,
+        trains.sweep,
         expiry.run_if_due,
         chain.seal,
         access_expiry.run_if_due,

@@ -23,6 +23,7 @@ from . import (
     recipes,
     registries,
     services,
+    trains,
     values,
 )
 
@@ -55,6 +56,7 @@ TEXTS = _merged(
             recipes,
             registries,
             services,
+            trains,
             values,
         )
     )

@@ -25,6 +25,7 @@ from ..status import (
     UndoStatus,
     may_become,
 )
+from . import ended
 from .reverts import auto_revert
 from .rollout import NOTHING, Decision, Snapshot, decide
 
@@ -145,6 +146,7 @@ def set_status(deployment: Deployment, status: DeploymentStatus, reason: Message
         deployment.finished = timezone.now()
         deployment.secrets = SealedMap()  # no longer needed; a retry takes the service's own
         fields.append("secrets")
+        ended.announce(deployment.pk)
     if status == DeploymentStatus.RUNNING and deployment.started is None:
         deployment.started = timezone.now()
     deployment.save(update_fields=fields)

@@ -30,15 +30,16 @@ def change_version(caller: Caller, change: VersionChange) -> Deployment:
     return deployment
 
 
-def deploy(caller: Caller, change: VersionChange) -> Deployment | None:
+def deploy(caller: Caller, change: VersionChange, *, joins: bool = True) -> Deployment | None:
     """Take every selected instance to one version, each by its own action; None where all of them run it already.
 
-    Where one deployment takes all of them there already, return that one: a job that is run again waits for it.
+    Where one deployment takes all of them there already, return that one: a job that is run again waits for it. Not
+    without `joins`: then they are locked.
     """
     try:
         return start(caller, change, prepare(caller, change))
     except Problem as problem:
-        if problem.code not in ("nothing_to_do", "instance_locked"):
+        if not joins or problem.code not in ("nothing_to_do", "instance_locked"):
             raise
         under_way = _under_way(caller, change)
         if under_way is None:

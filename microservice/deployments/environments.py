@@ -71,7 +71,7 @@ def stay_within(selection: TargetSelection, named: int | str | None) -> tuple[Ta
     place = find_place(named)
     rows = selection.addressed()
     if place is None:
-        return selection, _only(places_of(rows), selection.pointer if selection.is_named else "").environment
+        return selection, only_place(places_of(rows), selection.pointer if selection.is_named else "").environment
     if not selection.is_named:
         return replace(selection, scope=selection.scope & place.instances), place.environment
     others = rows.filter(place.elsewhere).select_related("host__environment").order_by("pk")[:MAX_NAMED]
@@ -87,7 +87,7 @@ def environment_of(hosts: Sequence[int], place: Place | None, is_named: bool) ->
     """
     rows = Asset.objects.filter(pk__in=among(hosts))
     if place is None:
-        return _only(places_of_hosts(rows), "/host" if is_named else "").environment
+        return only_place(places_of_hosts(rows), "/host" if is_named else "").environment
     others = rows.exclude(environment=place.environment).select_related("environment").order_by("pk")[:MAX_NAMED]
     if others:
         raise refused_targets([_other("/host", host, place) for host in others])
@@ -130,7 +130,7 @@ def moved() -> Problem:
     return refused("concurrent_update.environment")
 
 
-def _only(places: Sequence[Place], pointer: str) -> Place:
+def only_place(places: Sequence[Place], pointer: str = "") -> Place:
     """Return the only place. `pointer`: to what names the targets; "" where the environment is to be named."""
     if len(places) > 1:
         names = [place.name for place in places]

@@ -15,11 +15,11 @@ MAX_NOTE = 500  # characters
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def clean(text: str, pointer: str = "/note") -> str:
+def clean(text: str, pointer: str = "/note", most: int = MAX_NOTE) -> str:
     """Return the note as it is kept. Raise Problem 422 where it is too long or not one line."""
     text = text.strip()
-    if len(text) > MAX_NOTE:
-        raise invalid(pointer, "note_length", max=MAX_NOTE)
+    if len(text) > most:
+        raise invalid(pointer, "note_length", max=most)
     if _CONTROL.search(text):
         raise invalid(pointer, "control_characters")
     return text

@@ -19,6 +19,7 @@ from .services import (
     not_all_digits,
     valid_name,
 )
+from .trains import Train, TrainPart, TrainStart
 from .waiting import Approval, DeploymentRequest, OnFreeze
 from .workers import Heartbeat
 
@@ -37,6 +38,9 @@ __all__ = [
     "Operation",
     "Output",
     "Step",
+    "Train",
+    "TrainPart",
+    "TrainStart",
     "UnclaimedPackage",
     "not_all_digits",
     "valid_name",
