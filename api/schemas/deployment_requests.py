@@ -151,7 +151,7 @@ class ChangeRequest(Within):
     strategy: dict[str, Any] | None = Field(
         None,
         description="batch_size, canary, max_failures, on_failure, pause_between; all optional. Without it: the "
-        "service's default_strategy",
+        "default_strategy of the environment, if it has one, else of the service",
     )
     force: StrictBool = Field(False, description=FORCE)
     dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")

@@ -64,7 +64,9 @@ class ServiceUpdate(Body):
     limits: dict[str, Any] = {}
     steps: list[dict[str, Any]] = []
     default_strategy: dict[str, Any] = Field(
-        {}, description="Of deployments that name none: as `strategy` of an upgrade. {}: all hosts at once"
+        {},
+        description="Of deployments that name none, where their environment has none: as `strategy` of an upgrade. "
+        "{}: all hosts at once",
     )
     auto_deploy_tag: Text = ""
     team: StrictInt | StrictStr | None = Field(None, description="Id or name of the team that owns the service")

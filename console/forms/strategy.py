@@ -65,15 +65,19 @@ class StrategyFields(forms.Form):
 
 
 class DefaultStrategyForm(StrategyFields):
-    """The strategy of a service's upgrades, reverts and deploys, unless their request names another."""
+    """The strategy of upgrades, reverts and deploys of a service or to an environment that name none themselves."""
 
     def __init__(self, data: QueryDict | None, saved: Mapping[str, Any]) -> None:
         super().__init__(data, initial=as_typed(saved), prefix="strategy", auto_id="%s")
+        self.saved = dict(saved)
 
     @property
     def value(self) -> dict[str, Any]:
-        """Return the strategy of a valid form as a service keeps it: {} where nothing differs from "all at once"."""
+        """Return the strategy of a valid form as it is kept: {} where nothing differs from "all at once"; one that is
+        saved already as it is saved."""
         strategy: Strategy = self.cleaned_data["strategy"]
+        if strategy == Strategy.from_row(self.saved):
+            return self.saved
         return {} if strategy == Strategy() else strategy.to_json()
 
 

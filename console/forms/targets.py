@@ -24,6 +24,7 @@ from microservice.deployments.selection import ALL
 from runtime.ids import parse_id
 
 LABEL_EXAMPLE = "zone=eu"
+NO_ENVIRONMENT = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Targets:
 
     hosts: tuple[int, ...] | None = None
     labels: Selector | None = None
-    environment: int | str | None = None  # an id; "": hosts in none; None: there is nothing to choose
+    environment: int | str | None = None  # by id or name; "": hosts in none; None: there is nothing to choose
 
     def as_change(self) -> dict[str, Any]:
         """Return the fields of a VersionChange."""
@@ -87,6 +88,27 @@ class GroupField(forms.ModelChoiceField):
         super().__init__(HostGroup.objects.order_by("name"), required=False, **{**defaults, **more})
 
 
+class EnvironmentName(forms.CharField):
+    """An environment by its name, as in the filters of lists, or by its id; 0 for hosts in none.
+
+    Valid: as a VersionChange takes it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(required=False, strip=False, max_length=64, widget=forms.HiddenInput())
+
+    def clean(self, value: Any) -> int | str | None:
+        text = super().clean(value)
+        if not text:
+            return None
+        return "" if text == NO_ENVIRONMENT else parse_id(text) or text
+
+
+def named(place: Place) -> str:
+    """Return what stands for an environment in addresses."""
+    return place.environment.name if place.environment else NO_ENVIRONMENT
+
+
 class TargetFields(forms.Form):
     """`targets` of a valid form says where. The labels of the radio buttons are markup, in the template.
 
@@ -102,16 +124,16 @@ class TargetFields(forms.Form):
     host = HostIds(required=False)
     labels = LabelsField()
     group = GroupField()
-    environment = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput())
+    environment = EnvironmentName()
 
     def __init__(self, data: QueryDict, *values: Any, places: Sequence[Place] = (), **more: Any) -> None:
         self.places = places if len(places) > 1 else ()
         if self.places and not data.get("environment"):
             data = data.copy()
-            data["environment"] = str(places[0].number)
-        super().__init__(data, *values, **more)
-        chosen = [one for one in places if len(places) == 1 or str(one.number) == self["environment"].value()]
+            data["environment"] = named(places[0])
+        chosen = [one for one in places if len(places) == 1 or data["environment"] in (named(one), str(one.number))]
         self.place = chosen[0] if chosen else None
+        super().__init__(data, *values, **more)
         # From their places: rendering the radio buttons would validate a form that is not made up yet.
         where, of = self.fields["where"], self["where"].auto_id
         order = {value: place for place, (value, _label) in enumerate(where.choices)}  # type: ignore[attr-defined]
@@ -143,8 +165,7 @@ class TargetFields(forms.Form):
 
     @property
     def targets(self) -> Targets:
-        data = self.cleaned_data
-        within = "" if data["environment"] == 0 else data["environment"]
+        data, within = self.cleaned_data, self.cleaned_data["environment"]
         if data["where"] == "some":
             return Targets(hosts=data["host"], environment=within)
         if data["where"] == "labels":
@@ -152,15 +173,19 @@ class TargetFields(forms.Form):
         return Targets(labels=data["group"].labels if data["where"] == "group" else None, environment=within)
 
     def addresses(self) -> list[tuple[Place, str]]:
-        """Return the dialog's query for each environment, with the choices so far, but for the ticked hosts."""
+        """Return the dialog's query for each environment, with the choices so far that hold there."""
+        query, found = self.carried(), []
+        for place in self.places:
+            query["environment"] = named(place)
+            found.append((place, query.urlencode()))
+        return found
+
+    def carried(self) -> QueryDict:
+        """Return the choices that hold in another environment too: not the ticked hosts."""
         query: QueryDict = self.data.copy()  # type: ignore[attr-defined]  # a dialog is made of one
         for name in ("host", "key", "plan_token", "csrfmiddlewaretoken"):
             query.pop(name, None)
-        found = []
-        for place in self.places:
-            query["environment"] = str(place.number)
-            found.append((place, query.urlencode()))
-        return found
+        return query
 
     def chosen_hosts(self) -> list[str]:
         """Return the ticked hosts as text, valid or not."""

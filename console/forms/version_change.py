@@ -1,6 +1,6 @@
 """The forms of the dialogs that change what runs: upgrade, revert and install. Each makes the value of its request."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -9,12 +9,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from access.problems import Problem
-from asset.strategy import Strategy
+from asset.strategy import ALL_AT_ONCE, Strategy
+from microservice.deployments import reverts
+from microservice.deployments.default_strategy import default_strategy
 from microservice.deployments.installs import Installation
 from microservice.deployments.notes import MAX_NOTE
-from microservice.deployments.reverts import DeploymentRevert, default_strategy
+from microservice.deployments.reverts import DeploymentRevert
 from microservice.deployments.version_change import VersionChange
-from microservice.models import Deployment, MicroService, MicroServiceVersion
+from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import Action
 
 from .strategy import StrategyFields, as_typed, number_field
@@ -30,8 +32,8 @@ MARKED_BAD = _("API tokens and automation will no longer deploy it. Signed-in us
 class StrategyForm(StrategyFields):
     """How a deployment works through its hosts; `cleaned_data["strategy"]` is the Strategy.
 
-    A dialog is always bound: what is chosen so far stands in the address, so that its plan can be shown. `default`: the
-    service's strategy, which holds until the dialog was shown: from then on an empty field says that it is empty.
+    A dialog is always bound: what is chosen so far stands in the address, so that its plan can be shown. The preset
+    strategy holds until the dialog was shown: from then on an empty field says that it is empty.
     """
 
     DEFAULTS: dict[str, str] = {}
@@ -45,9 +47,9 @@ class StrategyForm(StrategyFields):
     shown = forms.CharField(required=False, widget=forms.HiddenInput())  # the dialog was, with all of its fields
     plan_token = forms.CharField(required=False, strip=False, widget=forms.HiddenInput())
 
-    def __init__(self, data: QueryDict, default: Mapping[str, Any] | None = None, **more: Any) -> None:
+    def __init__(self, data: QueryDict, **more: Any) -> None:
         data = data.copy()
-        defaults = self.DEFAULTS if data.get("shown") else {**as_typed(default or {}), **self.DEFAULTS}
+        defaults = self.DEFAULTS if data.get("shown") else {**as_typed(self.preset().to_json()), **self.DEFAULTS}
         for name, value in {**defaults, "shown": "1"}.items():
             data.setdefault(name, str(value))
         self.chosen = data
@@ -59,6 +61,10 @@ class StrategyForm(StrategyFields):
             name = error.pointer.rpartition("/")[2]
             if name in self.shown_fields and name not in self.errors:
                 self.add_error(name, error.text)
+
+    def preset(self) -> Strategy:
+        """Return the strategy that the dialog proposes at first."""
+        return ALL_AT_ONCE
 
     @property
     def shown_fields(self) -> tuple[str, ...]:
@@ -77,20 +83,19 @@ class StrategyForm(StrategyFields):
             query.pop(name, None)
         return query
 
-    def caution(self, batches: list[int], service: MicroService) -> dict[str, Any]:
+    def caution(self, batches: list[int], default: Strategy) -> dict[str, Any]:
         """Return how many hosts change at the same moment, and this dialog with a strategy; {} where they are few.
 
-        The strategy: the service's, where it parts these hosts (`own`), or a cautious one. `query`: the
+        The strategy: the `default` one, where it parts these hosts (`own`), or a cautious one. `query`: the
         dialog's address with it; `fields`: the names of the fields that it sets.
         """
         if len(batches) != 1 or batches[0] < MANY:
             return {}
-        service_s = Strategy.from_row(service.default_strategy)
-        own = len(service_s.batches(batches[0])) > 1
+        own = len(default.batches(batches[0])) > 1
         query = self.choices()
         for name in self.STRATEGY:
             query.pop(name, None)
-        typed = as_typed((service_s if own else CAUTIOUS).to_json())
+        typed = as_typed((default if own else CAUTIOUS).to_json())
         query.update({name: str(value) for name, value in typed.items()})
         return {"count": batches[0], "own": own, "query": query.urlencode(), "fields": " ".join(self.STRATEGY)}
 
@@ -101,7 +106,28 @@ class StrategyForm(StrategyFields):
         return type(self)(data, auto_id=False)
 
 
-class VersionChangeForm(TargetFields, StrategyForm):
+class ToVersionForm(TargetFields, StrategyForm):
+    """A dialog that takes hosts to a version: its strategy is at first that of their environment, or of the service."""
+
+    def __init__(self, data: QueryDict, version: MicroServiceVersion | None = None, **more: Any) -> None:
+        self.version = version
+        super().__init__(data, **more)
+
+    def preset(self) -> Strategy:
+        environment = self.place.environment if self.place else None
+        return default_strategy(self.version.microservice, environment) if self.version else ALL_AT_ONCE
+
+    def carried(self) -> QueryDict:
+        """Return the choices that hold in another environment: a strategy that is preset here is none."""
+        query = super().carried()
+        typed = {name: str(one) for name in self.STRATEGY if (one := self[name].value())}
+        if typed == {name: str(one) for name, one in as_typed(self.preset().to_json()).items()}:
+            for name in ("shown", *self.STRATEGY):
+                query.pop(name, None)
+        return query
+
+
+class VersionChangeForm(ToVersionForm):
     """The dialog of an upgrade or a revert."""
 
     DEFAULTS = {"where": "all"}
@@ -117,8 +143,7 @@ class VersionChangeForm(TargetFields, StrategyForm):
     reason = forms.CharField(label=_("Reason"), max_length=256, required=False)
 
     def __init__(self, data: QueryDict, version: MicroServiceVersion | None = None, **more: Any) -> None:
-        default = version.microservice.default_strategy if version else None
-        super().__init__(data, default, **more)
+        super().__init__(data, version, **more)
         from_version = version.version if version else ""
         self.fields["mark_bad"].label = gettext("Mark %(version)s as bad") % {"version": from_version}
 
@@ -145,15 +170,12 @@ class VersionChangeForm(TargetFields, StrategyForm):
         )
 
 
-class DeployForm(TargetFields, StrategyForm):
+class DeployForm(ToVersionForm):
     """The dialog that takes instances to one version, whichever they run."""
 
     DEFAULTS = {"where": "all"}
 
     allow_bad = forms.BooleanField(label=_("Deploy although it was marked bad"), required=False)
-
-    def __init__(self, data: QueryDict, version: MicroServiceVersion | None = None, **more: Any) -> None:
-        super().__init__(data, version.microservice.default_strategy if version else None, **more)
 
     def change(self, version: MicroServiceVersion) -> VersionChange:
         """Return the value of a valid form."""
@@ -180,9 +202,13 @@ class RevertForm(TargetFields, StrategyForm):
     reason = forms.CharField(label=_("Reason"), max_length=256, required=False)
 
     def __init__(self, data: QueryDict, origin: Deployment | None = None, **more: Any) -> None:
-        super().__init__(data, default_strategy(origin).to_json() if origin else None, **more)
+        self.origin = origin
+        super().__init__(data, **more)
         leaves = origin.dest_version.version if origin and origin.dest_version else ""
         self.fields["mark_bad"].label = gettext("Mark %(version)s as bad") % {"version": leaves}
+
+    def preset(self) -> Strategy:
+        return reverts.default_strategy(self.origin) if self.origin else ALL_AT_ONCE
 
     @property
     def shown_fields(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from access.problems import refused
+from microservice.deployments.default_strategy import default_strategy
 from microservice.deployments.plan import Plan
 
 from ..forms.version_change import StrategyForm
@@ -20,7 +21,8 @@ PART = "plan"
 def shown(request: HttpRequest, form: StrategyForm, plan: Plan) -> dict[str, Any]:
     """Return what the templates show of a plan. `query`: the dialog's address with the same choices."""
     details = plan_details.details(plan, _position(request))
-    caution = form.caution(details["batches"], plan.deployment.microservice)
+    default = default_strategy(plan.deployment.microservice, plan.deployment.environment)
+    caution = form.caution(details["batches"], default)
     return details | {"caution": caution, "query": form.choices().urlencode()}
 
 

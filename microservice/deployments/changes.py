@@ -6,13 +6,13 @@ from django.db.models import Q
 
 from access.callers import Caller
 from access.problems import Problem, invalid
-from asset.strategy import Strategy
 
 from .. import catalog
 from ..models import Deployment
 from ..status import MAY_CHANGE_VERSION, STATUS_DURING, Action
 from . import enqueue, environments, notes, placement, promotion
 from .create import check_right
+from .default_strategy import default_strategy
 from .destinations import find_destination
 from .plan import Plan
 from .prepared import OnInstances
@@ -92,7 +92,6 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         from_version=change.version,
         dest_version=destination,
         note=notes.clean(change.note),
-        strategy=(change.strategy or Strategy.from_row(service.default_strategy)).to_json(),
     )
     where = find_targets(change.host, change.instances, service, change.version, change.labels)
     skip = change.on_locked == OnLocked.SKIP or (change.on_locked is None and not where.is_named)
@@ -113,6 +112,7 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         new_status=STATUS_DURING.get(change.action),
     )
     selection, deployment.environment = environments.stay_within(selection, change.environment)
+    deployment.strategy = (change.strategy or default_strategy(service, deployment.environment)).to_json()
     return promotion.hold_up(selection, change.action, deployment.environment, destination), deployment
 
 

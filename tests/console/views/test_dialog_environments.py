@@ -8,7 +8,8 @@ import pytest
 from django.utils import timezone
 
 from asset.models import Asset, Environment
-from microservice.models import Deployment, MicroServiceInstance
+from asset.strategy import Strategy
+from microservice.models import Deployment, MicroService, MicroServiceInstance
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
 
@@ -92,6 +93,41 @@ def test_what_was_chosen_stays_when_another_is_opened(admin, versions, placed):
     address = tabs(page)["production"]
     assert "note=why+not" in address and "canary=1" in address and "host=" not in address
     assert 'value="why not"' in markup(admin.get(where + address))
+
+
+def strategy_of(page: str) -> dict[str, str]:
+    """Return the strategy in the dialog's fields."""
+    found = dict(re.findall(r'<input type="text" name="(canary|batch_size)"(?: value="([^"]*)")?', page))
+    return {name: value for name, value in found.items() if value}
+
+
+@pytest.mark.parametrize("kind", ["upgrade", "revert", "deploy"])
+def test_the_strategy_is_that_of_the_environment_or_else_of_the_service(admin, versions, placed, kind):
+    """When another one is opened, what is preset changes with it; what was chosen stays."""
+    MicroService.objects.update(default_strategy=Strategy(batch_size=7).to_json())
+    Environment.objects.filter(name="production").update(default_strategy=Strategy(canary=2).to_json())
+    where = dialogs(versions)[kind]
+    page = markup(admin.get(where))
+    assert strategy_of(page) == {"batch_size": "7"}
+    page = markup(admin.get(where + tabs(page)["production"]))
+    assert strategy_of(page) == {"canary": "2"}
+    page = markup(admin.get(where + tabs(page)["staging"]))
+    assert strategy_of(page) == {"batch_size": "7"}
+    page = markup(admin.get(where, {"batch_size": "3", "shown": "1"}))
+    page = markup(admin.get(where + tabs(page)["production"]))
+    assert strategy_of(page) == {"batch_size": "3"}
+    page = markup(admin.get(where, {"environment": "production"}))
+    assert admin.post(where, hidden(page)).status_code == 302
+    assert Strategy.from_row(Deployment.objects.get().strategy) == Strategy(canary=2)
+
+
+def test_an_address_names_it_as_lists_do(admin, versions, placed):
+    where = dialogs(versions)["deploy"]
+    addresses = tabs(markup(admin.get(where)))
+    assert "environment=production" in addresses["production"] and "environment=0" in addresses["no environment"]
+    for named in ("production", placed[1].pk):
+        assert listed(markup(admin.get(where, {"environment": named}))) == ["host3"]
+    assert "no such" in (page := markup(admin.get(where, {"environment": "elsewhere"}))).lower() or "not found" in page
 
 
 def test_parts_of_the_list_are_of_the_same_one(admin, versions, placed):

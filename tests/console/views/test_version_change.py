@@ -278,7 +278,7 @@ def test_warns_of_many_hosts_at_once(admin, versions, action):
     service.save()
     assert "at the same time" not in markup(admin.get(where)), "the service's own is chosen at first"
     page = markup(admin.get(f"{where}?shown=1&where=all"))
-    assert "14 hosts change at the same time" in page and "Use the strategy of the service" in page
+    assert "14 hosts change at the same time" in page and "Use the default strategy" in page
     assert "batch_size=5" in re.search(r'href="(\?[^"]*)" data-fills=', page)[1]
 
 

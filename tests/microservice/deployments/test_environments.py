@@ -9,7 +9,7 @@ from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from asset import environments
 from asset.models import Asset, Environment
-from asset.strategy import OnFailure
+from asset.strategy import ALL_AT_ONCE, OnFailure, Strategy
 from microservice.deployments import actions, create
 from microservice.deployments.installs import Installation
 from microservice.deployments.retries import retry_failed_deletes
@@ -210,6 +210,16 @@ def test_a_delete_stays_within_one(shop):
     ids = tuple(row.pk for row in shop.instances)
     assert refused(actions.delete, WHO, shop.service, ids).errors[0]["pointer"] == "/instances"
     assert actions.delete(WHO, shop.service, ids[2:4]).environment.name == "production"
+
+
+@pytest.mark.parametrize(("action", "to"), [(Action.DEPLOY, 3), (Action.UPGRADE, 2), (Action.REVERT, 0)])
+def test_its_strategy_goes_before_the_service_s_and_after_the_request_s(shop, action, to):
+    shop.service.default_strategy = Strategy(batch_size=7).to_json()
+    Environment.objects.filter(name="production").update(default_strategy=Strategy(canary=1).to_json())
+    asked = [change(shop, action, to, environment=name) for name in ("staging", "production", "")]
+    asked[2] = replace(asked[2], strategy=ALL_AT_ONCE)
+    found = [Strategy.from_row(ask(one).strategy) for one in asked]
+    assert found == [Strategy(batch_size=7), Strategy(canary=1), ALL_AT_ONCE]
 
 
 def test_what_a_build_starts_is_one_deployment_for_each(shop):
