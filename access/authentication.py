@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -38,6 +39,19 @@ def rights_of(user: AbstractBaseUser, ceiling: Iterable[str] = SCOPES) -> Rights
     return Rights(roles.get(user.pk, {}), frozenset(ceiling), any_team)
 
 
+def rights_of_all(users: Iterable[AbstractBaseUser]) -> dict[int, Rights | None]:
+    """Return the same of several users, by their ids. One query."""
+    known = {user.pk: user for user in users}
+    roles, any_team = roles_of(list(known))
+    every, nothing = frozenset(SCOPES), frozenset[str]()
+    return {
+        pk: None
+        if getattr(user, "is_superuser", False) and user.is_active
+        else Rights(roles.get(pk, {}) if user.is_active else {}, every if user.is_active else nothing, any_team)
+        for pk, user in known.items()
+    }
+
+
 def scopes_of(user: AbstractBaseUser) -> frozenset[str]:
     """Return every right that a user has on anything."""
     rights = rights_of(user)
@@ -65,14 +79,10 @@ def _by_session(request: HttpRequest) -> Caller | None:
     session = session_of(request)
     if session.is_seen_stale and is_user_action(request):
         _note(session.update_seen)
-    rights = rights_of(user)
-    return Caller(
-        name=user.get_username(),
-        user_id=user.pk,
+    return replace(
+        acting_as(user, None),
         session_id=session.info.row_id,
-        rights=rights,
         is_fresh=session.is_fresh,
-        scopes=frozenset(SCOPES) if rights is None else rights.on_unowned | PERSONAL,
         address=client_address(request),
         request_id=request_id_of(request),
     )
@@ -85,24 +95,31 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
         _log_refused(token, reason, address)
         throttle.wrong_token(address)
         raise unauthorized("unauthorized.token")
-    rights = rights_of(token.user, granted(token.scopes, bool(token.services)))
-    scopes = frozenset(token.scopes)
-    caller = Caller(
-        name=token.user.get_username(),
-        user_id=token.user_id,
-        token_id=token.pk,
-        token_name=token.name,
-        rights=rights,
-        scopes=scopes if rights is None else rights.on_unowned | (scopes & PERSONAL),
-        services=frozenset(token.services),
-        address=address,
-        request_id=request_id_of(request),
-    )
+    caller = replace(acting_as(token.user, token), address=address, request_id=request_id_of(request))
     is_use_due = token.last_used is None or token.last_used < now - LAST_USED_INTERVAL
     is_address_due = token_use.is_due(token, address)
     if is_use_due or is_address_due:
         _note(lambda: _note_use(token, caller, agent_of(request) if is_address_due else None, now))
     return caller
+
+
+def acting_as(user: AbstractBaseUser, token: Token | None) -> Caller:
+    """Return the caller that a user is by a token, or without one, with the rights of now. At most two queries."""
+    if token is None:
+        rights = rights_of(user)
+        scopes = frozenset(SCOPES) if rights is None else rights.on_unowned | PERSONAL
+        return Caller(name=user.get_username(), user_id=user.pk, rights=rights, scopes=scopes)
+    rights = rights_of(user, granted(token.scopes, bool(token.services)))
+    scopes = frozenset(token.scopes)
+    return Caller(
+        name=user.get_username(),
+        user_id=user.pk,
+        token_id=token.pk,
+        token_name=token.name,
+        rights=rights,
+        scopes=scopes if rights is None else rights.on_unowned | (scopes & PERSONAL),
+        services=frozenset(token.services),
+    )
 
 
 def _refusal_reason(token: Token | None, now: datetime) -> str:

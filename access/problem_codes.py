@@ -107,6 +107,9 @@ CODES: dict[str, Code] = {
         "The version did not yet run well in the environment that this one requires.",
         "See what is missing, and until when.",
     ),
+    "frozen": Code(
+        409, "A freeze holds in the environment.", "Ask again when it ends, or let it wait with on_freeze: “wait”."
+    ),
     "nothing_to_do": Code(
         409, "No instance remains for this request.", "See `errors` for each instance and the reason."
     ),

@@ -13,6 +13,8 @@ class EventType(models.TextChoices):
     """The events that a callback can subscribe to. The labels stand in the console's form."""
 
     BUILD_ENDED = "build.ended", _("Build ended")
+    DEPLOYMENT_WAITING = "deployment.waiting", _("Deployment waits for approval, a freeze's end or its time")
+    DEPLOYMENT_OVERRIDDEN = "deployment.overridden", _("Waiting deployment was begun by an administrator")
     DEPLOYMENT_STARTED = "deployment.started", _("Deployment started")
     DEPLOYMENT_ENDED = "deployment.ended", _("Deployment succeeded or was cancelled")
     DEPLOYMENT_FAILED = "deployment.failed", _("Deployment failed")

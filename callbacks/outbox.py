@@ -5,7 +5,7 @@ Where no callback subscribes to an event, this costs one query.
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,9 +16,12 @@ from .models import Callback, Delivery
 DELIVERY_TTL = timedelta(days=1)  # how long a delivery is retried
 
 
-def enqueue(event: str, name: str, data: dict[str, Any]) -> None:
-    """Queue one message to every callback that subscribes to `event`. `name` identifies it: it is sent once."""
-    enqueue_all({(event, name): data})
+def enqueue(event: str, name: str, data: dict[str, Any], or_to: Collection[str] = ()) -> None:
+    """Queue one message to every callback that subscribes to `event`. `name` identifies it: it is sent once.
+
+    `or_to`: also to those that subscribe to one of these events, and not to this one.
+    """
+    enqueue_all({(event, name): data}, or_to)
 
 
 def enqueue_each(event: str, messages: Mapping[str, dict[str, Any]]) -> None:
@@ -27,14 +30,14 @@ def enqueue_each(event: str, messages: Mapping[str, dict[str, Any]]) -> None:
         enqueue_all({(event, name): data for name, data in messages.items()})
 
 
-def enqueue_all(messages: Mapping[tuple[str, str], dict[str, Any]]) -> None:
-    """Queue messages: {(event, name): data}. Two statements, however many."""
+def enqueue_all(messages: Mapping[tuple[str, str], dict[str, Any]], or_to: Collection[str] = ()) -> None:
+    """Queue messages: {(event, name): data}. Two statements, however many. `or_to`: as `enqueue`."""
     now = timezone.now()
     rows = [
         _delivery(callback, event, name, now, data)
         for callback in _active_callbacks()
         for (event, name), data in messages.items()
-        if event in callback.events
+        if event in callback.events or not set(or_to).isdisjoint(callback.events)
     ]
     if rows:
         Delivery.objects.bulk_create(rows, ignore_conflicts=True)  # one that was queued before is not queued again

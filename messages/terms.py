@@ -23,6 +23,7 @@ TERMS: dict[str, Promise] = {
     "upgrade_failed": pgettext_lazy("term", "upgrade failed"),
     "revert_failed": pgettext_lazy("term", "revert failed"),
     "delete_failed": pgettext_lazy("term", "delete failed"),
+    "waiting": pgettext_lazy("term", "waiting"),
     "queued": pgettext_lazy("term", "queued"),
     "paused": pgettext_lazy("term", "paused"),
     "cancelling": pgettext_lazy("term", "cancelling"),

@@ -36,6 +36,16 @@ def together() -> Iterator[None]:
     publish(own)
 
 
+OF_DEPLOYMENTS = frozenset(
+    {
+        EventType.DEPLOYMENT_WAITING,
+        EventType.DEPLOYMENT_STARTED,
+        EventType.DEPLOYMENT_ENDED,
+        EventType.DEPLOYMENT_FAILED,
+    }
+)
+
+
 def publish(rows: Iterable[Event]) -> None:
     """Write events for live views and queue their callbacks, as the last statements of a transaction."""
     every = list(rows)
@@ -56,6 +66,20 @@ def build_ended(version: Any, attempt: str = "") -> None:
         EventType.BUILD_ENDED,
         f"build.ended:{version.pk}:{version.status}" + (f":{attempt}" if attempt else ""),
         build_data(version),
+    )
+
+
+def overridden(deployment: Deployment, who: str, reason: str, entry: int) -> None:
+    """Tell of an override to every callback that is told of deployments, whether it subscribes to overrides or not.
+
+    `entry`: the id of its row in the history.
+    """
+    data = {"id": deployment.pk, **_deployment_data(deployment)}
+    outbox.enqueue(
+        EventType.DEPLOYMENT_OVERRIDDEN,
+        f"{EventType.DEPLOYMENT_OVERRIDDEN.value}:{entry}",
+        {"deployment": data, "overridden_by": who, "override_reason": reason},
+        or_to=OF_DEPLOYMENTS,
     )
 
 
@@ -100,6 +124,8 @@ def queue_callbacks(rows: Iterable[Event]) -> None:
 def _event_type(row: Any) -> EventType | None:
     status = row.data.get("status")
     if row.kind == "deployment":
+        if status == DeploymentStatus.WAITING:
+            return EventType.DEPLOYMENT_WAITING
         if status == DeploymentStatus.RUNNING:
             return EventType.DEPLOYMENT_STARTED
         if status == DeploymentStatus.FAILED:
@@ -111,7 +137,8 @@ def _event_type(row: Any) -> EventType | None:
 
 
 def _name(event_type: EventType, row: Any) -> str:
-    return f"{event_type.value}:{row.operation_id if event_type == EventType.INSTANCE_FAILED else row.deployment_id}"
+    number = row.operation_id if event_type == EventType.INSTANCE_FAILED else row.deployment_id
+    return f"{event_type.value}:{number}" + (f":{row.data['round']}" if "round" in row.data else "")
 
 
 def _with_data(by_name: dict[tuple[EventType, str], Any]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -22,6 +22,7 @@ from callbacks import request_callbacks
 from deployer.engine.failpoints import Failpoint, failpoint
 from microservice import notify
 from microservice.deployments import advance, retries
+from microservice.deployments.waiting import look
 from microservice.models import Deployment, Heartbeat, Operation
 from microservice.output import expiry
 from microservice.status import DEPLOYMENT_OPEN, OPERATION_OPEN, DeploymentStatus, OperationStatus
@@ -94,6 +95,7 @@ def tidy() -> None:
     """Do what is done now and then."""
     _run_parts(
         _close_finished_deployments,
+        look.sweep,
         retries.retry_failed_deletes,
         trains.sweep,
         expiry.run_if_due,

@@ -45,9 +45,33 @@ _REFUSALS: dict[str, Text] = {
     "deployment_open": Text(
         _("Deployment {deployment} is {status:term}."), _("Wait until it has ended, or cancel it.")
     ),
+    "deployment_state.not_waiting": Text(_("Deployment {deployment} is {status:term}: it does not wait.")),
     "deployment_state.cannot_pause": Text(_("Deployment {deployment} is {status:term} and cannot be paused.")),
     "deployment_state.cannot_resume": Text(_("Deployment {deployment} is {status:term} and cannot be resumed.")),
     "deployment_state.cannot_cancel": Text(_("Deployment {deployment} is {status:term} and cannot be cancelled.")),
+    "forbidden.approve": Text(_("{caller} may not approve deployment {deployment}.")),
+    "forbidden.approve_of_team": Text(_("{caller} is not a member of {team}, who approve deployment {deployment}.")),
+    "forbidden.approve_own": Text(
+        _("{caller} asked for deployment {deployment}, and cannot approve it."), _("Ask somebody else.")
+    ),
+    "forbidden.approve_by_token": Text(
+        _("In {environment} only signed-in people approve."), _("Sign in, and approve it yourself.")
+    ),
+    "forbidden.override": Text(_("{caller} may not begin what waits: only administrators may.")),
+    "forbidden.author_gone": Text(_("The account or token of {who}, who asked for it, can no longer be used.")),
+    "not_found.of_request": Text(_("Something that was asked for has been deleted.")),
+    "frozen": Text(
+        _("No new deployments until {until}: {names}."), _("Ask again then, or let it wait with on_freeze: “wait”.")
+    ),
+    "instance_locked.others": Text(_("Another deployment holds some of the hosts.")),
+    "waits.approval": Text(_("It waits for approval: {have} of {need} so far.")),
+    "waits.approval_of_team": Text(_("It waits for approval by {team}: {have} of {need} so far.")),
+    "waits.freeze": Text(_("It waits for the end of a freeze, {until}: {names}.")),
+    "waits.schedule": Text(_("It begins at {until}.")),
+    "waited_too_long": Text(_("It waited too long.")),
+    "rejected_by": Text(_("Rejected by {who}: {comment}")),
+    "must_be_in_future": Text(_("must be in the future")),
+    "too_far_ahead": Text(_("must be within {days} days")),
     "forbidden.deploy": Text(_("{caller} may not deploy {service}."), _("Request the scope “deploy”.")),
     "forbidden.version_bad": Text(
         _("{version} was marked bad ({bad_reason}). API tokens and automation cannot deploy it."),

@@ -28,7 +28,7 @@ from ..models import (
     Step,
 )
 from ..packages import store
-from ..status import DEPLOYMENT_OPEN
+from ..status import DEPLOYMENT_OPEN, DeploymentStatus
 from . import building, links, ownership, recipes, secrets, visibility
 from .fields import errors_of, normalised, reason_of, refuse
 
@@ -185,7 +185,7 @@ def delete_service(caller: Caller, service: MicroService) -> None:
         if count:
             raise refused("service_in_use.instances", service=service.name, count=count)
         deployments = Deployment.objects.filter(microservice=service)
-        if deployments.filter(status__in=DEPLOYMENT_OPEN).exists():
+        if deployments.filter(status__in=DEPLOYMENT_OPEN | {DeploymentStatus.WAITING}).exists():
             raise refused("service_in_use.deployment", service=service.name)
         _delete_deployments(service, deployments)
         paths = list(service.versions.exclude(file_path="").values_list("file_path", flat=True))

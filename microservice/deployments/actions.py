@@ -13,8 +13,10 @@ from .forgetting import archive_host, forget
 from .installs import install, install_missing, preview_install
 from .retries import retry, retry_instances
 from .reverts import preview_revert, revert
+from .waiting.answers import approve, override, reject, reschedule
 
 __all__ = [
+    "approve",
     "archive_host",
     "break_lock",
     "cancel",
@@ -25,10 +27,13 @@ __all__ = [
     "install",
     "install_missing",
     "list_destinations",
+    "override",
     "pause",
     "preview",
     "preview_install",
     "preview_revert",
+    "reject",
+    "reschedule",
     "resume",
     "retry",
     "retry_instances",

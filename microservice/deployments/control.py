@@ -17,7 +17,7 @@ from messages import Message
 from messages.rendering import english
 
 from .. import notify, wake
-from ..models import Deployment, MicroServiceInstance, Operation
+from ..models import Deployment, DeploymentRequest, MicroServiceInstance, Operation
 from ..operation_errors import ERROR_FIELDS, set_error
 from ..status import (
     DEPLOYMENT_TRANSITIONS,
@@ -66,10 +66,17 @@ def resume(caller: Caller, deployment: Deployment) -> Deployment:
 
 
 def cancel(caller: Caller, deployment: Deployment) -> Deployment:
-    """Stop it: what has not started never will; what has is stopped on its host and undone. Until then: cancelling."""
+    """Stop it: what waits or has not started never will; what has is stopped on its host and undone. Until then:
+    cancelling."""
     with transaction.atomic():
         row = _locked(caller, deployment)
         if row.status in (DeploymentStatus.CANCELLING, DeploymentStatus.CANCELLED):
+            return row
+        if row.status == DeploymentStatus.WAITING:
+            record(caller, "cancel", "deployment", row, service=row.microservice)
+            DeploymentRequest.objects.filter(deployment=row).update(look_at=None)
+            reason = Message("cancelled_by", {"who": caller.name})
+            notify.publish([advance.set_status(row, DeploymentStatus.CANCELLED, reason)])
             return row
         _require_transition(row, DeploymentStatus.CANCELLING, "cannot_cancel")
         changes = [advance.set_status(row, DeploymentStatus.CANCELLING, Message("cancelled_by", {"who": caller.name}))]

@@ -70,16 +70,24 @@ def check(
 
     Raise Problem 409 `plan_changed` with what differs.
     """
+    if errors := differences(shown, deployment, targets, adopt):
+        raise refused_targets(errors)
+
+
+def differences(
+    shown: Mapping[str, Any], deployment: Deployment, targets: Iterable[tuple[TargetRow, Move]], adopt: bool = False
+) -> list[FieldError]:
+    """Return what differs from what was shown; [] where it is the same. Two queries at most."""
     now, frame = _texts(targets), _frame(deployment, adopt)
     same_frame, same_targets = frame == shown["frame"], _all(now) == shown["all"]
     if same_frame and same_targets:
-        return
+        return []
     errors = [] if same_frame else [FieldError("/plan_token", "plan_changed.definition")]
     if not same_targets:
         before = _hints(shown)
         changed = sorted(host for host in now.keys() | before.keys() if not _resembles(now.get(host), before.get(host)))
         errors += _differences(deployment, changed, now.keys(), before.keys())
-    raise refused_targets(errors or [FieldError("/plan_token", "plan_changed.targets")])
+    return errors or [FieldError("/plan_token", "plan_changed.targets")]
 
 
 def _frame(deployment: Deployment, adopt: bool) -> str:

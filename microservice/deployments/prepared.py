@@ -51,6 +51,9 @@ class Prepared(Protocol):
     def moves(self) -> Callable[[TargetRow], Move]:
         """Return what it would do to each target. One query at most."""
 
+    def is_held(self) -> bool:
+        """Return whether another deployment has locked one of the targets: it is not the time to take the others."""
+
     def plan(self) -> Plan:
         """Return what it would do now. Raise the same Problems as `take`. A fixed number of queries."""
 
@@ -85,6 +88,9 @@ class OnInstances:
     def moves(self) -> Callable[[TargetRow], Move]:
         return self.own_moves() if self.own_moves else own_way(self.deployment)
 
+    def is_held(self) -> bool:
+        return self.selection.selected().filter(locked=True).exists()
+
     def plan(self) -> Plan:
         rows = target_rows.load(self.selection.lockable())
         skipped = list(skipped_targets(self.selection, Q(pk__in=self.selection.lockable().values("pk"))))
@@ -111,6 +117,9 @@ class OnHosts:
 
     def moves(self) -> Callable[[TargetRow], Move]:
         return own_way(self.deployment)
+
+    def is_held(self) -> bool:
+        return False
 
     def plan(self) -> Plan:
         service, ids = self.deployment.microservice, [host.host_id for host in self.hosts]

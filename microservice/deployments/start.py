@@ -1,7 +1,7 @@
 """The one way in which a request begins, at once or after it waited."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from django.db import transaction
 
@@ -10,26 +10,21 @@ from access.callers import Caller
 from ..models import Deployment, MicroServiceInstance
 from . import plan_token, target_rows
 from .create import queue, save_request
+from .holds import hold
 from .prepared import Prepared
-from .timing import Timing
-
-
-class Request(Protocol):
-    """A request as a value."""
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def when(self) -> Timing: ...
-
-    @property
-    def plan_token(self) -> str | None: ...
+from .timing import Request
 
 
 def start(caller: Caller, request: Request, prepared: Prepared) -> Deployment | None:
-    """Begin what is requested; None where all targets are there already."""
-    return begin(caller, prepared, plan_token.read(request.plan_token) if request.plan_token is not None else None)
+    """Begin what is requested, or let it wait where something holds it up; None where all targets are there already.
+
+    Raise Problem 409 `frozen` where it would wait for the end of a freeze, and the request says not to.
+    """
+    shown = plan_token.read(request.plan_token) if request.plan_token is not None else None
+    waits = hold.what_holds_up(caller, request, prepared)
+    if waits is None:
+        return begin(caller, prepared, shown)
+    return hold.hold(caller, request, prepared, waits, shown)
 
 
 def begin(caller: Caller, prepared: Prepared, shown: Mapping[str, Any] | None = None) -> Deployment | None:

@@ -1,7 +1,8 @@
-"""When a request is to begin."""
+"""What every request says: which kind it is, and when it is to begin."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, ClassVar, Protocol
 
 from ..models import OnFreeze
 
@@ -15,3 +16,18 @@ class Timing:
 
 
 NOW = Timing()
+
+
+class Request(Protocol):
+    """A request as a value."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def when(self) -> Timing: ...
+
+    @property
+    def plan_token(self) -> str | None: ...

@@ -26,6 +26,8 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('request', models.JSONField()),
                 ('by_token', models.BooleanField(default=False)),
+                ('automatic', models.BooleanField(default=False)),
+                ('goes_back', models.BooleanField(default=False)),
                 ('start_at', models.DateTimeField(help_text='Not before this time', null=True)),
                 ('round', models.PositiveIntegerField(default=1)),
                 ('shown', models.JSONField(default=dict)),

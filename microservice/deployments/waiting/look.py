@@ -1,0 +1,158 @@
+"""Looks at what waits, after whatever could end its wait and in the sweep: begins it, ends it, or lets it wait on.
+
+A deployment's row is locked first, and it begins by an UPDATE that must find it waiting: of an approval, the sweep and
+a freeze that is lifted at the same time, one begins it.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from access.callers import SYSTEM, Caller
+from access.problems import FieldError, Problem, refused
+from audit import events
+from audit.history import record
+from messages import Message
+from messages.rendering import english
+
+from ... import notify
+from ...models import Deployment, DeploymentRequest
+from ...status import DeploymentStatus
+from .. import advance, start
+from ..holds import facts
+from ..holds.reasons import Reason, expires, next_look
+from ..holds.values import Gone
+from ..prepared import Prepared
+from . import kinds
+from .author import author_of
+
+MAX_A_SWEEP = 100
+PAUSE = timedelta(seconds=15)  # until something that could not begin for a moment is tried again
+MAX_MOVED = 50  # messages that say what moved
+# What passes by itself: a target is locked, a host was being moved.
+PASSES = frozenset({"instance_locked", "concurrent_update"})
+log = logging.getLogger(__name__)
+
+
+def sweep() -> int:
+    """Look at what is due, by index: because of the time, or because its environment was changed. Return how many."""
+    now = timezone.now()
+    changed = Q(look_at__isnull=False, deployment__environment__updated__gt=F("looked_at"))
+    due = DeploymentRequest.objects.filter(Q(look_at__lte=now) | changed).order_by("look_at")
+    return look_again(due.values_list("deployment", flat=True)[:MAX_A_SWEEP])
+
+
+def look_again(deployments: Iterable[int]) -> int:
+    """Look at these deployments (ids), each in a transaction of its own; leave out what another one holds."""
+    looked = 0
+    for number in list(deployments):
+        try:
+            with transaction.atomic():
+                if advance.lock([number], skip_held=True):
+                    look(number)
+                    looked += 1
+        except Problem as problem:  # pragma: no cover - `look` takes each of them as a reason to wait or to end
+            log.warning("deployment %s could not be looked at: %s", number, problem.detail)
+    return looked
+
+
+def look(number: int) -> None:
+    """Look at a deployment that may wait. Call in a transaction that has locked its row."""
+    row = facts.waiting().filter(deployment=number, deployment__status=DeploymentStatus.WAITING).first()
+    if row is None:
+        return
+    now = timezone.now()
+    found = facts.reasons_of([row], now)[row.deployment_id]
+    if found:
+        _wait_on(row, found, now)
+    else:
+        _begin(row, now)
+
+
+def prepare(row: DeploymentRequest) -> tuple[Caller, Prepared]:
+    """Return who asked, and what the request would do now. Raise Problem where it may not, or no longer can."""
+    caller = author_of(row)
+    if caller is None:
+        raise refused("forbidden.author_gone", who=row.deployment.requested_by)
+    try:
+        return caller, kinds.prepare(caller, row.request)
+    except Gone:
+        raise refused("not_found.of_request") from None
+
+
+def end(row: DeploymentRequest, message: Message) -> None:
+    """End a wait as cancelled. Call in a transaction that has locked the deployment's row."""
+    DeploymentRequest.objects.filter(pk=row.pk).update(look_at=None)
+    notify.publish([advance.set_status(row.deployment, DeploymentStatus.CANCELLED, message)])
+
+
+def _wait_on(row: DeploymentRequest, found: Iterable[Reason], now: datetime) -> None:
+    expiry = max(row.expires, expires(row.deployment.environment, row.deployment.created, found))
+    if now >= expiry:
+        record(SYSTEM, "expire", "deployment", row.deployment, service=row.deployment.microservice)
+        end(row, Message("waited_too_long"))
+        return
+    row.look_at, row.looked_at, row.expires = next_look(found, expiry), now, expiry
+    row.save(update_fields=["look_at", "looked_at", "expires"])
+
+
+def _begin(row: DeploymentRequest, now: datetime) -> None:
+    try:
+        with transaction.atomic():
+            caller, prepared = prepare(row)
+            if prepared.is_held():
+                raise refused("instance_locked.others")
+            _become(prepared.deployment, row.deployment)
+            if not Deployment.objects.filter(pk=row.deployment_id, status=DeploymentStatus.WAITING).update(
+                status=DeploymentStatus.QUEUED
+            ):
+                return
+            if start.begin(caller, prepared, row.shown) is None:
+                raise refused("nothing_to_do")
+            DeploymentRequest.objects.filter(pk=row.pk).update(look_at=None)
+    except Problem as problem:
+        _not_now(row, problem, now)
+
+
+def _not_now(row: DeploymentRequest, problem: Problem, now: datetime) -> None:
+    if problem.code == "plan_changed":
+        try:
+            digest = prepare(row)[1].plan().digest()
+        except Problem as other:
+            end(row, other.message)
+        else:
+            move_on(row, digest, problem.field_errors)
+            look(row.deployment_id)
+    elif problem.code in PASSES and now < row.expires:
+        row.look_at, row.looked_at = now + PAUSE, now
+        row.save(update_fields=["look_at", "looked_at"])
+    else:
+        end(row, problem.message)
+
+
+def move_on(row: DeploymentRequest, digest: dict[str, Any], moved: Sequence[FieldError]) -> None:
+    """Begin the next round: the plan is another one, and nobody has said anything to it. `moved`: what differs."""
+    row.round, row.shown = row.round + 1, digest
+    row.moved = [error.reason.as_json() for error in moved[:MAX_MOVED]]
+    row.save(update_fields=["round", "shown", "moved"])
+    record(
+        SYSTEM,
+        "move",
+        "deployment",
+        row.deployment,
+        service=row.deployment.microservice,
+        after={"round": row.round},
+        reason=" ".join(english(error.reason) for error in moved)[:500],
+    )
+    notify.publish([events.of_deployment(row.deployment, round=row.round)])
+
+
+def _become(fresh: Deployment, waiting: Deployment) -> None:
+    """Give what was looked up anew the row of the deployment that waited."""
+    fresh.pk, fresh.created, fresh.note = waiting.pk, waiting.created, waiting.note
+    fresh.requested_by, fresh.request_id = waiting.requested_by, waiting.request_id
