@@ -8,7 +8,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from access.callers import Caller
-from access.problems import FieldError, invalid_fields, refused
+from access.problems import FieldError, invalid, invalid_fields, refused
 from access.rollback import rolls_back
 from audit import history
 from messages import Message
@@ -118,7 +118,8 @@ def change(caller: Caller, environment: Environment, values: Mapping[str, Any]) 
 
 
 def delete(caller: Caller, environment: Environment) -> None:
-    """Delete an environment. 409 while hosts are in it or another one requires it; archived hosts leave it."""
+    """Delete an environment. 409 while hosts are in it, another one requires it, or builds go there by themselves;
+    archived hosts leave it."""
     hosts = environment.hosts.filter(archived=None)
     in_use = refused("environment_in_use", environment=environment.name)
     try:
@@ -128,6 +129,10 @@ def delete(caller: Caller, environment: Environment) -> None:
             others = list(environment.required_by.values_list("name", flat=True))
             if others:
                 raise refused("environment_in_use.required", environment=environment.name, names=others)
+            # The services of an app above this one.
+            services = list(environment.followed_by.order_by("name").values_list("name", flat=True)[:MAX_NAMED])
+            if services:
+                raise refused("environment_in_use.auto_deploy", environment=environment.name, names=services)
             Asset.every.filter(environment=environment).exclude(archived=None).update(environment=None)
             history.record(caller, "delete", "environment", environment, before=shown(environment))
             environment.delete()
@@ -146,6 +151,14 @@ def find(named: int | str) -> Environment | None:
     if isinstance(named, int):
         return Environment.objects.filter(pk=named).first() if 0 < named <= validation.MAX_ID else None
     return Environment.objects.filter(name=named).first() if named and "\0" not in named else None
+
+
+def lookup(named: int | str | None, pointer: str) -> Environment | None:
+    """Return an environment by its id or name; None for None. Raise 422 where there is none."""
+    environment = None if named is None else find(named)
+    if environment is None and named is not None:
+        raise invalid(pointer, "no_such_environment")
+    return environment
 
 
 def goes_in_a_circle(number: int, requires: int | None, links: Mapping[int, int | None]) -> bool:

@@ -9,9 +9,10 @@ from access.secrets import Secret
 from integrations import tls
 from integrations.registry import configured, not_configured, require
 from microservice.catalog import building, dockerfile
+from microservice.catalog.ref_patterns import may_be_meant
 from microservice.models import MicroService
 
-from . import builders, engines, refs
+from . import builders, engines
 from .checkout import Git
 from .providers import BuildProvider
 from .sandbox import means
@@ -97,7 +98,7 @@ def check(service: MicroService) -> None:
 def check_ref(service: MicroService, ref: str) -> None:
     """Raise a Problem for a branch or tag that the service does not build. For build servers only: with patterns, they
     are never asked for a commit by its hash."""
-    if not service.is_built_by_workers and not refs.may_be_built(ref, service.build_refs):
+    if not service.is_built_by_workers and not may_be_meant(ref, service.build_refs):
         raise refused("ref_not_built", ref=ref, patterns=list(service.build_refs))
 
 

@@ -7,6 +7,7 @@ from ninja import Field, Router, Schema, Status
 
 from access import teams, url_userinfo
 from access.callers import Caller
+from asset import environments
 from microservice import catalog
 from microservice.catalog import secrets, service_recipes, visibility
 from microservice.models import MicroService
@@ -23,7 +24,7 @@ router = Router()
 @needs("read")
 def list_services(request: HttpRequest, query: paging.Page) -> ServiceList:
     """List the services that the caller may see, by name."""
-    rows = catalog.services_of(caller(request)).select_related("team")
+    rows = catalog.services_of(caller(request)).select_related("team", "auto_deploy_environment")
     return paging.page(query, rows, "name").answer(ServiceList, lambda row: serialize(caller(request), row))
 
 
@@ -86,7 +87,7 @@ def show_dockerfile(request: HttpRequest, service: str, body: DockerfileRequest 
 
 def serialize(who: Caller, service: MicroService) -> ServiceOut:
     """Return a service: of its secrets the names, of its environment the values that the caller may see."""
-    own = {"team", "environment", "build_url", "has_build_password", "has_build_key"}
+    own = {"team", "auto_deploy_environment", "environment", "build_url", "has_build_password", "has_build_key"}
     own |= {*secrets.MAPS, *(f"{name}_changed" for name in secrets.MAPS)}
     return ServiceOut.model_construct(
         None,
@@ -98,6 +99,7 @@ def serialize(who: Caller, service: MicroService) -> ServiceOut:
         has_build_password="password" in service.build_credential,
         has_build_key="key" in service.build_credential,
         team=service.team.name if service.team else None,
+        auto_deploy_environment=service.auto_deploy_environment.name if service.auto_deploy_environment else None,
     )
 
 
@@ -105,4 +107,7 @@ def _fields(body: ServiceUpdate) -> dict:
     fields = body.given()
     if "team" in fields:
         fields["team"] = teams.lookup_team(fields["team"]) if fields["team"] is not None else None
+    if "auto_deploy_environment" in fields:
+        name = "auto_deploy_environment"
+        fields[name] = environments.lookup(fields[name], f"/{name}")
     return fields

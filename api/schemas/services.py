@@ -68,7 +68,15 @@ class ServiceUpdate(Body):
         description="Of deployments that name none, where their environment has none: as `strategy` of an upgrade. "
         "{}: all hosts at once",
     )
-    auto_deploy_tag: Text = ""
+    auto_deploy_tag: Text = Field("", description="Instances with this tag are upgraded to each new build")
+    auto_deploy_environment: StrictInt | StrictStr | None = Field(
+        None,
+        description="Id or name of the environment that new builds go to; with a tag, to its instances there",
+    )
+    auto_deploy_refs: list[Text] = Field([], description="Patterns of the branches that go there; empty: all")
+    auto_deploy_strategy: dict[str, Any] = Field(
+        {}, description="Of these deployments. {}: the default strategy of the environment or the service"
+    )
     team: StrictInt | StrictStr | None = Field(None, description="Id or name of the team that owns the service")
 
 
@@ -116,6 +124,9 @@ class ServiceOut(Schema):
     steps: list[dict[str, Any]]
     default_strategy: dict[str, Any]
     auto_deploy_tag: str
+    auto_deploy_environment: str | None = Field(description="The name of the environment that each new build goes to")
+    auto_deploy_refs: list[str]
+    auto_deploy_strategy: dict[str, Any]
     team: str | None = None
     created: datetime
     created_by: str

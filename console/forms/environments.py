@@ -27,6 +27,12 @@ class EnvironmentField(forms.ModelChoiceField):
         super().__init__(Environment.objects.all(), **{"required": False, **more})
 
 
+def drop_if_none(form: forms.Form, name: str) -> None:
+    """Leave this field of an environment out of a form while there are no environments."""
+    if len(form.fields[name].choices) == 1:  # type: ignore[attr-defined]
+        del form.fields[name]
+
+
 class EnvironmentForm(Form):
     name = forms.CharField(label=_("Name"), max_length=64)
     description = forms.CharField(label=_("Description"), max_length=256, required=False)

@@ -11,7 +11,7 @@ from messages.invalid import InvalidValue
 from messages.rendering import render
 
 from .choosers import Chooser, Choosers
-from .environments import EnvironmentField
+from .environments import EnvironmentField, drop_if_none
 from .fields import Form
 from .services import encoding_field
 
@@ -113,8 +113,7 @@ class HostForm(Form):
 
     def __init__(self, *values: Any, **more: Any) -> None:
         super().__init__(*values, **more)
-        if len(self.fields["environment_id"].choices) == 1:  # type: ignore[attr-defined]  # there are none
-            del self.fields["environment_id"]
+        drop_if_none(self, "environment_id")
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from access.callers import SCOPES, Caller
@@ -22,6 +22,7 @@ from microservice.catalog.ownership import BUILD_FIELDS
 from microservice.models import MicroService
 
 from .choosers import Chooser, Choosers
+from .environments import EnvironmentField, drop_if_none
 from .fields import Form, JSONText, Variables, Words
 
 
@@ -179,11 +180,22 @@ class ServiceForm(Form):
         max_value=1_000_000,
         help_text=_("0 for the full history with all tags (required by git describe), 1 for the commit only."),
     )
+    auto_deploy_environment = EnvironmentField(
+        label=_("Auto-deploy environment"),
+        empty_label=pgettext_lazy("environment", "none"),
+        help_text=_("Each new build is deployed there by itself, under the rules of the environment."),
+    )
     auto_deploy_tag = forms.CharField(
         max_length=64,
         required=False,
         label=_("Auto-deploy tag"),
         help_text=_("Instances with this tag are upgraded to each new build."),
+    )
+    auto_deploy_refs = Words(
+        label=_("Auto-deploy branches"),
+        required=False,
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+        help_text=_("Patterns separated by spaces, for example: main release/*. Leave empty for all."),
     )
 
     repository_url = _link(_("Repository"), _("Leave empty to use the build source, if it is at a known forge."))
@@ -209,13 +221,14 @@ class ServiceForm(Form):
                 "build_command",
                 "build_refs",
                 "build_depth",
-                "auto_deploy_tag",
             ),
         ),
+        (_("Automatic deployment"), ("auto_deploy_environment", "auto_deploy_tag", "auto_deploy_refs")),
     )
 
     def __init__(self, *args: Any, may_build: bool = True, **more: Any) -> None:
         super().__init__(*args, **more)
+        drop_if_none(self, "auto_deploy_environment")
         self.fields["build_orig"].help_text = _build_server_hint(more.get("caller"))
         hint = _("Controls what runs on build machines; requires the “build” scope.")
         for name in () if may_build else BUILD_FIELDS.intersection(self.fields):
@@ -229,7 +242,7 @@ class ServiceForm(Form):
 
     def groups(self) -> list[tuple[Any, list[forms.BoundField]]]:
         """Return the headings with their fields, for the template."""
-        return [(title, [self[name] for name in names]) for title, names in self.GROUPS]
+        return [(title, [self[name] for name in names if name in self.fields]) for title, names in self.GROUPS]
 
 
 class VersionForm(Form):

@@ -67,8 +67,8 @@ class StrategyFields(forms.Form):
 class DefaultStrategyForm(StrategyFields):
     """The strategy of upgrades, reverts and deploys of a service or to an environment that name none themselves."""
 
-    def __init__(self, data: QueryDict | None, saved: Mapping[str, Any]) -> None:
-        super().__init__(data, initial=as_typed(saved), prefix="strategy", auto_id="%s")
+    def __init__(self, data: QueryDict | None, saved: Mapping[str, Any], prefix: str = "strategy") -> None:
+        super().__init__(data, initial=as_typed(saved), prefix=prefix, auto_id="%s")
         self.saved = dict(saved)
 
     @property

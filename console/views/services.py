@@ -138,6 +138,7 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
     may_build = caller.may("build", service.pk)
     form = ServiceForm(post_data(request), initial=before, may_build=may_build, caller=caller)
     strategy = DefaultStrategyForm(post_data(request), service.default_strategy)
+    auto_strategy = DefaultStrategyForm(post_data(request), service.auto_deploy_strategy, "auto-strategy")
     container = ContainerForm.as_typed(post_data(request))
     filling = containers.BUTTON in request.POST
     if request.method == "POST":
@@ -145,9 +146,10 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
         if filling:
             data, container = containers.filled(request.POST, form, service)
             form = ServiceForm(data, initial=before, may_build=may_build, caller=caller)
-        elif form.is_valid() & strategy.is_valid():
+        elif form.is_valid() & strategy.is_valid() & auto_strategy.is_valid():
             with errors_on(form):
                 fields = form.changed() | {"default_strategy": strategy.value}
+                fields["auto_deploy_strategy"] = auto_strategy.value
                 if not visibility.sees_values(caller, service.pk):
                     fields.pop("environment", None)  # the caller cannot see the values, so did not change them
                 catalog.change_service(caller, service, fields)
@@ -157,6 +159,7 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
         **service_context(caller, service, "settings"),
         "form": form,
         "strategy": strategy,
+        "auto_strategy": auto_strategy,
         "container": container,
         "filled": filling and not container.errors,
         "kept": saved_secrets(service),
@@ -167,7 +170,7 @@ def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpRes
         request,
         "service/settings.html",
         context,
-        status=422 if form.errors or strategy.errors or container.errors else 200,
+        status=422 if any(one.errors for one in (form, strategy, auto_strategy, container)) else 200,
     )
 
 

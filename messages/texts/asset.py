@@ -91,6 +91,10 @@ TEXTS: dict[str, Text] = {
         ),
         _("Move its hosts to another environment first."),
     ),
+    "environment_in_use.auto_deploy": Text(
+        _("New builds of {names} are deployed to {environment} by themselves."),
+        _("Change the automatic deployment of those services first."),
+    ),
     "environment_in_use.required": Text(
         _("{environment} is required by {names}."), _("Change what those environments require first.")
     ),

@@ -38,11 +38,11 @@ def is_ref(text: str) -> bool:
     return len(text) <= MAX_REF_LENGTH and text.isprintable() and not _INVALID.search(text)
 
 
-def refs_errors(refs: object) -> list[FieldError]:
-    """Return what is wrong with the patterns of branches and tags in build_refs."""
+def refs_errors(refs: object, pointer: str) -> list[FieldError]:
+    """Return what is wrong with patterns of branches and tags."""
     if not isinstance(refs, list) or len(refs) > MAX_REFS:
-        return [FieldError("/build_refs", "refs_list", max=MAX_REFS)]
+        return [FieldError(pointer, "refs_list", max=MAX_REFS)]
     for pattern in refs:
         if not isinstance(pattern, str) or not is_ref(re.sub(r"[*?]", "x", pattern)):
-            return [FieldError("/build_refs", "refs_pattern", value=repr(str(pattern)[:40]))]
+            return [FieldError(pointer, "refs_pattern", value=repr(str(pattern)[:40]))]
     return []

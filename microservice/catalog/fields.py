@@ -51,7 +51,7 @@ def normalised(name: str, value: Any) -> Any:
             return text.normalised(value)
         except ValueError:  # reported by check_service, with everything else that is wrong
             return value
-    if name == "default_strategy":
+    if name in ("default_strategy", "auto_deploy_strategy"):
         try:
             return Strategy.parse(value).to_json() if value else {}
         except InvalidStrategy:

@@ -7,6 +7,7 @@ from access.callers import Caller
 from access.models import Team
 from access.problems import FieldError, refused
 from asset import tenancy
+from asset.models import Environment
 
 from ..models import MicroService
 from .secrets import BUILD_SECRET_FIELDS
@@ -54,8 +55,9 @@ def check_build(caller: Caller, changed: Collection[str], may_build: bool) -> No
 
 
 def as_json(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields as JSON values for the history: a team by its name."""
-    return {name: value.name if isinstance(value, Team) else value for name, value in fields.items()}
+    """Return the fields as JSON values for the history: a team and an environment by their names."""
+    named = (Team, Environment)
+    return {name: value.name if isinstance(value, named) else value for name, value in fields.items()}
 
 
 def only_team(caller: Caller) -> dict[str, Team]:

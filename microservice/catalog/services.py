@@ -11,6 +11,7 @@ from django.utils import timezone
 from access.callers import SCOPES, Caller
 from access.problems import FieldError, Problem, invalid, not_found, refused
 from access.rollback import rolls_back
+from asset.models import Environment
 from asset.strategy import InvalidStrategy, Strategy
 from audit.history import record
 from audit.models import Event
@@ -61,6 +62,9 @@ SERVICE_FIELDS = (
     "steps",
     "default_strategy",
     "auto_deploy_tag",
+    "auto_deploy_environment",
+    "auto_deploy_refs",
+    "auto_deploy_strategy",
 )
 
 
@@ -82,7 +86,7 @@ def find_service(caller: Caller, which: int | str, scope: str = "read") -> Micro
         raise invalid("/path/service", "service_syntax")
     number = parse_id(name)
     by = {"name": name} if number is None else {"pk": number}
-    service = MicroService.objects.select_related("team").filter(**by).first()
+    service = MicroService.objects.select_related("team", "auto_deploy_environment").filter(**by).first()
     if service is None or not sees(caller, service.pk):
         raise not_found("service")
     if not caller.may(scope, service.pk):
@@ -111,7 +115,7 @@ def create_service(caller: Caller, fields: Mapping[str, Any]) -> MicroService:
             after = ownership.as_json(plain) | secret_changes
             record(caller, "create", "service", service, after=after, service=service)
     except IntegrityError as error:
-        raise _name_taken(service.name) from error
+        raise _clash(service) from error
     return service
 
 
@@ -156,7 +160,7 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
                 before=ownership.as_json({name: before[name] for name in changed}),
             )
     except IntegrityError as error:
-        raise _name_taken(service.name) from error
+        raise _clash(service) from error
     return service
 
 
@@ -214,7 +218,8 @@ def check_service(service: MicroService) -> None:
 
 
 def _definition_errors(service: MicroService) -> list[FieldError]:
-    errors = building.refs_errors(service.build_refs)
+    errors = building.refs_errors(service.build_refs, "/build_refs")
+    errors += building.refs_errors(service.auto_deploy_refs, "/auto_deploy_refs")
     errors += links.errors(service)
     errors += recipes.errors(service.recipe, has_repository=bool(service.build_url))
     for name, check in (
@@ -227,10 +232,11 @@ def _definition_errors(service: MicroService) -> list[FieldError]:
             check(getattr(service, name))
         except ValueError as error:
             errors.append(FieldError(f"/{name}", reason_of(error)))
-    try:
-        Strategy.parse(service.default_strategy)
-    except InvalidStrategy as error:
-        errors.append(FieldError(f"/default_strategy{error.path}", error.reason))
+    for name in ("default_strategy", "auto_deploy_strategy"):
+        try:
+            Strategy.parse(getattr(service, name))
+        except InvalidStrategy as error:
+            errors.append(FieldError(f"/{name}{error.path}", error.reason))
     try:
         spec.check_run_as(service.run_as, service.private_releases)
     except ValueError as error:
@@ -239,5 +245,9 @@ def _definition_errors(service: MicroService) -> list[FieldError]:
     return errors
 
 
-def _name_taken(name: str) -> Problem:
-    return refused("service_exists", service=name)
+def _clash(service: MicroService) -> Problem:
+    """Return why the database refused the row: its environment is gone, or its name is taken."""
+    environment = service.auto_deploy_environment_id
+    if environment and not Environment.objects.filter(pk=environment).exists():
+        return invalid("/auto_deploy_environment", "no_such_environment")
+    return refused("service_exists", service=service.name)

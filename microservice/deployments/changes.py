@@ -93,6 +93,7 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         dest_version=destination,
         note=notes.clean(change.note),
     )
+    older = Q(version__lt=destination.pk) if change.upgrades_only else Q()
     where = find_targets(change.host, change.instances, service, change.version, change.labels)
     skip = change.on_locked == OnLocked.SKIP or (change.on_locked is None and not where.is_named)
     selection = TargetSelection(
@@ -106,7 +107,8 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Dep
         change.force,
         skip,
         change.on_locked == OnLocked.REFUSE,
-        condition=Q(version__lt=destination.pk) if change.upgrades_only else Q(),
+        scope=Q() if where.is_named else older,  # of all, only those are meant
+        condition=older,
         closed=placement.on_closed_host(service),
         destination=destination if change.action == Action.DEPLOY else None,
         new_status=STATUS_DURING.get(change.action),

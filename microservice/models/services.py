@@ -87,6 +87,13 @@ class MicroService(CreatedAndUpdated):
     auto_deploy_tag = models.CharField(
         max_length=64, blank=True, help_text="Tag of the instances that follow each new build"
     )
+    # Where each new build goes: with a tag, only to the instances with it. Protected: without its environment, a build
+    # would go to the tag's instances everywhere.
+    auto_deploy_environment = models.ForeignKey(
+        "asset.Environment", null=True, blank=True, on_delete=models.PROTECT, related_name="followed_by"
+    )
+    auto_deploy_refs = models.JSONField(default=list, db_default=[], blank=True)  # patterns; []: of every branch
+    auto_deploy_strategy = models.JSONField(default=dict, db_default={}, blank=True)  # {}: as any other request
 
     class Meta:
         db_table = "micro_service"

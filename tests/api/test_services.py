@@ -2,6 +2,8 @@
 
 import pytest
 
+from asset.models import Environment
+from asset.strategy import Strategy
 from audit.models import History
 from microservice.models import MicroService
 from microservice.status import DeploymentStatus, OperationStatus
@@ -41,11 +43,22 @@ def test_returns_every_field(api):
         "limits": {},
         "steps": [{"name": "migrate", "before": "link", "run": "./migrate up", "undo": "./migrate down"}],
         "auto_deploy_tag": "staging",
+        "auto_deploy_environment": "staging",
+        "auto_deploy_refs": ["main", "release/*"],
+        "auto_deploy_strategy": Strategy(canary=1).to_json(),
     }
+    environment = Environment.objects.create(name="staging")
     made = api().post("/services/", fields)
     assert made.status_code == 201, made.content
     read = api().get("/services/shop").json()
     assert {name: read[name] for name in fields} == fields
+    assert History.objects.get(action="create").after["auto_deploy_environment"] == "staging"
+    for value, name in ((None, None), (environment.pk, "staging")):
+        changed = api().patch("/services/shop", {"auto_deploy_environment": value}).json()
+        assert changed["auto_deploy_environment"] == name
+    refused = api().delete(f"/environments/{environment.pk}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "environment_in_use")
+    assert "shop" in refused.json()["detail"]
 
 
 def test_finds_a_service_by_id_and_name(api):
@@ -108,6 +121,12 @@ def test_rejects_invalid_names(api, name):
         ("language", None),
         ("name", 7),
         ("auto_deploy_tag", "x" * 65),
+        ("auto_deploy_environment", "nowhere"),
+        ("auto_deploy_environment", ""),
+        ("auto_deploy_environment", 10**30),
+        ("auto_deploy_environment", "a\0b"),
+        ("auto_deploy_refs", ["a b"]),
+        ("auto_deploy_refs", [1]),
         ("nonsense", 1),
         ("team", "web"),
         ("steps", [{"name": "a b", "before": "nowhere", "run": ""}]),

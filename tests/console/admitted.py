@@ -94,6 +94,8 @@ service = st.fixed_dictionaries(
         "build_url": limited(printable, 128).filter(lambda text: "@" not in text),
         "build_username": limited(printable, 128),
         "auto_deploy_tag": limited(printable, 64),
+        "auto_deploy_refs": st.lists(st.sampled_from(["main", "release/*", "v?"]), max_size=3),
+        "auto_deploy_strategy": st.just({}) | st.just({"canary": 2, "on_failure": "revert_all"}),
         "keep_releases": st.integers(1, 100),
         "check_timeout": st.integers(1, 86400),
         "language": st.sampled_from(["cpp", "go", "python", "other"]),

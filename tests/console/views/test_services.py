@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from access.models import IdempotencyKey
+from asset.models import Environment
 from audit.models import History
 from builds.models import Build
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
@@ -160,6 +161,25 @@ def test_saves_settings(admin):
     assert shop.environment == {"A": "1", "B": "two = 2"}
     assert shop.steps[0]["name"] == "migrate" and shop.check_timeout == 30
     assert "A=1" in admin.get("/services/shop/settings/").content.decode()
+
+
+def test_builds_are_deployed_to_an_environment(admin):
+    """A field of the settings where there are environments; the overview says which."""
+    shop = factories.service("shop")
+    settings = "/services/shop/settings/"
+    assert "auto_deploy_environment" not in admin.get(settings).content.decode()
+    staging = Environment.objects.create(name="staging")
+    form = {"language": "go", "check_timeout": "30", "keep_releases": "3", "build_orig": "git"}
+    form |= {"auto_deploy_environment": staging.pk, "auto_deploy_refs": "main  release/*", "auto-strategy-canary": "1"}
+    assert admin.post(settings, form).status_code == 302
+    shop.refresh_from_db()
+    assert (shop.auto_deploy_environment, shop.auto_deploy_refs) == (staging, ["main", "release/*"])
+    assert (shop.auto_deploy_strategy["canary"], shop.default_strategy) == (1, {})
+    page = admin.get("/services/shop/").content.decode()
+    assert "Auto-deploy environment" in page and "staging" in page
+    for wrong in ({"auto_deploy_environment": "9999"}, {"auto_deploy_refs": "~"}, {"auto-strategy-batch_size": "x"}):
+        answer = admin.post(settings, form | wrong)
+        assert answer.status_code == 422 and 'class="wrong"' in answer.content.decode(), wrong
 
 
 @pytest.mark.parametrize(
