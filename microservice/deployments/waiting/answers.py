@@ -20,6 +20,7 @@ from ...status import DeploymentStatus
 from .. import advance, plan_token
 from ..create import check_right
 from ..holds import facts, hold
+from ..holds.reasons import expires
 from ..plan import Plan
 from . import look
 
@@ -109,13 +110,14 @@ def override(caller: Caller, deployment: Deployment, token: str, reason: str) ->
 
 def reschedule(caller: Caller, deployment: Deployment, start_at: datetime | None) -> Deployment:
     """Let it begin at another time; None: as soon as nothing else holds it up. What was said to it stays said."""
-    hold.check_time(start_at, timezone.now())
+    now = timezone.now()
+    hold.check_time(start_at, now)
     with transaction.atomic():
         row = _waiting(deployment)
         check_right(caller, row.deployment.microservice)
         before, row.start_at = row.start_at, start_at
         row.request = {**row.request, "when": {**row.request["when"], "start_at": start_at and start_at.isoformat()}}
-        row.expires = row.deployment.created  # anew, from what holds it up now
+        row.expires = expires(row.deployment.environment, now, ())  # anew; what holds it up now may make it later
         row.save(update_fields=["start_at", "request", "expires"])
         record(
             caller,

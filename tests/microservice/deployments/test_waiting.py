@@ -51,7 +51,9 @@ class Site:
 
     def by_token(self, number: int = 0, **more) -> Caller:
         user = self.people[number]
-        token = Token.objects.create(user=user, name="ci", digest=f"d{number}", hint="h", scopes=["read", "deploy"], **more)
+        token = Token.objects.create(
+            user=user, name="ci", digest=f"d{number}", hint="h", scopes=["read", "deploy"], **more
+        )
         return acting_as(user, token)
 
     def change(self, to: int = 3, **more) -> VersionChange:
@@ -315,6 +317,19 @@ def test_a_schedule_begins_at_its_time_and_may_be_moved(site):
     assert state(waits)[0] == QUEUED
     assert deeds(waits) == [("ask", "ann"), ("reschedule", "ben"), ("reschedule", "ben"), ("deploy", "ann")]
     assert refused(actions.reschedule, site.caller(1), waits, None).code == "deployment_state"
+
+
+def test_one_that_is_to_begin_now_waits_for_hosts_that_are_locked(site):
+    site.asks(approvals=0)
+    waits = site.ask(when=Timing(timezone.now() + timedelta(days=3)))
+    MicroServiceInstance.objects.update(
+        locked=True, lock_deployment=factories.deployment(site.instances, site.versions[2])
+    )
+    actions.reschedule(site.caller(1), waits, None)
+    assert state(waits)[0] == WAITING
+    MicroServiceInstance.objects.update(locked=False, lock_deployment=None)
+    look_later(waits)
+    assert state(waits)[0] == QUEUED
 
 
 @pytest.mark.parametrize("away", [timedelta(seconds=-1), timedelta(days=367)])
