@@ -155,27 +155,25 @@ def django_db_modify_db_settings(request):
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment, django_db_blocker, django_db_modify_db_settings):
-    """Set up the database as pytest-django does, on SQLite from a file to which all migrations were applied already."""
-    from django.db import connections
+    """Set up the database as pytest-django does, on SQLite as a copy of a file to which all migrations were applied."""
+    from django.db import connection
     from django.test.utils import setup_databases, teardown_databases
+
+    def make() -> None:
+        made = setup_databases(0, False, serialized_aliases=())
+        prepared.keep(file)
+        teardown_databases(made, 0)
 
     with django_db_blocker.unblock():
         if surroundings.ON_POSTGRESQL:
-            made = setup_databases(0, False)
+            made = setup_databases(0, False, serialized_aliases=())
         else:
-            settings = connections["default"].settings_dict["TEST"]
-            prepared = prepared_database.Prepared()
-            with prepared.of_this_state() as file:
-                if not file.exists():
-                    made = setup_databases(0, False)
-                    prepared.keep(Path(settings["NAME"]), file)
-                else:
-                    shutil.copyfile(file, settings["NAME"])
-                    settings["MIGRATE"] = False
-                    made = setup_databases(0, False, keepdb=True)
+            file, prepared = Path(connection.settings_dict["TEST"]["NAME"]), prepared_database.Prepared()
+            prepared.copy(file, make)
+            connection.settings_dict["NAME"] = str(file)
     yield
     with django_db_blocker.unblock():
-        teardown_databases(made, 0)
+        teardown_databases(made, 0) if surroundings.ON_POSTGRESQL else connection.close()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -203,13 +204,11 @@ def test_prepared_database_is_of_one_state_of_the_migrations(tmp_path):
     files = []
     for number in range(KEPT + 2):
         migration.write_text(f"operations = [{number}]")
-        with Prepared(folder, root).of_this_state() as file:
-            assert not file.exists()
-            Prepared(folder, root).keep(made, file)
-            os.utime(file, (number, number))
-            files.append(file)
-        with Prepared(folder, root).of_this_state() as again:
-            assert again == file
+        prepared = Prepared(folder, root)
+        prepared.copy(tmp_path / "copy.sqlite3", partial(prepared.keep, made))
+        prepared.copy(tmp_path / "copy.sqlite3", partial(pytest.fail, "it is kept already"))
+        os.utime(prepared.file, (number, number))
+        files.append(prepared.file)
     assert len(set(files)) == KEPT + 2 and [each.exists() for each in files] == [False] * 2 + [True] * KEPT
-    with contextlib.closing(sqlite3.connect(files[-1])) as database:
+    with contextlib.closing(sqlite3.connect(tmp_path / "copy.sqlite3")) as database:
         assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("rows_of_it",)]

@@ -6,8 +6,9 @@ To apply them takes more of a processor than most tests of rows, and each proces
 import contextlib
 import fcntl
 import hashlib
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from . import caches
@@ -17,31 +18,35 @@ KEPT = 20  # files: other branches and mutants of migrations have their own
 
 
 class Prepared:
-    """`with Prepared().of_this_state() as file:` — other processes wait meanwhile. The file may not exist yet."""
-
     def __init__(self, folder: Path | None = None, root: Path = ROOT):
         self.folder, self._root = folder or caches.folder() / "databases", root
 
-    @contextlib.contextmanager
-    def of_this_state(self) -> Iterator[Path]:
+    def copy(self, database: Path, make: Callable[[], None]) -> None:
+        """Copy what is kept of this state to `database`. `make` keeps it, where nothing is; other processes wait."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(self.file, database)
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield self.folder / f"{self._state()}.sqlite3"
+            if not self.file.exists():
+                make()
+            shutil.copyfile(self.file, database)
 
-    def keep(self, database: Path, file: Path) -> None:
-        """Keep a copy of `database`, which others may have open, as `file`; and the newest of what was kept before."""
-        part = file.with_suffix(".part")
+    def keep(self, database: Path) -> None:
+        """Keep a copy of `database`, which others may have open; and the newest of what was kept before."""
+        part = self.file.with_suffix(".part")
         part.unlink(missing_ok=True)
         with contextlib.closing(sqlite3.connect(database)) as source, contextlib.closing(sqlite3.connect(part)) as copy:
             source.backup(copy)
-        part.replace(file)
+        part.replace(self.file)
         for old in sorted(self.folder.glob("*.sqlite3"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
             old.unlink()
 
-    def _state(self) -> str:
-        """All that the schema and its first rows depend on."""
+    @property
+    def file(self) -> Path:
+        """Its name says all that the schema and its first rows depend on."""
         digest = hashlib.sha256(sqlite3.sqlite_version.encode())
         for path in [self._root / "requirements.txt", *sorted(self._root.glob("*/migrations/*.py"))]:
             digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
-        return digest.hexdigest()[:32]
+        return self.folder / f"{digest.hexdigest()[:32]}.sqlite3"
