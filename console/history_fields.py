@@ -5,7 +5,9 @@ from django.utils.translation import gettext_lazy as _
 
 # What was done, said of whoever did it. A word for one subject stands before the word for all.
 DEEDS: dict[str, Promise] = {
+    "approve": _("approved"),
     "archive": _("archived"),
+    "ask": _("requested"),
     "build": _("built"),
     "cancel": _("cancelled"),
     "change": _("changed"),
@@ -13,14 +15,19 @@ DEEDS: dict[str, Promise] = {
     "delete": _("deleted"),
     "deploy": _("deployed"),
     "end_sessions": _("signed out everywhere"),
+    "expire": _("ended unanswered"),
     "first_use": _("used from a new address"),
     "forget": _("forgotten"),
     "give_up": _("given up"),
     "import": _("imported"),
     "install": _("installed"),
+    "move": _("sent back for approval"),
+    "override": _("begun without waiting"),
     "pause": _("paused"),
     "publish": _("published"),
     "redeliver": _("delivered again"),
+    "reject": _("rejected"),
+    "reschedule": _("rescheduled"),
     "restore": _("restored"),
     "resume": _("resumed"),
     "retry": _("retried"),
@@ -53,6 +60,7 @@ FLAGS: dict[str, tuple[Promise, Promise]] = {
 }
 
 LABELS: dict[str, Promise] = {
+    "action": _("Action"),
     "agent": _("Browser or program"),
     "approvals": _("Required approvals"),
     "approvers": _("Team that approves"),
@@ -139,6 +147,7 @@ LABELS: dict[str, Promise] = {
     "request_id": _("Request"),
     "requires_id": _("Required environment"),
     "role": _("Role"),
+    "round": _("Version of the plan"),
     "rows": _("Deleted entries"),
     "run_as": _("User on hosts"),
     "scopes": _("Rights"),
@@ -151,6 +160,8 @@ LABELS: dict[str, Promise] = {
     "size": _("Size in bytes"),
     "soak_minutes": _("Soak time in minutes"),
     "source_sha256": _("SHA-256 of the upload"),
+    "stage": _("Stage"),
+    "start_at": _("Time to begin"),
     "start_command": _("Start command"),
     "status": _("Status"),
     "status_str": _("Status"),
@@ -164,6 +175,7 @@ LABELS: dict[str, Promise] = {
     "user_id": _("User"),
     "username": _("User name"),
     "version": _("Version"),
+    "waits_for": _("Waits for"),
     "wait_hours": _("Longest wait in hours"),
     "weight": _("Weight"),
 }

@@ -15,7 +15,21 @@ from .history_fields import DEEDS, FLAGS, LABELS
 
 MAX_LENGTH = 120  # characters of a value
 # Values that are words of the API, not a person's own.
-WORDS = frozenset({"status", "status_str", "role", "kind", "colour", "language", "build_orig", "encoding", "scopes"})
+WORDS = frozenset(
+    {
+        "status",
+        "status_str",
+        "role",
+        "kind",
+        "colour",
+        "language",
+        "build_orig",
+        "encoding",
+        "scopes",
+        "action",
+        "waits_for",
+    }
+)
 # What was done to a value that the history does not keep.
 KEPT_SECRET = frozenset({"changed", "set", "removed"})
 UNKEPT = frozenset({"password", "secret", "passphrase", "headers", "build_password", "build_key"})
@@ -35,11 +49,13 @@ FACTS = frozenset(
         "parts",
         "refused",
         "request_id",
+        "round",
         "rows",
         "sessions",
         "since",
         "unreachable_hosts",
         "user_id",
+        "waits_for",
     ]
 )
 Names = Mapping[tuple[str, int], str]  # {(field, id): name} of the rows that fields name by their ids

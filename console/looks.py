@@ -35,6 +35,7 @@ LOOKS: dict[str, tuple[type, dict]] = {
     "deployment": (
         DeploymentStatus,
         {
+            DeploymentStatus.WAITING: ("warn", "wait"),
             DeploymentStatus.QUEUED: _WAITING,
             DeploymentStatus.RUNNING: _GOING,
             DeploymentStatus.PAUSED: ("warn", "pause"),

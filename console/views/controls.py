@@ -92,7 +92,9 @@ def _under_way(deployment: Deployment, counts: Counts) -> list[Control]:
                 look="danger",
                 question=_("Cancel deployment %(number)s?") % {"number": deployment.pk},
                 confirm=_("Cancel deployment"),
-                sure=_("Running operations are stopped and undone; the others do not start."),
+                sure=_("It does not begin. Nothing has changed on any host.")
+                if status == DeploymentStatus.WAITING
+                else _("Running operations are stopped and undone; the others do not start."),
             )
         )
     return buttons

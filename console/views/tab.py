@@ -1,11 +1,12 @@
 """What a browser's tab says of a deployment while another page is in front: its title and its icon. Pure."""
 
 from microservice.models import Deployment
-from microservice.status import DEPLOYMENT_ENDED, OPERATION_FAILED_STATUSES, DeploymentStatus, OperationStatus, Outcome
+from microservice.status import DEPLOYMENT_OPEN, OPERATION_FAILED_STATUSES, DeploymentStatus, OperationStatus, Outcome
 
 from ..queries.deployments import Counts
 
 MARKS = {"bad": "✗", "ok": "✓", "idle": "‖", "run": "▸"}
+_STILL = (DeploymentStatus.WAITING, DeploymentStatus.PAUSED, DeploymentStatus.CANCELLED)
 _WRONG = OPERATION_FAILED_STATUSES | {OperationStatus.UNKNOWN}
 
 
@@ -15,13 +16,13 @@ def tone(deployment: Deployment, counts: Counts) -> str:
         return "bad"
     if deployment.status == DeploymentStatus.SUCCEEDED:
         return "ok"
-    return "idle" if deployment.status in (DeploymentStatus.PAUSED, DeploymentStatus.CANCELLED) else "run"
+    return "idle" if deployment.status in _STILL else "run"
 
 
 def title(deployment: Deployment, counts: Counts) -> str:
     """Return the beginning of the title: a mark, and how far it is while it is under way."""
     mark = MARKS[tone(deployment, counts)]
-    return mark if deployment.status in DEPLOYMENT_ENDED else f"{mark} {counts.done}/{counts.total}"
+    return f"{mark} {counts.done}/{counts.total}" if deployment.status in DEPLOYMENT_OPEN else mark
 
 
 OPERATION_TONES = {

@@ -17,6 +17,7 @@ from ..markup import markup
 @pytest.mark.parametrize(
     ("status", "by_status", "tone", "title"),
     [
+        ("waiting", {}, "idle", "‖"),
         ("queued", {"queued": 4}, "run", "▸ 0/4"),
         ("running", {"succeeded": 1, "running": 3}, "run", "▸ 1/4"),
         ("running", {"succeeded": 1, "undone": 1, "running": 2}, "bad", "✗ 2/4"),
