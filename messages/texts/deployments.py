@@ -68,6 +68,7 @@ _REFUSALS: dict[str, Text] = {
     "waits.approval_of_team": Text(_("It waits for approval by {team}: {have} of {need} so far.")),
     "waits.freeze": Text(_("It waits for the end of a freeze, {until}: {names}.")),
     "waits.schedule": Text(_("It begins at {until}.")),
+    "superseded": Text(_("Deployment {deployment}, of the newer {version}, took its place.")),
     "waited_too_long": Text(_("It waited too long.")),
     "rejected_by": Text(_("Rejected by {who}: {comment}")),
     "must_be_in_future": Text(_("must be in the future")),

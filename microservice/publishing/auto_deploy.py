@@ -19,6 +19,7 @@ from ..deployments import actions
 from ..deployments.placement import on_closed_host
 from ..deployments.selection import ALL
 from ..deployments.version_change import OnLocked, VersionChange
+from ..deployments.waiting import superseded
 from ..models import MicroServiceInstance, MicroServiceVersion
 from ..status import MAY_CHANGE_VERSION, Action, BuildStatus
 
@@ -96,7 +97,9 @@ def _deploy(version: MicroServiceVersion, **where: Any) -> None:
     caller = Caller(name="auto_deploy", scopes=frozenset({"read", "deploy"}))
     try:
         with transaction.atomic():
-            actions.deploy(caller, change)
+            made = actions.deploy(caller, change, joins=False)
+            if made:
+                superseded.end_older(made)
     except Problem as problem:
         # Where nothing is there to upgrade, no one needs to know.
         level = logging.INFO if problem.code == "nothing_to_do" else logging.WARNING

@@ -34,7 +34,7 @@ def asked_now(caller: Caller, prepared: Prepared, when: Timing) -> Asked:
         goes_back=action == Action.REVERT,
         repeats=action == Action.RETRY,
         runs_nothing=prepared.adopt,
-        by_token=caller.token_id is not None,
+        by_token=caller.token_id is not None or caller.user_id is None,  # neither is automation a person
         start_at=when.start_at,
     )
 

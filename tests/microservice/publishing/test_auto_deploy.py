@@ -6,9 +6,10 @@ import pytest
 from access.problems import Problem
 from asset.models import Asset, Environment
 from asset.strategy import Strategy
+from audit.models import History
 from microservice.deployments import actions
 from microservice.deployments.version_change import VersionChange
-from microservice.models import Deployment, MicroServiceInstance
+from microservice.models import Deployment, DeploymentRequest, MicroServiceInstance
 from microservice.publishing.auto_deploy import build_ended
 from microservice.status import Action
 from tests.microservice.deployments.requests import ANN, mark_bad
@@ -139,3 +140,37 @@ def test_under_the_rules_of_the_environment(following, staging):
     build_ended(following.versions[2])
     assert not Deployment.objects.exists()
     assert not MicroServiceInstance.objects.filter(locked=True).exists()
+
+
+def test_it_waits_for_a_person_where_tokens_do(following, staging):
+    """Automation is no person either. Only the newest build waits: one that is built later takes its place."""
+    staging.tokens_deploy = False
+    staging.save()
+    third, fourth = following.versions[2:]
+    build_ended(third)
+    first = Deployment.objects.get()
+    assert (first.status, first.request.automatic) == ("waiting", True)
+    type(fourth).objects.filter(pk=fourth.pk).update(bad=False)
+    fourth.bad = False
+    build_ended(fourth)
+    first.refresh_from_db()
+    newer = Deployment.objects.get(dest_version=fourth)
+    assert (first.status, first.reason.code) == ("cancelled", "superseded")
+    assert (newer.status, DeploymentRequest.objects.get(look_at__isnull=False).deployment) == ("waiting", newer)
+    assert History.objects.filter(action="cancel", subject="deployment", subject_id=first.pk).count() == 1
+
+
+def test_what_a_person_asked_for_is_not_replaced(following, staging):
+    staging.approvals = 1
+    staging.save()
+    third, fourth = following.versions[2:]
+    change = VersionChange(
+        service=following.service, action=Action.DEPLOY, dest_version=third.pk, host="all", environment="staging"
+    )
+    waits = actions.deploy(ANN, change)
+    DeploymentRequest.objects.update(automatic=False)
+    type(fourth).objects.filter(pk=fourth.pk).update(bad=False)
+    fourth.bad = False
+    build_ended(fourth)
+    waits.refresh_from_db()
+    assert waits.status == "waiting" and Deployment.objects.filter(status="waiting").count() == 2
