@@ -5,7 +5,8 @@ from django.db.models import QuerySet
 from access.callers import Caller
 from access.problems import not_found, refused
 from microservice.catalog.visibility import operations, visible
-from microservice.models import Deployment, MicroService, MicroServiceInstance, Operation
+from microservice.models import Deployment, MicroService, MicroServiceInstance, Operation, Train
+from microservice.trains.rows import visible_trains
 
 
 def deployments(caller: Caller) -> QuerySet[Deployment]:
@@ -32,6 +33,13 @@ def find_operation(caller: Caller, operation_id: int) -> Operation:
     if operation is None:
         raise not_found("operation")
     return operation
+
+
+def find_train(caller: Caller, train_id: int) -> Train:
+    train = visible_trains(caller).filter(pk=train_id).first()
+    if train is None:
+        raise not_found("train")
+    return train
 
 
 def find_instance(service: MicroService, instance_id: int) -> MicroServiceInstance:

@@ -75,6 +75,18 @@ class TrainStatus(models.TextChoices):
     REVERTED = "reverted", "reverted"
 
 
+class TrainPartStatus(models.TextChoices):
+    """What has become of one service's version in a train."""
+
+    PENDING = "pending", "pending"  # its stage has not begun
+    WAITING = "waiting", "waiting"  # its deployment waits to begin
+    RUNNING = "running", "running"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"  # also where it was cancelled, or could not be sent back
+    REVERTING = "reverting", "reverting"
+    REVERTED = "reverted", "reverted"
+
+
 class OperationStatus(models.TextChoices):
     """The state of a deployment's part on one instance."""
 

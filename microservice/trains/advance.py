@@ -4,7 +4,7 @@ Each call locks the train's row first, so that of two that decide at once the se
 the unique constraints of TrainStart say the same in the database. A stage begins whole, or not at all.
 """
 
-import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from django.db import transaction
@@ -29,7 +29,6 @@ from .rows import Rows, load, services_of, snapshot
 LOCK_PAUSE = timedelta(seconds=5)  # before a stage whose instances are locked is tried again
 MAX_A_SWEEP = 100
 NOTHING_SHOWN = "-"  # stands for the plan token of a part that had nothing to do
-log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
@@ -184,7 +183,7 @@ def _who_reverts(train: Train, stage: list[TrainPart]) -> Caller:
     who = caller_later(train.user_id, train.token_id, train.by_token)
     if who is not None and all(who.may("deploy", service.pk) for service in services_of(stage)):
         return who
-    return SYSTEM
+    return replace(SYSTEM, name=f"train {train.pk}")
 
 
 def _revert(who: Caller, train: Train, origin: Deployment) -> Deployment | None:

@@ -14,7 +14,6 @@ from .. import notify
 from ..catalog import find_service
 from ..deployments import environments, notes
 from ..deployments.changes import preview
-from ..deployments.create import check_right
 from ..deployments.destinations import find_destination
 from ..deployments.plan import Plan
 from ..deployments.version_change import OnLocked, VersionChange
@@ -25,6 +24,7 @@ from .control import record_each
 from .rows import load
 from .values import MAX_NAME, MAX_PARTS, MAX_STAGES, Entry, TrainRequest
 
+FORBIDDEN = 403
 TOKENS_APART = "~"  # between the plan tokens of the parts
 
 
@@ -176,8 +176,10 @@ def _services(caller: Caller, request: TrainRequest) -> dict[int | str, MicroSer
         for position, entry in enumerate(stage):
             pointer = f"{Entry.at(number, position)}/service"
             try:
-                service = found.get(entry.service) or find_service(caller, entry.service)
-            except Problem:
+                service = found.get(entry.service) or find_service(caller, entry.service, "deploy")
+            except Problem as problem:
+                if problem.status == FORBIDDEN:
+                    raise
                 errors.append(FieldError(pointer, "no_such_service"))
                 continue
             found[entry.service] = service
@@ -186,8 +188,6 @@ def _services(caller: Caller, request: TrainRequest) -> dict[int | str, MicroSer
             seen.add(service.pk)
     if errors:
         raise invalid_fields(errors)
-    for service in found.values():
-        check_right(caller, service)
     return found
 
 
@@ -214,9 +214,9 @@ def _environment(request: TrainRequest, services: list[MicroService]) -> Environ
 
 def _pointing_at(problem: Problem, pointer: str) -> Problem:
     """Return the Problem of one part's deployment as one of the train's request."""
+    own = {"/version": f"{pointer}/version", "/plan_token": "/plan_token"}
     errors = [
-        FieldError(pointer + (error.pointer if error.pointer == "/version" else ""), error.reason, error.more)
-        for error in problem.field_errors
+        FieldError(own.get(error.pointer, pointer), error.reason, error.more) for error in problem.field_errors
     ] or [FieldError(pointer, problem.message)]
     if problem.code == "invalid":
         return invalid_fields(errors)

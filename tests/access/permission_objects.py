@@ -12,8 +12,8 @@ from builds.models import Build
 from callbacks import subscriptions as callback_rules
 from callbacks.models import Delivery
 from integrations.models import Setting
-from microservice.models import MicroServiceInstance
-from microservice.status import DeploymentStatus, OperationStatus
+from microservice.models import MicroServiceInstance, Train, TrainPart
+from microservice.status import DeploymentStatus, OperationStatus, TrainStatus
 from tests import factories
 from tests.access.permission_model import SCOPES, Who
 
@@ -51,7 +51,10 @@ class Things:
         running = factories.instances(old, factories.hosts(1, prefix=f"{thing}-"))
         made = factories.deployment(running, new, DeploymentStatus.FAILED, OperationStatus.UNDONE)
         Build.objects.create(version=old, origin="git", status=2)
+        train = Train.objects.create(name="autumn", status=TrainStatus.HELD)
+        TrainPart.objects.create(train=train, stage=0, position=0, service=service, version=new)
         ids = {
+            "train": train.pk,
             "service": service.pk,
             "name": service.name,
             "version": old.pk,

@@ -61,6 +61,7 @@ def ids(address: str, things: Things, thing: str) -> dict:
         "services": of["instance"] if "/instances/" in address else of["version"],
         "deployments": of["deployment"],
         "operations": of["operation"],
+        "trains": of["train"],
         "teams": of.get("team"),
         "hosts": shared["host"],
         "host-groups": shared["host_group"],

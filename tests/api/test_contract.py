@@ -10,7 +10,7 @@ from api.v1 import api as the_api
 from asset.models import Credential
 from audit.models import History
 from callbacks.models import Callback, Delivery
-from microservice.models import Deployment, MicroService, Step
+from microservice.models import Deployment, MicroService, Step, Train, TrainPart, TrainStart
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db
 
 def test_location_leads_to_what_was_created(api):
     some = api()
+    factories.instances(factories.versions(factories.service("train"), 1)[0], factories.hosts())
     user = some.post("/users/", {"username": "eve", "password": "a long way to Tipperary"})
     operations = {
         "/services/": {"name": "shop"},
@@ -30,6 +31,7 @@ def test_location_leads_to_what_was_created(api):
         "/teams/1/members/": {"user": "eve", "role": "viewer"},
         "/callbacks/": {"url": "https://example.com/"},
         "/environments/": {"name": "staging"},
+        "/trains/": {"name": "autumn", "stages": [[{"service": "train", "version": "1.0"}]]},
         "/host-groups/": {"name": "Frankfurt", "labels": {"site": "fra"}},
     }
     made = {
@@ -69,6 +71,11 @@ def grow(number: int) -> None:
     callback = Callback.objects.first() or Callback.objects.create(url="https://example.com/", events=[])
     Callback.objects.create(url=f"https://example.com/{number}", events=[])
     Delivery.objects.create(callback=callback, event="test", name=f"{number}", until=deployment.created, body="")
+    part = {"service": shop, "version": new}
+    for train in [Train.objects.create(name=f"train{number}"), *Train.objects.all()]:
+        last = train.parts.count()
+        own = TrainPart.objects.create(train=train, stage=last, position=0, **part)
+        TrainStart.objects.create(part=own, attempt=1)
     History.objects.create(actor="x", action="change", subject="service", microservice=shop, subject_name="shop")
 
 

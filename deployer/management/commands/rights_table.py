@@ -55,9 +55,9 @@ API = """
 ## The API
 
 *of*: what the right is needed on. *the service*: the one that is named, or whose deployment, operation or instance is
-named. *anything*: any service; a list then holds what the caller may see. *own*: the caller's own, and everyone's for
-administrators. *the system*: the whole system, so only administrators. *bound*: whether a token for named services may,
-where the right alone does not decide it.
+named; of a train, all of its services. *anything*: any service; a list then holds what the caller may see. *own*: the
+caller's own, and everyone's for administrators. *the system*: the whole system, so only administrators. *bound*:
+whether a token for named services may, where the right alone does not decide it.
 """
 CONSOLE = """
 ## The console
@@ -76,7 +76,7 @@ PUBLIC = """
 def concerning(route: str, scope: str, owners: bool) -> str:
     """Return on what a right is needed, read from the address, whose parts name it."""
     first = route.partition("/")[0]
-    if "services/<" in route or (first in ("deployments", "operations") and "<" in route):
+    if "services/<" in route or (first in ("deployments", "operations", "trains") and "<" in route):
         return "the service"
     if first == "teams" and "<" in route and (owners or scope != "admin"):
         return "the team"

@@ -43,8 +43,7 @@ class Release(NamedTuple):
 
 
 @pytest.fixture
-def release(db: Any, monkeypatch: pytest.MonkeyPatch) -> Release:
-    monkeypatch.setattr("microservice.deployments.destinations.ensure_rewritten", lambda version: version)
+def release(db: Any) -> Release:
     environment = Environment.objects.create(name="staging")
     versions = {}
     hosts = factories.hosts(2)

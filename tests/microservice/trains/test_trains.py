@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from access.authentication import acting_as
 from access.callers import Caller
 from access.models import Team
 from access.problems import Problem
@@ -15,8 +16,9 @@ from messages.rendering import render
 from microservice.catalog import mark_bad
 from microservice.deployments import actions
 from microservice.models import Deployment, MicroService, MicroServiceInstance, Train, TrainStart
-from microservice.status import DeploymentStatus, OperationStatus, TrainStatus
+from microservice.status import DeploymentStatus, OperationStatus, TrainPartStatus, TrainStatus
 from microservice.trains import advance, control
+from microservice.trains.overview import overview
 from tests.microservice.deployments.requests import end_all
 from tests.microservice.trains.conftest import again, end_each, names
 
@@ -223,3 +225,28 @@ def test_nobody_without_the_right_for_all_services_acts_on_it(release):
         with pytest.raises(Problem) as caught:
             act(one, train)
         assert caught.value.status == 403
+
+
+def test_stage_waits_while_one_of_its_deployments_waits(release, end, django_capture_on_commit_callbacks):
+    release.environment.approvals = 1
+    release.environment.save()
+    train = release.start("api", "shop")
+    waits = Deployment.objects.get()
+    assert waits.status == DeploymentStatus.WAITING and again(train).status == TrainStatus.RUNNING
+    assert overview([train])[train.pk][0][0].status == TrainPartStatus.WAITING
+    bob = get_user_model().objects.create_superuser("bob")
+    with django_capture_on_commit_callbacks(execute=True):
+        actions.reject(acting_as(bob, None), waits, "not today")
+    train.refresh_from_db()
+    assert train.status == TrainStatus.HELD, "who says no ends it"
+    control.resume(release.caller, train)
+    assert names(train) == ["deploy api", "deploy api"]
+
+
+def test_who_asked_for_the_train_does_not_approve_its_stages(release):
+    release.environment.approvals = 1
+    release.environment.save()
+    release.start("api")
+    with pytest.raises(Problem) as caught:
+        actions.reject(release.caller, Deployment.objects.get(), "mine")
+    assert caught.value.status == 403
