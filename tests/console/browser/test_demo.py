@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.console.browser.axe import violations
 from tests.console.browser.demo import DESKTOP, PHONE
 from tests.console.browser.greeter import later, soon
 from tests.console.browser.pages import PAGES, show
@@ -126,41 +126,25 @@ def test_searches_fleet_by_keyboard(visit):
 
 
 @pytest.mark.parametrize(
-    ("theme", "size"),
-    [
-        ("light", DESKTOP),
-        ("dark", PHONE),
-        pytest.param("dark", DESKTOP, marks=pytest.mark.slow),
-        pytest.param("light", PHONE, marks=pytest.mark.slow),
-    ],
-    ids=["light desktop", "dark phone", "dark desktop", "light phone"],
+    ("size", "widths"),
+    [(DESKTOP, (HALF, ZOOMED)), (PHONE, ())],
+    ids=["desktop, half of a window, zoomed to 200%", "phone"],
 )
-def test_every_page_passes_axe(visit, theme, size):
-    page = visit("/", color_scheme=theme, viewport=size)
+def test_every_page_passes_axe_in_both_themes_and_fits(visit, size, widths):
+    page = visit("/", viewport=size)
     wrong = {}
     for address in PAGES:
+        page.set_viewport_size(size)
         show(page, address)
-        results = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
-        found = [
-            f"{one['id']}: {node['html'][:120]}" for one in results.response["violations"] for node in one["nodes"][:3]
-        ]
-        if found:
-            wrong[address] = found
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            if found := violations(page):
+                wrong[address, theme] = found
+        for window in (size, *widths):
+            page.set_viewport_size(window)
+            if (width := page.evaluate("document.documentElement.scrollWidth")) > window["width"]:
+                wrong[address, window["width"]] = width
     assert wrong == {}
-
-
-@pytest.mark.parametrize(
-    "size", [DESKTOP, HALF, ZOOMED, PHONE], ids=["desktop", "half of a window", "zoomed to 200%", "phone"]
-)
-def test_no_page_scrolls_sideways(visit, size):
-    page = visit("/", viewport=size)
-    wide = {}
-    for address in PAGES:
-        show(page, address)
-        width = page.evaluate("document.documentElement.scrollWidth")
-        if width > size["width"]:
-            wide[address] = width
-    assert wide == {}
 
 
 def test_wrong_password_stays_on_sign_in(demo, browser):
