@@ -32,6 +32,7 @@ from . import kinds
 from .author import author_of
 
 MAX_A_SWEEP = 100
+OVERLAP = timedelta(seconds=10)  # for so long after a change of an environment, a look may not have seen it yet
 PAUSE = timedelta(seconds=15)  # until something that could not begin for a moment is tried again
 MAX_MOVED = 50  # messages that say what moved
 # What passes by itself: a target is locked, a host was being moved.
@@ -42,18 +43,22 @@ log = logging.getLogger(__name__)
 def sweep() -> int:
     """Look at what is due, by index: because of the time, or because its environment was changed. Return how many."""
     now = timezone.now()
-    changed = Q(look_at__isnull=False, deployment__environment__updated__gt=F("looked_at"))
+    changed = Q(look_at__isnull=False, deployment__environment__updated__gte=F("looked_at") - OVERLAP)
     due = DeploymentRequest.objects.filter(Q(look_at__lte=now) | changed).order_by("look_at")
-    return look_again(due.values_list("deployment", flat=True)[:MAX_A_SWEEP])
+    return look_again(due.values_list("deployment", flat=True)[:MAX_A_SWEEP], skip_held=True)
 
 
-def look_again(deployments: Iterable[int]) -> int:
-    """Look at these deployments (ids), each in a transaction of its own; leave out what another one holds."""
+def look_again(deployments: Iterable[int], skip_held: bool = False) -> int:
+    """Look at these deployments (ids), each in a transaction of its own. Return at how many.
+
+    `skip_held`: leave out what another transaction holds. Only for who comes again: that one may not have seen yet what
+    the caller knows.
+    """
     looked = 0
     for number in list(deployments):
         try:
             with transaction.atomic():
-                if advance.lock([number], skip_held=True):
+                if advance.lock([number], skip_held):
                     look(number)
                     looked += 1
         except Problem as problem:  # pragma: no cover - `look` takes each of them as a reason to wait or to end

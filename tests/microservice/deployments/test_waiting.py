@@ -475,8 +475,17 @@ def test_the_sweep_finds_what_is_due_by_index(site, django_assert_num_queries):
     for number in range(3):
         site.ask(to=3, host=(site.hosts[number].pk,))
     DeploymentRequest.objects.update(look_at=timezone.now() + timedelta(hours=1))
+    Environment.objects.update(updated=timezone.now() - timedelta(minutes=1))
     with django_assert_num_queries(1):
         assert look.sweep() == 0
+
+
+def test_a_change_that_was_not_committed_at_the_last_look_is_seen(site):
+    waits = site.ask()
+    DeploymentRequest.objects.update(look_at=timezone.now() + timedelta(hours=1), looked_at=timezone.now())
+    Environment.objects.update(approvals=0, updated=timezone.now() - timedelta(seconds=5))
+    look.sweep()
+    assert state(waits)[0] == QUEUED
 
 
 def test_looking_at_many_takes_a_fixed_number_of_queries(site, django_assert_max_num_queries):
