@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from access.callers import Caller
@@ -13,6 +13,7 @@ from access.rollback import rolls_back
 from audit import history
 from messages import Message
 from messages.invalid import InvalidValue
+from runtime.ids import parse_id
 from runtime.sql import among
 
 from . import tenancy, validation
@@ -25,6 +26,7 @@ MAX_NAMED = 20  # hosts in one refusal
 MAX_SOAK = 60 * 24 * 365  # minutes
 MAX_APPROVALS = 5
 MAX_WAIT = 24 * 30  # hours
+NONE = "0"  # in filters, addresses and requests: no environment
 
 
 def _name(value: Any) -> str:
@@ -147,10 +149,21 @@ def shown(environment: Environment) -> dict[str, Any]:
 
 
 def find(named: int | str) -> Environment | None:
-    """Return an environment by its id (a number) or its name."""
-    if isinstance(named, int):
-        return Environment.objects.filter(pk=named).first() if 0 < named <= validation.MAX_ID else None
+    """Return an environment by its id (a number, or digits) or its name."""
+    if isinstance(named, int) or named.isdigit():
+        number = parse_id(named)
+        return Environment.objects.filter(pk=number).first() if number else None
     return Environment.objects.filter(name=named).first() if named and "\0" not in named else None
+
+
+def meant(text: str, path: str = "environment") -> Q:
+    """Return the condition of a filter: an environment by its name or id, NONE for what is in none, "" for all.
+    `path`: from the row to the environment."""
+    if not text:
+        return Q()
+    if text == NONE:
+        return Q(**{path: None})
+    return Q(**{path: parse_id(text) or 0}) if text.isdigit() else Q(**{f"{path}__name": text})
 
 
 def lookup(named: int | str | None, pointer: str) -> Environment | None:

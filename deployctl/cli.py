@@ -32,6 +32,7 @@ FIRST = ("versions", "deploy", "install", "upgrade", "revert", "status", "logs",
 GROUPS = {
     "versions": "Manage the versions of a service.",
     "builds": "List the builds of all services, and cancel one.",
+    "environments": "Manage environments: the places where services run.",
     "images": "Look into images.",
     "hosts": "Manage hosts.",
     "instances": "Manage instances: a service on a host.",

@@ -175,7 +175,10 @@ def _refuse_several(rows: list[dict]) -> None:
     """One deployment is requested for each version: together they stay within one environment, as each of them does."""
     places = sorted({row["environment"] or "no environment" for row in rows})
     if len(places) > 1:
-        raise Ended(f"The targets are in {', '.join(places)}: choose one with --environment.", Exit.USAGE_ERROR)
+        raise Ended(
+            f"The targets are in {', '.join(places)}: choose one with --environment or --no-environment.",
+            Exit.USAGE_ERROR,
+        )
 
 
 def _marked(arguments: argparse.Namespace) -> dict[str, Any]:

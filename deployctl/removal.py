@@ -8,7 +8,7 @@ import json
 from .cli import argument, command, existing_file, whole
 from .context import SERVICE, VERSION, Context, is_id, quoted
 from .exits import Ended, Exit
-from .targets import GROUP, LABELS, Targets
+from .targets import ENVIRONMENT, GROUP, LABELS, NO_ENVIRONMENT, Targets
 
 HOST = argument("host", help="A host's name or id.")
 REASON = argument("--reason", required=True, help="Kept in the history.")
@@ -28,10 +28,17 @@ def forget(context: Context, arguments: argparse.Namespace) -> None:
     context.show(answer, "\n".join(lines))
 
 
-@command("hosts list", LABELS, GROUP, argument("--archived", action="store_true", help="List archived hosts instead."))
+@command(
+    "hosts list",
+    LABELS,
+    GROUP,
+    ENVIRONMENT,
+    NO_ENVIRONMENT,
+    argument("--archived", action="store_true", help="List archived hosts instead."),
+)
 def list_hosts(context: Context, arguments: argparse.Namespace) -> None:
-    """List hosts by name: id, name, address, result of the last check, labels."""
-    chosen = Targets(labels=arguments.labels, group=arguments.group).query()
+    """List hosts by name: id, name, address, result of the last check, environment, labels."""
+    chosen = Targets(labels=arguments.labels, group=arguments.group, environment=arguments.environment).query()
     rows = context.client.all("/hosts/", archived="true" if arguments.archived else "", **chosen)
     words = {True: "reachable", False: "unreachable", None: "never checked"}
     context.show(
@@ -39,6 +46,7 @@ def list_hosts(context: Context, arguments: argparse.Namespace) -> None:
         "\n".join(
             f"{row['id']:>6}  {row['hostname']:32}  {row['ip']}:{row['port']}  "
             + (f"archived: {row['archive_reason']}" if row["archived"] else words[row["reachable"]])
+            + (f"  {row['environment']}" if row["environment"] else "")
             + "".join(f"  {name}={text}" for name, text in row["labels"].items())
             for row in rows
         ),

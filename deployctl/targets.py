@@ -11,6 +11,7 @@ from .context import is_id
 from .exits import Ended, Exit
 
 ALL = "all"
+NONE = "0"  # as the API calls no environment
 LABELS = argument(
     "--label",
     dest="labels",
@@ -23,9 +24,13 @@ GROUP = argument("--group", metavar="NAME", help="Hosts in this host group.")
 ENVIRONMENT = argument(
     "--environment", metavar="NAME", help="Only hosts in this environment. Needed where the hosts are in several."
 )
+NO_ENVIRONMENT = argument(
+    "--no-environment", dest="environment", action="store_const", const=NONE, help="Only hosts in no environment."
+)
 
 
-def _hosts(default: str) -> Part:
+def host_names(default: str) -> Part:
+    """Return the option that names hosts."""
     return argument(
         "--host",
         dest="hosts",
@@ -36,12 +41,13 @@ def _hosts(default: str) -> Part:
     )
 
 
-HOSTS = (_hosts(""), LABELS, GROUP, ENVIRONMENT)
+HOSTS = (host_names(""), LABELS, GROUP, ENVIRONMENT, NO_ENVIRONMENT)
 TARGETS = (
-    _hosts(" Default: all."),
+    host_names(" Default: all."),
     LABELS,
     GROUP,
     ENVIRONMENT,
+    NO_ENVIRONMENT,
     argument(
         "--instance",
         dest="instances",

@@ -12,7 +12,7 @@ from ninja import Query, Router, Status
 from access.authentication import caller_of
 from access.callers import Caller
 from access.problems import invalid
-from asset import tenancy
+from asset import environments, tenancy
 from microservice import catalog, event_stream
 from microservice.deployments import actions, notes
 from microservice.deployments.failures import failures_of
@@ -40,7 +40,7 @@ def list_deployments(
     service: str = Query("", description="Id or name"),
     status: str = "",
     action: str = "",
-    environment: str = Query("", description="An environment's name"),
+    environment: str = Query("", description="An environment's name or id; 0: of hosts in none"),
 ) -> shapes.DeploymentList:
     """List the deployments, newest first."""
     who = caller(request)
@@ -51,8 +51,7 @@ def list_deployments(
         rows = rows.filter(status=_word(status, DeploymentStatus.values, "/query/status"))
     if action:
         rows = rows.filter(action=_word(action, Action.values, "/query/action"))
-    if environment:
-        rows = rows.filter(environment__name=environment)
+    rows = rows.filter(environments.meant(environment))
     page = paging.page(query, rows)
     counts = count_operations(page.rows)
     return page.answer(shapes.DeploymentList, lambda row: shapes.deployment(row, counts.get(row.pk, {})))

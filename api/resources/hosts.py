@@ -9,7 +9,7 @@ from ninja import Query, Router, Status
 
 from access.callers import Caller
 from access.problems import invalid, not_found, refused
-from asset import host_keys, hosts, imports, label_changes, labels, tenancy
+from asset import environments, host_keys, hosts, imports, label_changes, labels, tenancy
 from asset.models import Asset
 from microservice.deployments import actions
 
@@ -51,7 +51,7 @@ def list_hosts(
     team: str = Query("", description="A team's name"),
     label: str = Query("", description="Labels that they have: zone=eu, or zone for any value; several with blanks"),
     group: str = Query("", description="A host group's name"),
-    environment: str = Query("", description="An environment's name"),
+    environment: str = Query("", description="An environment's name or id; 0: hosts in none"),
     archived: bool = Query(False, description="List the archived hosts instead of the others"),
 ) -> HostList:
     """List the hosts without a team and those of the caller's teams, by name; all hosts for administrators.
@@ -61,8 +61,7 @@ def list_hosts(
     who = caller(request)
     rows = (Asset.every.exclude(archived=None) if archived else Asset.objects.all()).filter(tenancy.visible(who))
     rows = rows.select_related("environment").prefetch_related("teams")
-    if environment:
-        rows = rows.filter(environment__name=environment)
+    rows = rows.filter(environments.meant(environment))
     if hostname:
         rows = rows.filter(hostname__icontains=hostname)
     if team:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from access.problems import invalid
-from asset import labels
+from asset import environments, labels
 from asset.models import Asset
 from messages.invalid import InvalidValue
 from microservice import catalog, instances
@@ -53,7 +53,7 @@ def list_instances(
     host: str = Query("", description="A host's id (digits alone), name or address"),
     label: str = Query("", description="Labels of their hosts: zone=eu, or zone for any value; several with blanks"),
     group: str = Query("", description="A host group's name"),
-    environment: str = Query("", description="The name of their hosts' environment"),
+    environment: str = Query("", description="The name or id of their hosts' environment; 0: in none"),
 ) -> shapes.InstanceList:
     """List the instances of a service, oldest first."""
     row = catalog.find_service(caller(request), service)
@@ -66,8 +66,7 @@ def list_instances(
         rows = rows.filter(status=_status(status))
     if host:
         rows = rows.filter(_is_on(host))
-    if environment:
-        rows = rows.filter(host__environment__name=environment)
+    rows = rows.filter(environments.meant(environment, "host__environment"))
     for selector in labels.query(label, group):
         rows = rows.filter(host__in=labels.find(selector, Asset.objects.filter(instances__microservice=row)))
     return paging.page(query, _whole(rows), "id").answer(shapes.InstanceList, shapes.instance)

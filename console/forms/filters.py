@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from asset import labels
+from asset.environments import NONE
 from asset.labels import Selector
 from builds import listing
 from messages import Message
@@ -64,6 +65,10 @@ def _choice(label: Any, every: Any, words: Iterable[str], more: Iterable[tuple[s
     return forms.ChoiceField(label=label, required=False, choices=choices)
 
 
+def _environment(names: list[tuple[str, str]]) -> forms.ChoiceField:
+    return _choice(_("Environment"), _("All environments"), (), [*names, (NONE, _("no environment"))])
+
+
 class Filters(forms.Form):
     label_class = "visually-hidden"
 
@@ -86,7 +91,7 @@ class LabelFilters(Filters):
         if (names := [(name, name) for name in groups]) or values.get("group"):
             self.fields["group"] = _choice(_("Host group"), _("All groups"), (), names)
         if (names := [(name, name) for name in environments]) or values.get("environment"):
-            self.fields["environment"] = _choice(_("Environment"), _("All environments"), (), names)
+            self.fields["environment"] = _environment(names)
 
     def selectors(self) -> list[Selector] | None:
         """Return what the hosts must have; None where that cannot be read, which no host has. One query for a group."""
@@ -136,7 +141,7 @@ class DeploymentFilters(Filters):
     def __init__(self, values: Mapping[str, str], environments: Iterable[str] = ()) -> None:
         super().__init__(values)
         if names := [(name, name) for name in environments]:
-            self.fields["environment"] = _choice(_("Environment"), _("All environments"), (), names)
+            self.fields["environment"] = _environment(names)
         self.order_fields(self.field_order)
 
 

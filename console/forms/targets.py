@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from access.problems import Problem
 from asset import labels as host_labels
+from asset.environments import NONE
 from asset.labels import Selector
 from asset.models import HostGroup
 from microservice.deployments.environments import Place
@@ -24,7 +25,6 @@ from microservice.deployments.selection import ALL
 from runtime.ids import parse_id
 
 LABEL_EXAMPLE = "zone=eu"
-NO_ENVIRONMENT = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,12 @@ class EnvironmentName(forms.CharField):
         text = super().clean(value)
         if not text:
             return None
-        return "" if text == NO_ENVIRONMENT else parse_id(text) or text
+        return "" if text == NONE else text
 
 
 def named(place: Place) -> str:
     """Return what stands for an environment in addresses."""
-    return place.environment.name if place.environment else NO_ENVIRONMENT
+    return place.environment.name if place.environment else NONE
 
 
 class TargetFields(forms.Form):

@@ -9,6 +9,7 @@ from django.db.models import Case, Count, Min, Q, QuerySet, Value, When
 from access.callers import Caller
 from access.problems import not_found
 from asset import tenancy
+from asset.environments import meant
 from microservice import atoms
 from microservice.catalog.visibility import visible
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation, Step
@@ -129,8 +130,7 @@ def deployments(caller: Caller, filters: dict[str, str], after: str = "", size: 
     rows = Deployment.objects.filter(visible(caller, "microservice")).select_related(
         "microservice", "environment", "from_version", "dest_version"
     )
-    if environment := filters.get("environment"):
-        rows = rows.filter(environment__name=environment)
+    rows = rows.filter(meant(filters.get("environment", "")))
     if name := filters.get("service"):
         rows = rows.filter(microservice__name=name)
     if number := parse_id(filters.get("version", "")):

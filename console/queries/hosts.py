@@ -9,6 +9,7 @@ from access.callers import Caller
 from access.models import Team, Token
 from access.problems import not_found
 from asset import labels, tenancy
+from asset.environments import meant
 from asset.models import Asset, Credential
 from microservice.catalog.visibility import visible
 from microservice.models import MicroService, MicroServiceInstance
@@ -60,8 +61,7 @@ def matching(caller: Caller, filters: dict[str, str], selectors: Selectors) -> Q
     rows = rows.filter(tenancy.visible(caller))
     if team := filters.get("team"):
         rows = rows.filter(teams__name=team)
-    if environment := filters.get("environment"):
-        rows = rows.filter(environment__name=environment)
+    rows = rows.filter(meant(filters.get("environment", "")))
     if q:
         rows = rows.filter(Q(hostname__icontains=q) | Q(ip__startswith=q))
     if state == "unreachable":

@@ -20,6 +20,7 @@ from django.db.models import (
 from access.callers import Caller
 from access.problems import not_found
 from asset import labels, tenancy
+from asset.environments import meant
 from asset.models import Asset
 from messages.rendering import render
 from microservice.catalog.visibility import visible
@@ -127,8 +128,7 @@ def matching(
         rows = rows.filter(condition)
     if version_id := parse_id(filters.get("version", "")):
         rows = rows.filter(version=version_id)
-    if environment := filters.get("environment"):
-        rows = rows.filter(host__environment__name=environment)
+    rows = rows.filter(meant(filters.get("environment", ""), "host__environment"))
     if selectors is None or any(selectors):
         rows = rows.filter(host__in=labels.narrow(Asset.objects.filter(instances__microservice=of), selectors))
     return rows

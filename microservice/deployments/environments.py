@@ -50,12 +50,14 @@ class Place:
 
 
 def find_place(named: int | str | None) -> Place | None:
-    """Return what a request names: an environment by id or name, or "" for what is in none; None where it names none.
+    """Return what a request names: an environment by id or name, "" or 0 for what is in none; None where it names none.
 
     Raise Problem 422 where there is no such environment.
     """
-    if named is None or named == "":
-        return None if named is None else Place(None)
+    if named is None:
+        return None
+    if str(named) in ("", environments.NONE):
+        return Place(None)
     environment = environments.find(named)
     if environment is None:
         raise invalid("/environment", "no_such_environment")

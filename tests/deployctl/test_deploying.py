@@ -238,6 +238,11 @@ def test_stays_within_an_environment(fleet, said):
     production = Environment.objects.create(name="production")
     Asset.objects.filter(hostname="web3").update(environment=production)
     Asset.objects.exclude(hostname="web3").update(environment=staging)
+    Asset.objects.filter(hostname="web2").update(environment=None)
+    status, _, errors = said("deploy", "shop", "3.0", "--no-environment", "--no-wait")
+    assert (status, fleet.locked()) == (0, {"web2"}), errors
+    let_go()
+    Asset.objects.filter(hostname="web2").update(environment=staging)
     status, _, errors = said("deploy", "shop", "3.0", "--no-wait")
     assert status == Exit.USAGE_ERROR and "the targets are in production, staging" in errors
     for words, hosts in (

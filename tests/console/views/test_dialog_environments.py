@@ -179,6 +179,15 @@ def test_a_plan_made_before_hosts_were_parted_is_not_carried_out(admin, versions
     assert list(tabs(markup(answer))) == ["staging", "no environment"]
 
 
+def test_lists_are_filtered_by_none_too(admin, versions, placed, origin):
+    for where in ("/hosts/", "/services/shop/instances/"):
+        for named, there in (("0", "host4"), ("production", "host3"), (placed[1].pk, "host3")):
+            page = markup(admin.get(where, {"environment": named}))
+            assert there in page and "host1" not in page, (where, named)
+    Deployment.objects.filter(pk=origin.pk).update(environment=placed[0])
+    assert f"/deployments/{origin.pk}/" not in markup(admin.get("/deployments/?environment=0"))
+
+
 def test_lists_and_pages_say_where(admin, versions, placed, origin):
     Deployment.objects.filter(pk=origin.pk).update(environment=placed[0])
     for address in ("/deployments/", f"/deployments/{origin.pk}/", "/deployments/?environment=staging"):
