@@ -38,6 +38,7 @@ CODES: dict[str, Code] = {
     ),
     "too_many_groups": Code(409, "There are as many host groups as are allowed.", "Delete some first."),
     "too_many_environments": Code(409, "There are as many environments as are allowed.", "Delete some first."),
+    "too_many_freezes": Code(409, "There are as many freezes as are allowed.", "Delete those that are over first."),
     "environment_in_use": Code(
         409, "The environment has hosts, or another one requires it.", "Move its hosts to another environment first."
     ),

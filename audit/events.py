@@ -15,6 +15,7 @@ from runtime import bulk_insert
 
 from .models import Event, History
 
+FOR_ALL = frozenset({"freeze"})  # kinds of events that belong to no service and no host: every reader may see them
 _LOCK = 0x6465706C  # any number that nothing else in this database uses
 
 
@@ -49,7 +50,7 @@ def any_after(last_id: int) -> bool:
 
 def of_history(row: History) -> Event | None:
     """Return the event of a change without a deployment; None where no page shows it live."""
-    if row.subject != "host" and (row.microservice_id is None or row.subject == "deployment"):
+    if row.subject not in ("host", *FOR_ALL) and (row.microservice_id is None or row.subject == "deployment"):
         return None  # deployments write events of their own
     if row.subject == "host" and row.action == "delete" and (row.before or {}).get("teams"):
         return None  # its teams are no longer known when the event is delivered

@@ -12,6 +12,7 @@ from access.problems import invalid, refused
 from access.session_cache import CachedCaller
 from access.session_cache import cache as session_cache
 from asset import tenancy
+from audit.events import FOR_ALL
 from microservice import event_stream, stream_events
 from microservice.status import DEPLOYMENT_ENDED
 from runtime.db_connections import release_connection
@@ -37,7 +38,7 @@ SINCE = Query(
 def all_events(request: HttpRequest, last_event_id: int | None = SINCE) -> HttpResponseBase:
     """Stream every event that the caller may see, from now on or after the last id received.
 
-    Changes without a deployment are included: the kinds `service`, `version`, `instance` and `host`.
+    Changes without a deployment are included: the kinds `service`, `version`, `instance`, `host` and `freeze`.
     """
     return _stream(request, _last_id(request, last_event_id), None)
 
@@ -66,6 +67,8 @@ def _stream(
         if item.kind == "host":
             mine = who.teams is None or tenancy.is_open(item.host_teams, who.teams)
             return deployment_id is None and who.sees_hosts and mine
+        if item.kind in FOR_ALL:
+            return deployment_id is None
         return deployment_id in (None, item.deployment_id) and who.sees(item.service_id, item.team_id)
 
     if last_id is None:

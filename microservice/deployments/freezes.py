@@ -13,12 +13,18 @@ from ..models import Freeze
 from .recurrences import Times, parse, until
 
 
+def of(environment: int) -> QuerySet[Freeze]:
+    """Return the freezes of an environment (an id), whether or not they hold now."""
+    return Freeze.objects.filter(
+        Q(everywhere=True) | Q(pk__in=_links().filter(environment=environment).values("freeze"))
+    )
+
+
 def in_force(environment: int | None, now: datetime) -> list[Freeze]:
     """Return the freezes that hold in an environment (an id) now, by name. One query."""
     if environment is None:
         return []
-    everywhere_or_here = Q(everywhere=True) | Q(pk__in=_links().filter(environment=environment).values("freeze"))
-    return [freeze for freeze in _begun(now).filter(everywhere_or_here) if freeze_until(freeze, now)]
+    return [freeze for freeze in of(environment) & _begun(now) if freeze_until(freeze, now)]
 
 
 def in_force_in(environments: Iterable[int], now: datetime) -> dict[int, list[Freeze]]:

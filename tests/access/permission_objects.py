@@ -14,6 +14,8 @@ from callbacks.models import Delivery
 from integrations.models import Setting
 from microservice.models import MicroServiceInstance, Train, TrainPart
 from microservice.status import DeploymentStatus, OperationStatus, TrainStatus
+from microservice.models import Freeze, MicroServiceInstance
+from microservice.status import DeploymentStatus, OperationStatus
 from tests import factories
 from tests.access.permission_model import SCOPES, Who
 
@@ -26,12 +28,16 @@ class Things:
 
     def __init__(self) -> None:
         self.teams = {name: Team.objects.create(name=name) for name in TEAMS}
+        now = timezone.now()
         other = get_user_model().objects.create_user("bystander")
         self.shared = {
             # Nothing listens there: a check is refused at once.
             "host": Asset.objects.create(hostname="spare", ip="127.0.0.1", port=1).pk,
             "host_group": HostGroup.objects.create(name="spare", labels={"zone": None}).pk,
             "environment": Environment.objects.create(name="spare").pk,
+            "freeze": Freeze.objects.create(
+                name="spare", reason="none", everywhere=True, start=now, end=now + timedelta(hours=1)
+            ).pk,
             "credential": Credential.objects.create(name="key", kind="password").pk,
             "user": other.pk,
             "token": make_token(other, "theirs", ["read"])[0].pk,

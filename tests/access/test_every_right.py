@@ -66,6 +66,7 @@ def ids(address: str, things: Things, thing: str) -> dict:
         "hosts": shared["host"],
         "host-groups": shared["host_group"],
         "environments": shared["environment"],
+        "freezes": shared["freeze"],
         "credentials": shared["credential"],
         "tokens": shared["token"],
         "users": shared["user"],
@@ -124,6 +125,7 @@ def body(line: Line, things: Things, thing: str) -> object:
         "POST /hosts/import": [{"hostname": "new", "ip": "127.0.0.2"}],
         "POST /host-groups": {"name": "new", "labels": {"zone": "eu"}},
         "POST /environments": {"name": "new"},
+        "POST /freezes": FREEZE,
         "POST /environments/<id>/hosts": {"host": [shared["host"]]},
         "POST /hosts/<id>/trust": {"fingerprint": "SHA256:x"},
         "POST /hosts/<id>/archive": {"reason": "it is gone"},
@@ -137,6 +139,7 @@ def body(line: Line, things: Things, thing: str) -> object:
     return {**sent, "name": "other"} if line.fields else sent
 
 
+FREEZE = {"name": "new", "reason": "none", "everywhere": True, "start": "2190-01-01T00:00", "end": "2190-01-02T00:00"}
 FORMS = {
     "services/<str:name>/settings/": {"language": "go", "check_timeout": 60, "keep_releases": 3, "build_orig": "git"},
     "services/<str:name>/versions/new/": {"version": "9.9", "ref": "main"},

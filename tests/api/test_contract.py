@@ -32,6 +32,13 @@ def test_location_leads_to_what_was_created(api):
         "/callbacks/": {"url": "https://example.com/"},
         "/environments/": {"name": "staging"},
         "/trains/": {"name": "autumn", "stages": [[{"service": "train", "version": "1.0"}]]},
+        "/freezes/": {
+            "name": "holidays",
+            "reason": "No one is here.",
+            "everywhere": True,
+            "start": "2190-12-24T12:00",
+            "end": "2190-12-27T08:00",
+        },
         "/host-groups/": {"name": "Frankfurt", "labels": {"site": "fra"}},
     }
     made = {

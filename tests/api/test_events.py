@@ -6,9 +6,11 @@ import time
 
 import pytest
 from django.db import connection, connections
+from django.utils import timezone
 
 from access.models import Token
 from api.resources import events
+from audit.models import Event
 from microservice import event_stream, stream_events
 from microservice.models import Deployment
 from microservice.status import DeploymentStatus
@@ -185,6 +187,14 @@ def test_hides_events_of_other_services(api):
     factories.event(two)
     mine = factories.event(one)
     assert reader.ids(1) == [mine.pk]
+    reader.close()
+
+
+def test_everyone_hears_of_a_freeze(api):
+    """It belongs to no service and no host."""
+    event = Event.objects.create(kind="freeze", data={"action": "create", "id": 7}, created=timezone.now())
+    reader = Reader(api(services=[factories.running().microservice_id]).get(f"/events?last_event_id={event.pk - 1}"))
+    assert reader.event()[:2] == (event.pk, "freeze")
     reader.close()
 
 

@@ -19,7 +19,8 @@ from console.history_fields import DEEDS, FLAGS, LABELS
 from console.queries import history
 from microservice import instances
 from microservice.catalog import services, versions
-from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.deployments import freeze_changes
+from microservice.models import Deployment, Freeze, MicroService, MicroServiceInstance, MicroServiceVersion
 
 ROOT = Path(__file__).parents[2]
 APPS = ("access", "api", "asset", "audit", "builds", "callbacks", "console", "integrations", "microservice", "worker")
@@ -32,6 +33,7 @@ OF_MODELS = {
     "instance": (MicroServiceInstance, instances.FIELDS),
     "host": (Asset, validation.FIELDS),
     "environment": (Environment, environments.FIELDS),
+    "freeze": (Freeze, freeze_changes.FIELDS),
     "host_group": (HostGroup, host_groups.FIELDS),
     "credential": (Credential, credentials.FIELDS),
     "callback": (Callback, ["url", "events", "active", "secret", "headers"]),
