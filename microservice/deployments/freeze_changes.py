@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from access.callers import Caller
@@ -18,11 +19,13 @@ from asset.environments import MAX_ENVIRONMENTS
 from asset.models import Environment
 from audit import history
 from messages.invalid import InvalidValue
+from runtime.sql import among
 from runtime.zones import UTC_ZONE, known
 
-from ..models import Freeze
+from ..models import DeploymentRequest, Freeze
 from .freezes import times_of
 from .recurrences import YEARS, Times, moment, never_ends, parse, spans
+from .waiting.look import MAX_A_SWEEP, look_again
 
 MAX_FREEZES = 200
 MAX_DAYS = 366  # of a freeze that recurs
@@ -81,6 +84,7 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Freeze:
         if Freeze.objects.count() > MAX_FREEZES:  # after the write: of two at once, one sees the other's
             raise refused("too_many_freezes", max=MAX_FREEZES)
         history.record(caller, "create", "freeze", freeze, after=shown(freeze))
+        _look_at_what_waits([freeze.everywhere], places)
     return freeze
 
 
@@ -88,7 +92,7 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Freeze:
 def change(caller: Caller, freeze: Freeze, values: Mapping[str, Any]) -> Freeze:
     """Change the named fields. Where only the zone changes, the clock times stay."""
     with transaction.atomic():
-        before = shown(freeze)
+        before, was = shown(freeze), list(freeze.environments.all())
         places = _assign(freeze, values, [])
         after = shown(freeze, places)
         changed = [name for name in FIELDS if after[name] != before[name]]
@@ -106,13 +110,27 @@ def change(caller: Caller, freeze: Freeze, values: Mapping[str, Any]) -> Freeze:
             {name: before[name] for name in changed},
             {name: after[name] for name in changed},
         )
+        _look_at_what_waits([before["everywhere"], freeze.everywhere], [*was, *(places or ())])
     return freeze
 
 
 def delete(caller: Caller, freeze: Freeze) -> None:
     with transaction.atomic():
         history.record(caller, "delete", "freeze", freeze, before=shown(freeze))
+        _look_at_what_waits([freeze.everywhere], list(freeze.environments.all()))
         freeze.delete()
+
+
+def _look_at_what_waits(everywhere: Iterable[bool], places: Iterable[Environment]) -> None:
+    """Have the sweep look at what waits in these environments, or in all; look at it after the commit already."""
+    where = Q(deployment__environment__isnull=False)
+    if not any(everywhere):
+        where = Q(deployment__environment__in=among([place.pk for place in places]))
+    waiting = DeploymentRequest.objects.filter(where, look_at__isnull=False)
+    numbers = list(waiting.order_by("look_at").values_list("deployment", flat=True))
+    if numbers:
+        waiting.update(look_at=timezone.now())
+        transaction.on_commit(lambda: look_again(numbers[:MAX_A_SWEEP]), robust=True)
 
 
 def shown(freeze: Freeze, places: Iterable[Environment] | None = None) -> dict[str, Any]:
