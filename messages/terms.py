@@ -101,7 +101,6 @@ TERMS: dict[str, Promise] = {
     "history": pgettext_lazy("term", "history"),
     "host": pgettext_lazy("term", "host"),
     "host_group": pgettext_lazy("term", "host group"),
-    "freeze": pgettext_lazy("term", "freeze"),
     "instance": pgettext_lazy("term", "instance"),
     "member": pgettext_lazy("term", "member"),
     "microservice": pgettext_lazy("term", "service"),

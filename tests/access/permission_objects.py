@@ -12,10 +12,8 @@ from builds.models import Build
 from callbacks import subscriptions as callback_rules
 from callbacks.models import Delivery
 from integrations.models import Setting
-from microservice.models import MicroServiceInstance, Train, TrainPart
+from microservice.models import Freeze, MicroServiceInstance, Train, TrainPart
 from microservice.status import DeploymentStatus, OperationStatus, TrainStatus
-from microservice.models import Freeze, MicroServiceInstance
-from microservice.status import DeploymentStatus, OperationStatus
 from tests import factories
 from tests.access.permission_model import SCOPES, Who
 
