@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import (
-    Case,
-    DateTimeField,
     DurationField,
     ExpressionWrapper,
     F,
@@ -23,8 +21,6 @@ from django.db.models import (
     Q,
     QuerySet,
     Subquery,
-    Value,
-    When,
 )
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
@@ -65,50 +61,76 @@ def lacks(
     soak = timedelta(minutes=environment.soak_minutes)
     if ran.longest >= soak:
         return None
-    if ran.running_since is None:
+    until = soaks_until(environment, version, ran, now)
+    if until is None:
         minutes = {"ran": int(ran.longest.total_seconds() // 60), "soak": environment.soak_minutes}
         return Message("not_promoted.too_short", names | minutes)
-    until = ran.running_since + soak
     left = max(1, -int((now - until).total_seconds() // 60))
     return Message("not_promoted.soaking", names | {"until": f"{until:%Y-%m-%d %H:%M} UTC", "minutes": left})
+
+
+def soaks_until(
+    environment: Environment, version: MicroServiceVersion, ran: Evidence | None, now: datetime
+) -> datetime | None:
+    """Return from when on a version may go to an environment if it runs on as it does; None where that is not what it
+    lacks. Pure."""
+    if version.bad or ran is None or ran.running_since is None or ran.longest < timedelta(0):
+        return None
+    until = ran.running_since + timedelta(minutes=environment.soak_minutes)
+    return until if until > now else None
 
 
 def evidence(service: int, environment: Environment, versions: Collection[int], now: datetime) -> dict[int, Evidence]:
     """Return how each of these versions (ids) of a service ran in an environment; without those that did not.
 
-    One query.
+    Two queries.
+    """
+    found = evidence_everywhere([environment.pk], versions, now, deployment__microservice=service)
+    return {version: ran for (_, version), ran in found.items()}
+
+
+def evidence_everywhere(
+    environments: Collection[int], versions: Collection[int], now: datetime, **only: object
+) -> dict[tuple[int, int], Evidence]:
+    """Return how each of these versions ran in each of these environments (ids), by both; without those that did not.
+
+    Two queries. `only`: further conditions of the operations.
     """
     ends = Operation.objects.filter(
         instance_id_snapshot=OuterRef("instance_id_snapshot"),
         pk__gt=OuterRef("pk"),
         status__in=(OperationStatus.SUCCEEDED, OperationStatus.FAILED),  # failed: its undo did, too
     ).order_by("pk")
-    runs_on = Q(instance__version=F("dest_version"))  # nothing ended it, and it was not forgotten
-    rows = Operation.objects.filter(
-        deployment__microservice=service,
-        host__environment=environment,
-        dest_version__in=versions,
-        action__in=BRINGS,
-        status=OperationStatus.SUCCEEDED,
-        finished__isnull=False,
-    ).annotate(
-        began=Greatest("finished", Coalesce("host__environment_since", "finished")),
-        ended=Subquery(ends.values("finished")[:1]),
-    )
-    until = Case(
-        When(ended__isnull=False, then="ended"),
-        When(runs_on, then=Value(now)),
-        default="began",
-        output_field=DateTimeField(),
-    )
-    ran = ExpressionWrapper(until - F("began"), output_field=DurationField())
-    found = rows.annotate(ran=ran).order_by().values_list("dest_version")
-    return {
-        version: Evidence(longest, since)
-        for version, longest, since in found.annotate(
-            longest=Max("ran"), since=Min("began", filter=Q(ended=None) & runs_on)
+    rows = (
+        # By an expression: SQLite would look at all operations on the hosts of an environment, not those of a version.
+        Operation.objects.alias(place=Coalesce("host__environment", 0))
+        .filter(
+            place__in=environments,
+            dest_version__in=versions,
+            action__in=BRINGS,
+            status=OperationStatus.SUCCEEDED,
+            finished__isnull=False,
+            **only,
         )
+        .annotate(
+            began=Greatest("finished", Coalesce("host__environment_since", "finished")),
+            ended=Subquery(ends.values("finished")[:1]),
+        )
+        .order_by()
+    )
+    # Apart, so that of the thousands that run a version only the first one's time is looked at.
+    runs_on = Q(ended=None, instance__version=F("dest_version"))  # nothing ended it, and it was not forgotten
+    of = ("host__environment", "dest_version")
+    found = {
+        (environment, version): Evidence(now - since, since)
+        for environment, version, since in rows.filter(runs_on).values_list(*of).annotate(since=Min("began"))
     }
+    ran = ExpressionWrapper(Coalesce("ended", "began") - F("began"), output_field=DurationField())
+    for environment, version, longest in rows.exclude(runs_on).values_list(*of).annotate(longest=Max(ran)):
+        known = found.get((environment, version))
+        if known is None or known.longest < longest:
+            found[environment, version] = Evidence(longest, known.running_since if known else None)
+    return found
 
 
 def held_up(
@@ -116,7 +138,7 @@ def held_up(
 ) -> dict[int, Message]:
     """Return what each of these versions, which are of one service, lacks; {} where the environment asks for nothing.
 
-    Two queries; none where it requires no other environment.
+    Three queries; none where it requires no other environment.
     """
     rows = list(versions) if environment and environment.requires_id else []
     if not rows or environment is None or environment.requires is None:
