@@ -16,7 +16,7 @@ from .models import SavedFilter
 MAX_SAVED = 50  # of a list
 # What of each list's address is kept. A version in the filter of instances is of one service, and is not.
 PARAMETERS = {
-    "fleet": ("q", "state"),
+    "fleet": ("q", "state", "environment"),
     "hosts": ("q", "label", "group", "environment", "state", "team"),
     "versions": ("q", "status"),
     "instances": ("q", "label", "group", "environment", "state"),

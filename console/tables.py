@@ -1,6 +1,7 @@
 """What the file of each list has: its columns, each with how its value is read from the rows of the list's query."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
@@ -11,7 +12,8 @@ from microservice.operation_errors import error_of
 from microservice.status import BuildStatus, InstanceStatus
 
 from .csv_lists import Table
-from .queries.fleet import ServiceRow
+from .queries.fleet import NOWHERE, Counts
+from .queries.fleet_matrix import Column
 
 Read = Callable[[Any], Any]
 
@@ -25,8 +27,18 @@ def _build_status(row: MicroServiceVersion | Build) -> str:
     return str(BuildStatus(row.status).label)
 
 
-def _running(row: ServiceRow) -> list[str]:
+def _running(row: Counts) -> list[str]:
     return [f"{one.version or '-'} ({one.count})" for one in row.versions]
+
+
+def _running_in(place: int) -> Read:
+    """Return how the versions in an environment (its id) are read, with the number of their instances."""
+    return lambda row: _running(row.cells[place]) if place in row.cells else ""
+
+
+def _ready_for(place: int) -> Read:
+    """Return how the version is read that is ready to be promoted there."""
+    return lambda row: row.cells[place].candidate.ready if place in row.cells else ""
 
 
 def _held_by(row: MicroServiceInstance) -> int | None:
@@ -50,6 +62,21 @@ FLEET = Table(
         "deployments": lambda row: [one.pk for one in row.deployments],
     },
 )
+
+
+def fleet(columns: Iterable[Column]) -> Table:
+    """Return the table of services, with what runs in each environment."""
+    cells: dict[str, Read] = {}
+    for environment in columns:
+        if environment is None:
+            cells["in no environment"] = _running_in(NOWHERE)
+            continue
+        cells[f"in {environment.name}"] = _running_in(environment.pk)
+        if environment.requires_id:
+            cells[f"ready for {environment.name}"] = _ready_for(environment.pk)
+    return replace(FLEET, columns={**FLEET.columns, **cells})
+
+
 VERSIONS = Table(
     "versions",
     {

@@ -80,6 +80,11 @@ class FleetFilters(Filters):
     state = forms.CharField(required=False, widget=forms.HiddenInput())
     q = _search(_("Service name"), _("Find a service"))
 
+    def __init__(self, values: Mapping[str, str], environments: Iterable[str] = ()) -> None:
+        super().__init__(values)
+        if (names := [(name, name) for name in environments]) or values.get("environment"):
+            self.fields["environment"] = _choice(_("Environment"), _("All environments"), (), names)
+
 
 class LabelFilters(Filters):
     """Filters of hosts, or of what is on them, with a label and a group."""

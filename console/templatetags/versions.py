@@ -14,16 +14,21 @@ WORDS = {Action.UPGRADE: gettext_noop("Upgrade…"), Action.REVERT: gettext_noop
 
 
 @register.simple_tag
-def change_button(action: str, service: str, number: int, version: str, names_service: bool = False) -> SafeString:
+def change_button(
+    action: str, service: str, number: int, version: str, names_service: bool = False, within: str = "", kind: str = ""
+) -> SafeString:
     """Render the button to the dialog. `number`, `version`: id and name of what runs now.
 
-    `names_service`: say the service too, to those who hear the page; for lists of several services.
+    `names_service`: say the service too, to those who hear the page; for lists of several services. `within`: the
+    query that opens the dialog for an environment. `kind`: the class; by default a small button.
     """
     of = gettext("%(service)s from %(version)s") if names_service else gettext("from %(version)s")
     return format_html(
-        '<a class="button small" data-key="{}" href="{}">{}<span class="visually-hidden"> {}</span></a>',
+        '<a class="{}" data-key="{}" href="{}{}">{}<span class="visually-hidden"> {}</span></a>',
+        kind or "button small",
         KEYS[Action(action)],
         reverse("console:change", args=[service, number, action]),
+        within,
         gettext(WORDS[Action(action)]),
         of % {"service": service, "version": version},
     )

@@ -44,10 +44,11 @@
     next.scrollIntoView({ block: "nearest" });
   }
 
-  /* Click the target of a key: in the focused row first, then on the page. */
+  /* Click the target of a key: in the focused cell first, then in its row, then on the page. */
   function pressKey(key) {
     const wanted = `[data-key="${key}"]:not([disabled], [aria-disabled="true"])`;
-    const found = current()?.querySelector(wanted) ?? [...document.querySelectorAll(`main ${wanted}`)].find(shown);
+    const cell = document.activeElement?.closest("td");
+    const found = cell?.querySelector(wanted) ?? current()?.querySelector(wanted) ?? [...document.querySelectorAll(`main ${wanted}`)].find(shown);
     if (found) found.click();
     else say(`${key}: ${dialog().dataset.none}`);
   }
