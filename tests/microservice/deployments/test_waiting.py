@@ -139,6 +139,14 @@ def test_the_last_yes_begins_it_as_it_was_asked(site):
     assert request_of(begun).look_at is None
 
 
+def test_what_began_and_ended_does_not_begin_again(site):
+    begun = site.approve(site.ask())
+    Deployment.objects.update(status=DeploymentStatus.FAILED)
+    MicroServiceInstance.objects.update(locked=False, lock_deployment=None, status=InstanceStatus.RUNNING)
+    look.look_again([begun.pk])
+    assert state(begun)[0] == DeploymentStatus.FAILED and begun.operations.count() == 3
+
+
 def test_author_and_approver_are_different_people(site):
     waits = site.ask(site.by_token(0))  # a token counts as the person who made it
     assert refused(site.approve, waits, 0).message.code == "forbidden.approve_own"
