@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from ninja import Query, Router, Status
 
 from access.authentication import caller_of
@@ -16,6 +17,7 @@ from asset import environments, tenancy
 from microservice import catalog, event_stream
 from microservice.deployments import actions, notes
 from microservice.deployments.failures import failures_of
+from microservice.deployments.holds import facts
 from microservice.models import Deployment, Operation
 from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus
 from runtime.db_connections import release_connection
@@ -24,7 +26,15 @@ from .. import lookup, paging
 from ..auth import caller, needs
 from ..schemas import base
 from ..schemas import deployments as shapes
-from ..schemas.deployment_requests import DeploymentUpdate, RetryRequest, RevertRequest
+from ..schemas.deployment_requests import (
+    ApproveRequest,
+    DeploymentUpdate,
+    OverrideRequest,
+    RejectRequest,
+    RescheduleRequest,
+    RetryRequest,
+    RevertRequest,
+)
 
 router = Router()
 
@@ -53,8 +63,10 @@ def list_deployments(
         rows = rows.filter(action=_word(action, Action.values, "/query/action"))
     rows = rows.filter(environments.meant(environment))
     page = paging.page(query, rows)
-    counts = count_operations(page.rows)
-    return page.answer(shapes.DeploymentList, lambda row: shapes.deployment(row, counts.get(row.pk, {})))
+    counts, waits = count_operations(page.rows), facts.waits_of([row.pk for row in page.rows], timezone.now())
+    return page.answer(
+        shapes.DeploymentList, lambda row: shapes.deployment(row, counts.get(row.pk, {}), waits.get(row.pk))
+    )
 
 
 @router.get("/deployments/{id}", response=shapes.DeploymentOut, summary="Get a deployment")
@@ -145,7 +157,8 @@ def retry(
     """Repeat the operations that are undone, failed, not_started or unknown, each toward its own version; or those of
     one `cause` only."""
     deployment = lookup.find_deployment(caller(request), id, "deploy")
-    options = body.model_dump() if body else {}
+    body = body or RetryRequest.model_validate({})
+    options = body.model_dump(exclude={"start_at", "on_freeze"}) | {"when": body.when}
     return accepted(actions.retry(caller(request), deployment, **options), response)
 
 
@@ -162,6 +175,49 @@ def revert(
     return accepted(actions.revert(caller(request), wanted), response)
 
 
+@router.get("/deployments/{id}/plan", response=dict, summary="Get the plan of a deployment that waits")
+@needs("read")
+def get_plan(request: HttpRequest, id: base.PathId) -> dict[str, Any]:
+    """Return what a deployment that waits would do if it began now, as a dry run does: approving it takes its
+    `plan_token`. 409 where it does not wait, or could not begin."""
+    return actions.plan_of_waiting(lookup.find_deployment(caller(request), id)).as_json()
+
+
+@router.post("/deployments/{id}/approve", response=shapes.DeploymentOut, summary="Approve a deployment")
+@needs("read")
+def approve(request: HttpRequest, id: base.PathId, body: ApproveRequest) -> shapes.DeploymentOut:
+    """Say yes to the plan that was shown; it begins if nothing else holds it up. Never by who asked for it."""
+    return _answered(request, id, lambda who, row: actions.approve(who, row, body.plan_token, body.comment))
+
+
+@router.post("/deployments/{id}/reject", response=shapes.DeploymentOut, summary="Reject a deployment")
+@needs("read")
+def reject(request: HttpRequest, id: base.PathId, body: RejectRequest) -> shapes.DeploymentOut:
+    """Say no, and why: it ends as cancelled."""
+    return _answered(request, id, lambda who, row: actions.reject(who, row, body.comment))
+
+
+@router.post("/deployments/{id}/override", response=shapes.DeploymentOut, summary="Begin a deployment all the same")
+@needs("admin")
+def override(request: HttpRequest, id: base.PathId, body: OverrideRequest) -> shapes.DeploymentOut:
+    """Begin the plan that was shown, whatever it waits for. All who are told of deployments are told of this."""
+    return _answered(request, id, lambda who, row: actions.override(who, row, body.plan_token, body.reason))
+
+
+@router.post("/deployments/{id}/reschedule", response=shapes.DeploymentOut, summary="Reschedule a deployment")
+@needs("deploy")
+def reschedule(request: HttpRequest, id: base.PathId, body: RescheduleRequest) -> shapes.DeploymentOut:
+    """Let a deployment that waits begin at another time; null: as soon as nothing else holds it up."""
+    return _after(lambda who, row: actions.reschedule(who, row, body.start_at), request, id)
+
+
+def _answered(
+    request: HttpRequest, number: int, answer: Callable[[Caller, Deployment], Deployment]
+) -> shapes.DeploymentOut:
+    answer(caller(request), lookup.find_deployment(caller(request), number))
+    return serialize(lookup.find_deployment(caller(request), number))
+
+
 def accepted(deployment: Deployment, response: HttpResponse) -> Status[shapes.DeploymentOut]:
     """Return 202 with the deployment and its Location."""
     response["Location"] = f"/api/v1/deployments/{deployment.pk}"
@@ -169,7 +225,8 @@ def accepted(deployment: Deployment, response: HttpResponse) -> Status[shapes.De
 
 
 def serialize(deployment: Deployment) -> shapes.DeploymentOut:
-    return shapes.deployment(deployment, count_operations([deployment]).get(deployment.pk, {}))
+    counts, waits = count_operations([deployment]), facts.waits_of([deployment.pk], timezone.now())
+    return shapes.deployment(deployment, counts.get(deployment.pk, {}), waits.get(deployment.pk))
 
 
 def count_operations(rows: Iterable[Deployment]) -> dict[int, dict[str, int]]:

@@ -107,7 +107,7 @@ def delete_instances(
 ) -> Status[DeploymentOut]:
     """Stop instances on their hosts and remove them there, then here."""
     row = catalog.find_service(caller(request), service, "deploy")
-    return accepted(actions.delete(caller(request), row, body.ids, note=body.note), response)
+    return accepted(actions.delete(caller(request), row, body.ids, note=body.note, when=body.when), response)
 
 
 @router.post("/services/{service}/instances/forget", response=shapes.ForgottenList, summary="Forget instances")
@@ -132,7 +132,7 @@ def retry_instances(
     """Repeat the failed operation of each instance, toward the same version."""
     row = catalog.find_service(caller(request), service, "deploy")
     options = body.model_dump(include={"allow_bad", "force", "note"})
-    return accepted(actions.retry_instances(caller(request), row, body.ids, **options), response)
+    return accepted(actions.retry_instances(caller(request), row, body.ids, **options, when=body.when), response)
 
 
 @router.get("/services/{service}/versions/{id}/{action}", response=shapes.ChoiceList, summary="List target versions")

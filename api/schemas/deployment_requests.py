@@ -11,11 +11,12 @@ from microservice.deployments.installs import Installation
 from microservice.deployments.notes import MAX_NOTE
 from microservice.deployments.reverts import DeploymentRevert
 from microservice.deployments.selection import ALL, find_service_hosts, parse_hosts, parse_instances
+from microservice.deployments.timing import Timing
 from microservice.deployments.version_change import OnLocked, VersionChange, parse_action, parse_strategy
-from microservice.models import Deployment, MicroService, MicroServiceVersion
+from microservice.models import Deployment, MicroService, MicroServiceVersion, OnFreeze
 from microservice.status import Action
 
-from .base import Body
+from .base import Body, Moment
 from .host_choice import ByLabels, Ids
 
 ALLOW_BAD = "Also deploy a version that was marked bad: allowed to a signed-in person, not to a token"
@@ -53,7 +54,18 @@ class InstanceSelection(Body):
         return parse_instances(self.instances)
 
 
-class DeleteRequest(InstanceSelection):
+class Timed(Body):
+    """When what is requested begins."""
+
+    start_at: Moment | None = Field(None, description="Not before this time, RFC 3339 with a zone; it waits until then")
+    on_freeze: OnFreeze = Field(OnFreeze.WAIT, description="In a freeze: “wait” for its end, or “refuse” (409 frozen)")
+
+    @property
+    def when(self) -> Timing:
+        return Timing(self.start_at, self.on_freeze)
+
+
+class DeleteRequest(InstanceSelection, Timed):
     """Instances that are stopped and removed."""
 
     note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
@@ -65,7 +77,7 @@ class ForgetRequest(InstanceSelection):
     reason: StrictStr = Field(min_length=1, max_length=500, description="Kept in the history")
 
 
-class RetryInstancesRequest(InstanceSelection):
+class RetryInstancesRequest(InstanceSelection, Timed):
     """Instances whose last operation is repeated."""
 
     note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
@@ -79,13 +91,45 @@ class DeploymentUpdate(Body):
     note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
 
 
-class RetryRequest(Body):
+class RetryRequest(Timed):
     """Options of a deployment's retry."""
 
     cause: StrictStr = Field("", max_length=16, description="Only what failed for this cause: GET …/causes/ lists them")
     note: StrictStr = Field("", max_length=MAX_NOTE, description=NOTE)
     allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
     force: StrictBool = Field(False, description=FORCE)
+
+
+class ApproveRequest(Body):
+    """A yes to a plan."""
+
+    plan_token: StrictStr = Field(
+        max_length=MAX_PLAN_TOKEN, description="Of the plan that was shown: GET /deployments/{id}/plan"
+    )
+    comment: StrictStr = Field("", max_length=500)
+
+
+class RejectRequest(Body):
+    """A no, and why."""
+
+    comment: StrictStr = Field(min_length=1, max_length=500, description="Shown with the deployment; in the history")
+
+
+class OverrideRequest(Body):
+    """Why a plan begins all the same."""
+
+    plan_token: StrictStr = Field(
+        max_length=MAX_PLAN_TOKEN, description="Of the plan that was shown: GET /deployments/{id}/plan"
+    )
+    reason: StrictStr = Field(
+        min_length=1, max_length=500, description="Kept in the history, and sent to all who are told of deployments"
+    )
+
+
+class RescheduleRequest(Body):
+    """Another time to begin."""
+
+    start_at: Moment | None = Field(description="RFC 3339 with a zone; null: as soon as nothing else holds it up")
 
 
 class Within(ByLabels):
@@ -97,7 +141,7 @@ class Within(ByLabels):
     )
 
 
-class RevertRequest(Within):
+class RevertRequest(Within, Timed):
     """Options of a deployment's revert."""
 
     host: Ids | None = Field(None, description="Only on these hosts, by id or name; default: all that it changed")
@@ -128,10 +172,11 @@ class RevertRequest(Within):
             reason=self.reason,
             note=self.note,
             plan_token=self.plan_token,
+            when=self.when,
         )
 
 
-class ChangeRequest(Within):
+class ChangeRequest(Within, Timed):
     """What every request to change what runs may say: where, how, and what was shown before."""
 
     host: Ids | None = Field(
@@ -174,6 +219,7 @@ class ChangeRequest(Within):
             "allow_bad": self.allow_bad,
             "note": self.note,
             "plan_token": self.plan_token,
+            "when": self.when,
         }
 
 
@@ -207,7 +253,7 @@ class DeployRequest(ChangeRequest):
         return VersionChange(service=service, action=Action.DEPLOY, dest_version=self.version, **self.common())
 
 
-class InstallRequest(Within):
+class InstallRequest(Within, Timed):
     """A request to install a version on hosts."""
 
     host: Ids | None = Field(
@@ -250,4 +296,5 @@ class InstallRequest(Within):
             allow_bad=self.allow_bad,
             note=self.note,
             plan_token=self.plan_token,
+            when=self.when,
         )

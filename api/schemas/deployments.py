@@ -6,9 +6,10 @@ from typing import Any
 
 from ninja import Field, Schema
 
-from messages import json_params
+from messages import Message, json_params
 from messages.rendering import render
 from microservice.deployments.failures import Failure
+from microservice.deployments.holds.facts import Wait
 from microservice.deployments.skipped import describe_skipped
 from microservice.models import Deployment, Operation, Step
 from microservice.status import OperationStatus
@@ -26,6 +27,33 @@ class OperationCounts(Schema):
     cancelled: int = 0
     not_started: int = 0
     unknown: int = 0
+
+
+class WaitReason(Schema):
+    kind: str = Field(description="approval, freeze or schedule")
+    text: str = Field(description="What it waits for, as a sentence")
+    until: datetime | None = Field(description="The end of the freezes, or its time")
+    need: int = Field(description="How many people must approve it")
+    have: int = Field(description="How many have, and still may")
+    team: str = Field(description="Whose members are asked; empty: whoever may deploy the service")
+    names: list[str] = Field(description="Of the freezes")
+
+
+class AnswerOut(Schema):
+    name: str
+    verdict: str = Field(description="yes, no or override")
+    comment: str
+    round: int = Field(description="Of the plan that it was said to")
+    created: datetime
+
+
+class WaitOut(Schema):
+    reasons: list[WaitReason] = Field(description="What holds it up now; empty once it waits no more")
+    start_at: datetime | None
+    expires: datetime = Field(description="When it is cancelled if it still waits")
+    round: int = Field(description="Rises when the plan is no longer the one that was shown")
+    moved: list[str] = Field(description="What differs from the plan of the round before")
+    answers: list[AnswerOut]
 
 
 class DeploymentOut(Schema):
@@ -51,6 +79,7 @@ class DeploymentOut(Schema):
     skipped: list[dict[str, Any]] = Field(description="Skipped targets, each with `reason`, `code` and `params`")
     counts: OperationCounts = Field(description="Operations by status")
     origin_id: int | None = Field(description="The deployment that this one retries or reverts")
+    wait: WaitOut | None = Field(description="What it waits for, or waited for; null where it began at once")
 
 
 class DeploymentList(ListPage):
@@ -129,7 +158,7 @@ class CauseList(Schema):
     code: int = 0
 
 
-def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
+def deployment(row: Deployment, counts: Mapping[str, int], wait: Wait | None) -> DeploymentOut:
     """Return a deployment. Load the service, the environment and both versions first."""
     same = (
         "id",
@@ -154,6 +183,24 @@ def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
         reason_params=json_params(row.reason.params) if row.reason else {},
         skipped=describe_skipped(row.skipped),
         counts=_counts(counts),
+        wait=_wait(wait) if wait else None,
+    )
+
+
+def _wait(wait: Wait) -> WaitOut:
+    answers = [
+        AnswerOut.model_construct(
+            name=one.name, verdict=one.verdict, comment=one.comment, round=one.round, created=one.created
+        )
+        for one in wait.answers
+    ]
+    return WaitOut.model_construct(
+        reasons=[WaitReason.model_construct(**one.as_json()) for one in wait.reasons],
+        start_at=wait.request.start_at,
+        expires=wait.request.expires,
+        round=wait.request.round,
+        moved=[render(Message.from_json(one)) for one in wait.request.moved],
+        answers=answers,
     )
 
 

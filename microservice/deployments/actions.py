@@ -13,7 +13,7 @@ from .forgetting import archive_host, forget
 from .installs import install, install_missing, preview_install
 from .retries import retry, retry_instances
 from .reverts import preview_revert, revert
-from .waiting.answers import approve, override, reject, reschedule
+from .waiting.answers import approve, override, plan_of_waiting, reject, reschedule
 
 __all__ = [
     "approve",
@@ -29,6 +29,7 @@ __all__ = [
     "list_destinations",
     "override",
     "pause",
+    "plan_of_waiting",
     "preview",
     "preview_install",
     "preview_revert",

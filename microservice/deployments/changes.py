@@ -14,6 +14,7 @@ from . import enqueue, environments, notes, placement, promotion
 from .create import check_right
 from .default_strategy import default_strategy
 from .destinations import find_destination
+from .holds import hold
 from .plan import Plan
 from .prepared import OnInstances
 from .selection import find_targets
@@ -49,7 +50,7 @@ def deploy(caller: Caller, change: VersionChange, *, joins: bool = True) -> Depl
 
 def preview(caller: Caller, change: VersionChange) -> Plan:
     """Return the plan of an upgrade, a revert or a deploy. Raise the same Problems as the request itself would."""
-    return prepare(caller, change).plan()
+    return hold.preview(caller, change, prepare(caller, change))
 
 
 def _under_way(caller: Caller, change: VersionChange) -> Deployment | None:

@@ -17,6 +17,7 @@ from ..status import Action, BuildStatus
 from . import environments, notes, placement, promotion, target_rows
 from .create import check_right
 from .destinations import check_bad, require_package
+from .holds import hold
 from .new_instances import FIRST_INSTALL_FAILED
 from .plan import Plan
 from .prepared import OnHosts
@@ -76,7 +77,7 @@ def _install(caller: Caller, installation: Installation) -> Deployment | None:
 
 def preview_install(caller: Caller, installation: Installation) -> Plan:
     """Return the plan of an install. There are no instances yet, so a target has only its host."""
-    return prepare(caller, installation).plan()
+    return hold.preview(caller, installation, prepare(caller, installation))
 
 
 def prepare(caller: Caller, installation: Installation) -> OnHosts:

@@ -14,6 +14,7 @@ from ..status import Action
 from . import plan_token
 from .skipped import SkippedTarget, describe_skipped
 from .target_rows import Move, TargetRow
+from .wait_reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +40,7 @@ class Plan:
     moves: list[Move] = field(default_factory=list)  # of each target
     adopt: bool = False
     skipped: list[SkippedTarget] = field(default_factory=list)
+    waits: tuple[Reason, ...] = ()  # what the request would wait for
 
     @property
     def batches(self) -> list[int]:
@@ -64,6 +66,7 @@ class Plan:
             "environment": self.deployment.environment.name if self.deployment.environment else None,
             "strategy": self.deployment.strategy,
             "batches": self.batches,
+            "waits": [one.as_json() for one in self.waits],
             "targets": [_target_json(row, plan) for row, plan in self.targets],
             "skipped": describe_skipped(one.to_json() for one in self.skipped),
         }

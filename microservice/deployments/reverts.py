@@ -20,6 +20,7 @@ from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
 from . import enqueue, environments, notes, placement
 from .create import check_right, require_finished
 from .destinations import check_bad, marked_bad
+from .holds import hold
 from .plan import Plan
 from .prepared import OnInstances
 from .refusals import refused_targets
@@ -60,7 +61,7 @@ def revert(caller: Caller, request: DeploymentRevert) -> Deployment:
 
 def preview_revert(caller: Caller, request: DeploymentRevert) -> Plan:
     """Return the plan of a revert. Raise the same Problems as the request itself would."""
-    return prepare(caller, request).plan()
+    return hold.preview(caller, request, prepare(caller, request))
 
 
 def prepare(caller: Caller, request: DeploymentRevert) -> OnInstances:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import F, QuerySet
@@ -13,11 +13,32 @@ from access.models import Membership
 from access.permissions import Rights
 
 from ...models import Approval, Deployment, DeploymentRequest, MicroService
-from ...status import Action
+from ...status import Action, DeploymentStatus
 from .. import freezes
 from ..prepared import Prepared
 from ..timing import Timing
-from .reasons import Asked, Frozen, Reason, needed, reasons
+from ..wait_reasons import Asked, Frozen, Reason, needed, reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A deployment that waits, or waited: its request, what holds it up now, and what people said, oldest first."""
+
+    request: DeploymentRequest
+    reasons: tuple[Reason, ...]
+    answers: list[Approval]
+
+
+def waits_of(deployments: Collection[int], now: datetime) -> dict[int, Wait]:
+    """Return those of these deployments (ids) that wait or waited. One query where none did, else a fixed number."""
+    rows = list(waiting().filter(deployment__in=deployments))
+    if not rows:
+        return {}
+    said: dict[int, list[Approval]] = defaultdict(list)
+    for one in Approval.objects.filter(request__in=[row.pk for row in rows]).order_by("pk"):
+        said[one.request_id].append(one)
+    found = reasons_of([row for row in rows if row.deployment.status == DeploymentStatus.WAITING], now)
+    return {row.deployment_id: Wait(row, found.get(row.deployment_id, ()), said[row.pk]) for row in rows}
 
 
 def waiting() -> QuerySet[DeploymentRequest]:
@@ -60,6 +81,8 @@ def reasons_now(deployment: Deployment, asked: Asked, now: datetime) -> tuple[Re
 
 def reasons_of(requests: Collection[DeploymentRequest], now: datetime) -> dict[int, tuple[Reason, ...]]:
     """Return what holds up each of these deployments (ids), of `waiting`. A fixed number of queries."""
+    if not requests:
+        return {}
     frozen = _frozen({row.deployment.environment_id for row in requests if row.deployment.environment_id}, now)
     answers = _answers(requests)
     yes = _count_approvers(requests, answers)

@@ -21,8 +21,8 @@ from ..create import save_request
 from ..plan import Plan
 from ..prepared import Prepared
 from ..timing import Request
+from ..wait_reasons import Asked, Kind, Reason, expires, next_look
 from . import facts, values
-from .reasons import Asked, Kind, Reason, expires, next_look
 
 MAX_AHEAD = timedelta(days=366)  # of a schedule
 # The first look comes soon: what ends a wait may be committed while the request that has to wait is not.
@@ -57,6 +57,12 @@ def what_holds_up(caller: Caller, request: Request, prepared: Prepared) -> Waits
         if one.kind == Kind.FREEZE and request.when.on_freeze == OnFreeze.REFUSE:
             raise refused("frozen", **one.message.params)
     return Waits(asked, found, plan) if found else None
+
+
+def preview(caller: Caller, request: Request, prepared: Prepared) -> Plan:
+    """Return the plan of a request, with what it would wait for. Raise the same Problems as the request would."""
+    waits = what_holds_up(caller, request, prepared)
+    return replace(waits.plan, waits=waits.reasons) if waits else prepared.plan()
 
 
 def hold(

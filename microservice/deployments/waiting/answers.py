@@ -1,5 +1,6 @@
 """What people say to a deployment that waits: yes, no, "begin all the same", or another time."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from access.authentication import rights_of
 from access.callers import Caller
-from access.problems import invalid, refused
+from access.problems import Problem, invalid, refused
 from audit import events
 from audit.history import record
 from messages import Message
@@ -31,6 +32,15 @@ Verdict = Approval.Verdict
 def plan_of(row: DeploymentRequest) -> Plan:
     """Return what a deployment that waits would do if it began now. Raise Problem where it could not."""
     return look.prepare(row)[1].plan()
+
+
+def plan_of_waiting(deployment: Deployment) -> Plan:
+    """Return the same, with what it waits for. Raise Problem 409 where it does not wait."""
+    row = facts.waiting().filter(deployment=deployment.pk).first()
+    if row is None or row.deployment.status != DeploymentStatus.WAITING:
+        raise _does_not_wait(deployment)
+    waits = facts.reasons_of([row], timezone.now())[deployment.pk]
+    return replace(plan_of(row), waits=waits)
 
 
 def may_answer(caller: Caller, row: DeploymentRequest) -> bool:
@@ -139,10 +149,14 @@ def _waiting(deployment: Deployment) -> DeploymentRequest:
     advance.lock([deployment.pk])
     row = facts.waiting().filter(deployment=deployment.pk).first()
     if row is None or row.deployment.status != DeploymentStatus.WAITING:
-        deployment.refresh_from_db(fields=["status"])
-        status = deployment.get_status_display()
-        raise refused("deployment_state.not_waiting", deployment=deployment.pk, status=status)
+        raise _does_not_wait(deployment)
     return row
+
+
+def _does_not_wait(deployment: Deployment) -> Problem:
+    deployment.refresh_from_db(fields=["status"])
+    status = deployment.get_status_display()
+    return refused("deployment_state.not_waiting", deployment=deployment.pk, status=status)
 
 
 def _require_answer(caller: Caller, row: DeploymentRequest) -> None:

@@ -25,9 +25,9 @@ from ...models import Deployment, DeploymentRequest
 from ...status import DeploymentStatus
 from .. import advance, start
 from ..holds import facts
-from ..holds.reasons import Reason, expires, next_look
 from ..holds.values import Gone
 from ..prepared import Prepared
+from ..wait_reasons import Reason, expires, next_look
 from . import kinds
 from .author import author_of
 

@@ -7,7 +7,7 @@ import pytest
 from access.models import Team
 from asset.models import Environment
 from messages.rendering import render
-from microservice.deployments.holds.reasons import Asked, Frozen, Kind, expires, needed, next_look, reasons
+from microservice.deployments.wait_reasons import Asked, Frozen, Kind, expires, needed, next_look, reasons
 
 NOW = datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=3)
