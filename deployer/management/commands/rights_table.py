@@ -76,6 +76,8 @@ PUBLIC = """
 def concerning(route: str, scope: str, owners: bool) -> str:
     """Return on what a right is needed, read from the address, whose parts name it."""
     first = route.partition("/")[0]
+    if scope == "admin" and first == "deployments":
+        return "the system"
     if "services/<" in route or (first in ("deployments", "operations", "trains") and "<" in route):
         return "the service"
     if first == "teams" and "<" in route and (owners or scope != "admin"):

@@ -21,8 +21,8 @@ from ...status import DeploymentStatus
 from .. import advance, plan_token
 from ..create import check_right
 from ..holds import facts, hold
-from ..holds.reasons import expires
 from ..plan import Plan
+from ..wait_reasons import expires
 from . import look
 
 MAX_COMMENT = 500  # characters

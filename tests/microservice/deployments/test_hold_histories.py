@@ -16,7 +16,7 @@ from access.permissions import Rights
 from access.roles import RIGHTS, Role
 from asset.models import Environment
 from microservice.deployments.holds.facts import asked_before, may_say_yes
-from microservice.deployments.holds.reasons import Frozen, Kind, Reason, expires, needed, next_look, reasons
+from microservice.deployments.wait_reasons import Frozen, Kind, Reason, expires, needed, next_look, reasons
 from microservice.models import Deployment, DeploymentRequest, MicroService
 from microservice.status import Action
 
