@@ -40,6 +40,7 @@ DEEDS: dict[str, Promise] = {
     "unlock": _("force-unlocked"),
     "upgrade": _("upgraded"),
     "delete token": _("revoked"),
+    "create train": _("started the train"),
     "give_up instance": _("delete given up"),
 }
 
@@ -163,9 +164,9 @@ LABELS: dict[str, Promise] = {
     "sha256": _("SHA-256"),
     "since": _("Since"),
     "size": _("Size in bytes"),
+    "stage": _("Stage"),
     "soak_minutes": _("Soak time in minutes"),
     "source_sha256": _("SHA-256 of the upload"),
-    "stage": _("Stage"),
     "start_at": _("Time to begin"),
     "start": _("Start"),
     "start_command": _("Start command"),

@@ -1,7 +1,16 @@
 """How each status looks: its tone and its glyph, the same on every page."""
 
 from callbacks.models import DeliveryState
-from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, Outcome, StepStatus, UndoStatus
+from microservice.status import (
+    BuildStatus,
+    DeploymentStatus,
+    InstanceStatus,
+    Outcome,
+    StepStatus,
+    TrainPartStatus,
+    TrainStatus,
+    UndoStatus,
+)
 
 # For each kind of status: member → (tone, glyph). Tones are classes in console.css, glyphs symbols in glyphs.svg.
 _WAITING, _GOING, _GOOD, _WRONG = ("idle", "wait"), ("run", "run"), ("ok", "ok"), ("bad", "bad")
@@ -43,6 +52,31 @@ LOOKS: dict[str, tuple[type, dict]] = {
             DeploymentStatus.SUCCEEDED: _GOOD,
             DeploymentStatus.FAILED: _WRONG,
             DeploymentStatus.CANCELLED: ("idle", "stop"),
+        },
+    ),
+    "trains": (
+        TrainStatus,
+        {
+            TrainStatus.RUNNING: _GOING,
+            TrainStatus.HELD: ("warn", "pause"),
+            TrainStatus.REVERTING: _UNDOING,
+            TrainStatus.CANCELLING: _UNDOING,
+            TrainStatus.SUCCEEDED: _GOOD,
+            TrainStatus.FAILED: _WRONG,
+            TrainStatus.CANCELLED: ("idle", "stop"),
+            TrainStatus.REVERTED: _UNDONE,
+        },
+    ),
+    "train_part": (
+        TrainPartStatus,
+        {
+            TrainPartStatus.PENDING: _WAITING,
+            TrainPartStatus.WAITING: ("warn", "wait"),
+            TrainPartStatus.RUNNING: _GOING,
+            TrainPartStatus.SUCCEEDED: _GOOD,
+            TrainPartStatus.FAILED: _WRONG,
+            TrainPartStatus.REVERTING: _UNDOING,
+            TrainPartStatus.REVERTED: _UNDONE,
         },
     ),
     "outcome": (

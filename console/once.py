@@ -1,7 +1,7 @@
-"""A form that is submitted twice (a double click, a reload, the back button) starts one deployment.
+"""A form that is submitted twice (a double click, a reload, the back button) starts one deployment, or one train.
 
-Its key is a row written in the deployment's transaction: a second submission waits for that transaction and finds the
-deployment. A crash rolls back both, so no key is ever stuck.
+Its key is a row written in the same transaction: a second submission waits for that transaction and finds what it
+started. A crash rolls back both, so no key is ever stuck.
 """
 
 import hashlib
@@ -9,19 +9,19 @@ import re
 from collections.abc import Callable
 
 from django.db import IntegrityError, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from access.callers import Caller
 from access.models import IdempotencyKey
 from access.problems import invalid, refused
-from microservice.models import Deployment
 
 ACCEPTED = 202
 _KEY = re.compile(r"[0-9a-f-]{36}\Z")
 
 
-def once(caller: Caller, key: str, request: str, run: Callable[[], Deployment]) -> int:
-    """Return the id of the deployment that `run` starts, or of the one that this form started before.
+def once(caller: Caller, key: str, request: str, run: Callable[[], Model]) -> int:
+    """Return the id of what `run` starts, or of what this form started before.
 
     `key`: the form's uuid; `request`: what the form asks for. Raise Problem 422 if the key came with another request.
     """

@@ -116,6 +116,24 @@ DEPLOYMENTS = Table(
         **_same("requested_by", "note", "created", "started", "finished"),
     },
 )
+TRAINS = Table(
+    "trains",
+    {
+        "id": lambda row: row.pk,
+        "name": lambda row: row.train.name,
+        "environment": lambda row: row.train.environment_name,
+        "status": lambda row: row.train.status,
+        "reason": lambda row: render(row.train.reason) if row.train.reason else "",
+        "stages": lambda row: [
+            "; ".join(f"{one.part.service.name} {one.part.version.version} ({one.status.label})" for one in stage)
+            for stage in row.stages
+        ],
+        "requested_by": lambda row: row.train.requested_by,
+        "note": lambda row: row.train.note,
+        "created": lambda row: row.train.created,
+        "finished": lambda row: row.train.finished,
+    },
+)
 OPERATIONS = Table(
     "operations",
     {

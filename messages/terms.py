@@ -113,6 +113,7 @@ TERMS: dict[str, Promise] = {
     "sessions": pgettext_lazy("term", "sessions"),
     "settings": pgettext_lazy("term", "settings"),
     "team": pgettext_lazy("term", "team"),
+    "train": pgettext_lazy("term", "release train"),
     "token": pgettext_lazy("term", "token"),
     "user": pgettext_lazy("term", "user"),
     "version": pgettext_lazy("term", "version"),

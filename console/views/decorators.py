@@ -60,6 +60,7 @@ NAV_SECTIONS = {
     "services": "fleet",
     "settings": "settings",
     "teams": "settings",
+    "trains": "deployments",
     "version_change": "fleet",
     "versions": "fleet",
     "workers": "settings",

@@ -29,7 +29,7 @@ from .. import csv_lists, tables
 from ..forms.confirmations import NoteForm, RetryForm
 from ..forms.filters import DeploymentFilters
 from ..once import once
-from ..queries import deployments, environments, operations, progress
+from ..queries import deployments, environments, operations, progress, trains
 from ..queries.advice import advice
 from ..queries.causes import causes
 from ..refused_forms import bring_back, keep
@@ -94,8 +94,11 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
     context = _matrix(request, caller, deployment)
     may_deploy = caller.may("deploy", deployment.microservice_id)
     left = retries.left(deployment) if counts.retryable else retries.Left()
+    train, stage = trains.train_of(caller, deployment.pk) or (None, 0)
     return {
         **context,
+        "train": train,
+        "stage": stage,
         **_times(deployment, counts.by_status, context["matrix"]),
         "causes": causes(caller, deployment, left.by_cause),
         "deployment": deployment,

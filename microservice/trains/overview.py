@@ -16,6 +16,11 @@ class PartState:
     status: TrainPartStatus
     deployments: Sequence[Deployment]
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there was nothing to do: every instance ran the version."""
+        return self.status == TrainPartStatus.SUCCEEDED and not self.deployments
+
 
 def overview(trains: Sequence[Train]) -> dict[int, list[list[PartState]]]:
     """Return the stages of each train (id)."""

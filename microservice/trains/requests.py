@@ -1,5 +1,6 @@
 """A request for a train: looked up, shown as a plan, and started."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,16 @@ TOKENS_APART = "~"  # between the plan tokens of the parts
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What happens alike to a number of hosts."""
+
+    action: str
+    before: str | None  # the version that they run
+    cannot_be_undone: list[str]  # names of steps
+    hosts: int
+
+
+@dataclass(frozen=True, slots=True)
 class PartPlan:
     """What a train would do with one service in one stage. Without a plan: why it would wait (`refusal`)."""
 
@@ -40,6 +51,12 @@ class PartPlan:
     @property
     def token(self) -> str:
         return self.plan.token if self.plan and self.plan.targets else advance.NOTHING_SHOWN
+
+    @property
+    def changes(self) -> list[Change]:
+        """Return what happens, once for all hosts that go alike."""
+        alike = Counter(plan for _row, plan in self.plan.targets) if self.plan else Counter()
+        return [Change(one.action, one.from_version, one.cannot_be_undone, n) for one, n in alike.items()]
 
     def as_json(self) -> dict[str, Any]:
         return {

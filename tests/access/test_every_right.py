@@ -153,6 +153,7 @@ FORMS = {
     "environments/new/": {"name": "new", "colour": "grey"},
     "environments/<int:number>/": {"name": "new", "colour": "grey"},
     "environments/<int:number>/hosts/": {"labels": "zone=eu"},
+    "trains/new/": {"name": "new", "on_failure": "hold"},
     "hosts/new/": {"hostname": "new", "ip": "127.0.0.2"},
     "tokens/": {"name": "new", "scopes": ["tokens"]},
     "people/": {"username": "new", "active": "on"},

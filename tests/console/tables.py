@@ -18,6 +18,7 @@ LISTS = (
     List(tables.INSTANCES, "/services/shop/instances/"),
     List(tables.DEPLOYMENTS, "/deployments/"),
     List(tables.OPERATIONS, "/deployments/{deployment}/"),
+    List(tables.TRAINS, "/trains/"),
     List(tables.BUILDS, "/builds/"),
     List(tables.HOSTS, "/hosts/"),
     List(tables.HOST_GROUPS, "/hosts/groups/"),

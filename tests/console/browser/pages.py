@@ -21,6 +21,8 @@ PAGES = (
     "/builds/",
     "/deployments/",
     "/deployments/1/",
+    "/trains/",
+    "/trains/new/",
     "/deployments/12/",
     "/deployments/12/revert/",
     "/operations/1/",

@@ -15,7 +15,8 @@ from asset.models import Asset, Credential, Environment, HostGroup
 from builds.models import Build
 from callbacks.models import Callback
 from console.urls import urlpatterns
-from microservice.models import MicroServiceInstance, MicroServiceVersion
+from microservice.models import MicroServiceInstance, MicroServiceVersion, Train
+from microservice.status import TrainStatus
 from tests import factories
 from tests.console.markup import markup
 
@@ -105,6 +106,8 @@ CASES = [
     Case("environment", "/environments/PLACE/", "/environments/PLACE/", {"name": "eu", "position": "-1"}, "position"),
     Case("environment_hosts", "/environments/PLACE/", "/environments/PLACE/hosts/", {"labels": "="}, "labels"),
     Case("environment_delete", "/environments/PLACE/", "/environments/PLACE/delete/"),
+    Case("train_new", "/trains/new/", "/trains/new/", {"name": "", "on_failure": "hold"}, "name"),
+    Case("train_act", "/trains/TRAIN/", "/trains/TRAIN/resume/"),
     Case("host_new", "/hosts/new/", "/hosts/new/", {**HOST, "hostname": "no good;"}, "hostname"),
     Case("host_import", "/hosts/import/", "/hosts/import/", {"text": "{"}, "text"),
     Case("host_edit", "/hosts/HOST/edit/", "/hosts/HOST/edit/", {**HOST, "ip": "300.1.1.1"}, "ip"),
@@ -187,6 +190,7 @@ def places(admin):
         "HOST": operation.host_id,
         "GROUP": HostGroup.objects.create(name="eu", labels={"zone": "eu"}).pk,
         "PLACE": place.pk,
+        "TRAIN": Train.objects.create(name="autumn", status=TrainStatus.CANCELLED).pk,
         "CREDENTIAL": credential.pk,
         "PERSON": person.pk,
         "MACHINE": machine.pk,

@@ -25,7 +25,7 @@ from console import csv_lists, tables
 from console.models import SavedFilter
 from console.queries import paging
 from integrations.models import Setting
-from microservice.models import Deployment, Heartbeat, MicroService, MicroServiceVersion, Operation
+from microservice.models import Deployment, Heartbeat, MicroService, MicroServiceVersion, Operation, Train, TrainPart
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests import factories
 
@@ -80,6 +80,8 @@ def fill(turn: int) -> None:
     Operation.objects.filter(deployment=deployment).update(finished=now)
     Deployment.objects.filter(pk=deployment.pk).update(finished=now, note="why")
     build = build_requests.Build.objects.create(version=new, microservice=service, origin="git", requested_by="ada")
+    train = Train.objects.create(name=f"train-{turn}")
+    TrainPart.objects.create(train=train, stage=0, position=0, service=service, version=new)
     Credential.objects.create(name=f"key-{turn}", secret=Secret("x"))
     Environment.objects.create(name=f"environment-{turn}")
     HostGroup.objects.create(name=f"group-{turn}", labels={"zone": str(turn)})
