@@ -16,6 +16,10 @@ from .patience import Patience
 SERVICE = argument("service", help="A service's name or id.")
 VERSION = argument("version", help="A version's name or id.")
 NOTE = argument("--note", default="", metavar="TEXT", help="Why, for the people who look at it later.")
+WHEN = (
+    argument("--start-at", metavar="TIME", help="Not before this time, such as 2026-12-01T22:00:00+01:00."),
+    argument("--on-freeze", choices=("wait", "refuse"), help="In a freeze: wait for its end (default), or be refused."),
+)
 # Of a command that may wait.
 WAIT = argument("--wait", action=argparse.BooleanOptionalAction, default=True, help="Wait for the result.")
 TIMEOUT = argument(
@@ -78,8 +82,10 @@ class Context:
             raise SystemExit(int(Exit.FAILED))
 
 
-def note_body(arguments: argparse.Namespace) -> dict[str, str]:
-    return {"note": arguments.note} if arguments.note else {}
+def said_body(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what a request says besides what and where: why, and when."""
+    given = {name: getattr(arguments, name, None) for name in ("note", "start_at", "on_freeze")}
+    return {name: value for name, value in given.items() if value}
 
 
 def quoted(name: str) -> str:

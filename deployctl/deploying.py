@@ -7,7 +7,7 @@ from typing import Any
 
 from . import installing
 from .cli import argument, command, whole
-from .context import NOTE, SERVICE, TIMEOUT, VERSION, WAIT, Context, is_id, note_body, quoted
+from .context import NOTE, SERVICE, TIMEOUT, VERSION, WAIT, WHEN, Context, is_id, quoted, said_body
 from .exits import Ended, Exit
 from .installing import INSTANCE, SKIP_INSTALLED
 from .locks import LOCK_TIMEOUT, post_unlocked
@@ -33,6 +33,7 @@ FROM = argument("--from", dest="from_version", metavar="VERSION", help="Only ins
     *STRATEGY,
     LOCK_TIMEOUT,
     NOTE,
+    *WHEN,
     WAIT,
     TIMEOUT,
 )
@@ -51,7 +52,7 @@ def deploy(context: Context, arguments: argparse.Namespace) -> None:
       deployctl deploy shop 2.0 --host web1,web2 --plan
     """
     service, targets = arguments.service, Targets.of(arguments)
-    body = {"version": arguments.version, **strategy_body(arguments), **note_body(arguments)}
+    body = {"version": arguments.version, **strategy_body(arguments), **said_body(arguments)}
     path = f"/services/{quoted(service)}/deploy"
     made: list[dict] = []
     if arguments.install:
@@ -80,7 +81,7 @@ def _end(context: Context, arguments: argparse.Namespace, answers: list[dict]) -
     return context.follow(deployments)
 
 
-@command("install", SERVICE, VERSION, *HOSTS, *INSTANCE, SKIP_INSTALLED, PLAN, NOTE, WAIT, TIMEOUT)
+@command("install", SERVICE, VERSION, *HOSTS, *INSTANCE, SKIP_INSTALLED, PLAN, NOTE, *WHEN, WAIT, TIMEOUT)
 def install(context: Context, arguments: argparse.Namespace) -> None:
     """Install VERSION of SERVICE on hosts that do not have the service yet: on --host, or where --label or --group say.
 
@@ -94,7 +95,7 @@ def install(context: Context, arguments: argparse.Namespace) -> None:
     return _end(context, arguments, [answer])
 
 
-@command("upgrade", SERVICE, VERSION, FROM, *TARGETS, *STRATEGY, NOTE, WAIT, TIMEOUT)
+@command("upgrade", SERVICE, VERSION, FROM, *TARGETS, *STRATEGY, NOTE, *WHEN, WAIT, TIMEOUT)
 def upgrade(context: Context, arguments: argparse.Namespace) -> None:
     """Upgrade SERVICE to VERSION: only what runs an older version."""
     _change(context, "upgrade", arguments.service, arguments)
@@ -109,6 +110,7 @@ def upgrade(context: Context, arguments: argparse.Namespace) -> None:
     *STRATEGY,
     MARK_BAD,
     NOTE,
+    *WHEN,
     WAIT,
     TIMEOUT,
 )
@@ -131,7 +133,7 @@ def revert(context: Context, arguments: argparse.Namespace) -> None:
     if targets.instances or arguments.from_version or arguments.force or arguments.skip_locked:
         words = "Of a deployment, --host, --label or --group choose where; for the others, add a version."
         raise Ended(words, Exit.USAGE_ERROR)
-    body = {**strategy_body(arguments), **_marked(arguments), **note_body(arguments)}
+    body = {**strategy_body(arguments), **_marked(arguments), **said_body(arguments)}
     if targets.is_named or targets.environment:
         body.update(targets.body())
     path = f"/deployments/{arguments.what}/revert"
@@ -145,7 +147,7 @@ def _change(context: Context, action: str, service: str, arguments: argparse.Nam
     targets, strategy = Targets.of(arguments), strategy_body(arguments)
     dest = context.version(service, arguments.version)
     starts = _starts(context, action, service, dest, arguments.from_version, targets)
-    body = {"dest_version": dest["id"], **strategy, **targets.body(), **_marked(arguments), **note_body(arguments)}
+    body = {"dest_version": dest["id"], **strategy, **targets.body(), **_marked(arguments), **said_body(arguments)}
     paths = [f"/services/{quoted(service)}/versions/{start}/{action}" for start in starts]
     if arguments.plan:
         return show_plans(context, [context.client.post(path, {**body, "dry_run": True}) for path in paths])
@@ -192,12 +194,13 @@ def _marked(arguments: argparse.Namespace) -> dict[str, Any]:
     argument("--cause", default="", help="Only what failed for this cause, as causes names it."),
     FORCE,
     NOTE,
+    *WHEN,
     WAIT,
     TIMEOUT,
 )
 def retry(context: Context, arguments: argparse.Namespace) -> None:
     """Retry the failed operations of DEPLOYMENT."""
-    body = {**({"cause": arguments.cause} if arguments.cause else {}), **note_body(arguments)}
+    body = {**({"cause": arguments.cause} if arguments.cause else {}), **said_body(arguments)}
     if arguments.force:
         body["force"] = True
     context.follow([context.client.post(f"/deployments/{arguments.deployment}/retry", body or None)])

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import waiting
 from .cli import argument, whole
-from .context import Context, note_body, quoted
+from .context import Context, quoted, said_body
 from .exits import Ended, Exit
 from .strategy import strategy_body
 from .targets import Targets
@@ -29,7 +29,7 @@ def post(context: Context, arguments: argparse.Namespace, targets: Targets, more
         **more,
         "port": arguments.port,
         "tag": arguments.tag,
-        **note_body(arguments),
+        **said_body(arguments),
         **({"dry_run": True} if arguments.plan else {}),
     }
     number = context.version(service, arguments.version)["id"]

@@ -56,6 +56,7 @@ def plan_text(plan: dict[str, Any]) -> str:
     if len(plan["batches"]) > 1:
         lines.append(f"batches: {', '.join(map(str, plan['batches']))}")
     lines += [f"skipped: {row['reason']}" for row in plan["skipped"]]
+    lines += [one["text"] for one in plan["waits"]]
     return printable("\n".join(lines))
 
 

@@ -16,6 +16,9 @@ PAUSE = 2.0  # seconds between two requests if the server did not wait
 
 def line(deployment: dict) -> str:
     counts = ", ".join(f"{number} {name}" for name, number in deployment["counts"].items() if number)
+    wait = deployment.get("wait")  # null: it began at once
+    if wait and deployment["status"] == "waiting":
+        counts = " ".join(one["text"] for one in wait["reasons"])
     went = " → ".join(filter(None, (deployment.get("from_version_str"), deployment.get("dest_version_str"))))
     return printable(
         f"deployment {deployment['id']}  {deployment['service']}  {deployment['action']}  {went}  "
