@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from . import waiting
-from .cli import argument, command
+from .cli import argument, command, say
 from .client import printable
 from .context import TIMEOUT, WAIT, Context
 from .deploying import DEPLOYMENT
@@ -34,6 +34,8 @@ def approve(context: Context, arguments: argparse.Namespace) -> None:
     plan = _plan(context, arguments)
     if arguments.plan:
         return context.show(plan, plan_text(plan))
+    if not context.as_json:
+        say(plan_text(plan), err=True)
     body = {"plan_token": plan["plan_token"], "comment": arguments.comment}
     return _said(context, arguments, "approve", body)
 

@@ -45,7 +45,7 @@ def test_approves_what_it_was_shown(fleet, said):
     assert status == 0 and "web1" in output and "batches: 1, 2" in output
     assert Deployment.objects.get().status == "waiting"
     status, output, errors = said("approve", number, "--comment", "fine", "--no-wait")
-    assert (status, "queued" in output) == (0, True), errors
+    assert (status, "queued" in output, "web1" in errors) == (0, True, True), "it says to what"
     assert said("waiting")[1].strip() == "Nothing waits."
     assert said("approve", number)[0] == 4, "it waits no more"
 
