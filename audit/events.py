@@ -15,7 +15,8 @@ from runtime import bulk_insert
 
 from .models import Event, History
 
-FOR_ALL = frozenset({"freeze"})  # kinds of events that belong to no service and no host: every reader may see them
+# Kinds of events that belong to no service and no host: every reader may see them.
+FOR_ALL = frozenset({"environment", "freeze"})
 _LOCK = 0x6465706C  # any number that nothing else in this database uses
 
 

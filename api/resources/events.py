@@ -38,7 +38,8 @@ SINCE = Query(
 def all_events(request: HttpRequest, last_event_id: int | None = SINCE) -> HttpResponseBase:
     """Stream every event that the caller may see, from now on or after the last id received.
 
-    Changes without a deployment are included: the kinds `service`, `version`, `instance`, `host` and `freeze`.
+    Changes without a deployment are included: the kinds `service`, `version`, `instance`, `host`,
+    `environment` and `freeze`.
     """
     return _stream(request, _last_id(request, last_event_id), None)
 

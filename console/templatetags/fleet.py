@@ -1,12 +1,15 @@
 """The cells of the fleet's matrix: hundreds on a page, so they are rendered here, not in templates."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django import template
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, gettext_noop, ngettext
@@ -103,7 +106,7 @@ class _Rendering:
         if found.soaking:
             yield _name(found.soaking.version, self._page(found.soaking))
             text = escape(gettext("ready from %(time)s")) % {"time": times.clock(found.until)}
-            yield f'<div class="small muted">{text}</div>'
+            yield f'<div class="small muted" data-due="{_seconds_to(found.until)}">{text}</div>'
 
     def _page(self, version: MicroServiceVersion) -> str:
         return reverse("console:version", args=[self.row.service.name, version.pk])
@@ -133,6 +136,11 @@ class _Rendering:
     def _filter(self) -> dict[str, str]:
         """Return how lists are filtered by this environment; nothing for those in none."""
         return {"environment": self.column.name} if self.column else {}
+
+
+def _seconds_to(moment: datetime | None) -> int:
+    """Return how many seconds are left, rounded up: the page is fetched again when it is over (static/js/live.js)."""
+    return max(1, math.ceil((moment - timezone.now()).total_seconds())) if moment else 1
 
 
 def _deployment(row: Deployment) -> Iterator[str]:

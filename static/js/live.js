@@ -25,6 +25,7 @@
   let retrying = null;
   let background = null;
   let spoken = "";
+  let timer = null;
   const printed = new Set();
   let printing = null;
   let lastPrinted = 0;
@@ -58,6 +59,7 @@
       if (answer.status === 401) return location.reload();
       if (!answer.ok) throw new Error(answer.statusText);
       await show(await answer.text());
+      waitForTime();
       freshAt = Date.now();
       announceStatus();
       announceOutput({});
@@ -79,6 +81,13 @@
     const refused = root.querySelector("[data-at]");
     await htmx.swap({ text, target: root, swap: "innerMorph", sourceElement: root, hx: {} });
     if (refused && !refused.isConnected) root.querySelector(refused.dataset.at)?.after(refused);
+  }
+
+  /* Some things change by time alone: fetch them again when the first one is due. */
+  function waitForTime() {
+    clearTimeout(timer);
+    const seconds = Math.min(...[...root.querySelectorAll("[data-due]")].map((one) => one.dataset.due));
+    if (seconds < 86400) timer = setTimeout(refreshSoon, seconds * 1000);
   }
 
   function announceOutput(detail) {
@@ -196,5 +205,6 @@
   });
 
   spoken = head()?.dataset.word ?? "";
+  waitForTime();
   open();
 })();

@@ -10,6 +10,8 @@ import pytest
 from django.utils import timezone
 
 from asset.models import Asset, Environment
+from audit import chain
+from audit.models import Event
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
@@ -168,6 +170,20 @@ def test_filters_are_of_one_environment(admin, shop):
     assert "/services/web/" in markup(admin.get("/?environment=live+%26+well&state=empty"))
     unknown = markup(admin.get("/?environment=nowhere"))
     assert "nowhere is not one of the available choices" in unknown and "/services/web/" in unknown
+
+
+def test_it_is_fetched_again_when_a_soak_time_is_over(admin, shop):
+    brought(shop.instances[0], shop.versions[1], SOAK - 20)
+    found = re.findall(r'data-due="(\d+)"', cells(markup(admin.get("/")))["live & well"])
+    assert len(found) == 1 and 600 < int(found[0]) <= 1200
+
+
+def test_it_is_fetched_again_when_hosts_or_environments_change(admin, shop):
+    kinds = re.search(r'data-kinds="([^"]*)"', markup(admin.get("/")))[1].split()
+    assert {"host", "environment"} <= set(kinds)
+    admin.post("/environments/new/", {"name": "later", "colour": "red"})
+    chain.seal()  # as after the commit
+    assert Event.objects.latest("pk").kind == "environment"
 
 
 def test_favourites_and_next_rows_have_the_same_cells(admin, shop):
