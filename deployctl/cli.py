@@ -37,6 +37,7 @@ GROUPS = {
     "hosts": "Manage hosts.",
     "instances": "Manage instances: a service on a host.",
     "services": "Manage services.",
+    "trains": "Start, list and control release trains.",
 }
 
 

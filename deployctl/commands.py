@@ -10,14 +10,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import __version__, approving, building, completion, deploying, environments, images, output, removal, waiting
+from . import (
+    __version__,
+    approving,
+    building,
+    completion,
+    deploying,
+    environments,
+    images,
+    output,
+    removal,
+    trains,
+    waiting,
+)
 from .cli import argument, command, existing_file, parser, say
 from .context import SERVICE, TIMEOUT, Context, is_id, quoted
 from .exits import Ended, Exit
 from .patience import Patience
 
 # Imported for the commands that they register.
-PARTS = (approving, building, deploying, environments, output, images, removal, completion)
+PARTS = (approving, building, deploying, environments, output, images, removal, trains, completion)
 DESCRIPTION = """\
 Publish versions, deploy them to hosts, and revert.
 
