@@ -3,12 +3,14 @@
 Browsers require the fields. The functions that carry out the change check the values and say what is wrong with them.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from asset.environments import NONE
 from microservice.deployments.notes import MAX_NOTE
 
 from .fields import Words
@@ -126,6 +128,18 @@ class LabelChangeForm(Confirmation):
             text = gettext("%(name)s has no value: write %(name)s=text.")
             raise forms.ValidationError(text, params={"name": without[0]})
         return found
+
+
+class EnvironmentChangeForm(Confirmation):
+    """Where chosen hosts come to be. Part of the form `chosen`, as the ones above; `environment` is a filter there."""
+
+    PREFIX = "place"
+
+    into = forms.ChoiceField(label=_("Environment"), widget=forms.Select({"form": "chosen"}))
+
+    def __init__(self, *args: Any, names: Iterable[str], **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["into"].choices = [*((name, name) for name in names), (NONE, _("no environment"))]  # type: ignore[attr-defined]
 
 
 class UnlockForm(Confirmation):

@@ -47,6 +47,7 @@ NAV_SECTIONS = {
     "fleet": "fleet",
     "history": "history",
     "host_groups": "hosts",
+    "host_environments": "hosts",
     "host_labels": "hosts",
     "hosts": "hosts",
     "install": "fleet",

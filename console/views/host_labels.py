@@ -29,18 +29,18 @@ def change_labels(request: HttpRequest, caller: Caller) -> HttpResponse:
     ticked = [] if "all" in request.POST else posted_ids(request, "host")
     if not form.is_valid():
         keep(request, form, ticked=ticked)
-        return _to_hosts(request)
+        return to_hosts(request)
     try:
         add, remove = form.cleaned_data["add_labels"], form.cleaned_data["remove_labels"]
-        n = label_changes.change(caller, _chosen(request, caller, ticked), add, remove)
+        n = label_changes.change(caller, chosen_hosts(request, caller, ticked), add, remove)
         text = ngettext("The labels of %(n)s host were changed.", "The labels of %(n)s hosts were changed.", n)
         flash(request, text % {"n": n})
     except Problem as problem:
         keep(request, form, problem, ticked=ticked)
-    return _to_hosts(request)
+    return to_hosts(request)
 
 
-def _chosen(request: HttpRequest, caller: Caller, ticked: list[int]) -> QuerySet[Asset]:
+def chosen_hosts(request: HttpRequest, caller: Caller, ticked: list[int]) -> QuerySet[Asset]:
     """Return the chosen hosts. 409 where others match the filter by now: nothing is done to what no one has seen."""
     if "all" in request.POST:
         values = texts(request.POST, *FILTERED_BY)
@@ -56,5 +56,5 @@ def _chosen(request: HttpRequest, caller: Caller, ticked: list[int]) -> QuerySet
     return found
 
 
-def _to_hosts(request: HttpRequest) -> HttpResponseRedirect:
+def to_hosts(request: HttpRequest) -> HttpResponseRedirect:
     return to_list(request, reverse("console:hosts"), FILTERED_BY)

@@ -16,7 +16,7 @@ from asset.models import Asset
 from microservice.deployments import actions
 
 from .. import csv_lists, tables
-from ..forms.confirmations import ArchiveHostForm, LabelChangeForm, TrustKeyForm
+from ..forms.confirmations import ArchiveHostForm, EnvironmentChangeForm, LabelChangeForm, TrustKeyForm
 from ..forms.filters import HostFilters
 from ..forms.hosts import HostForm
 from ..forms.imports import HostImportForm
@@ -46,19 +46,21 @@ PASTED_FINGERPRINT = "host_key_named"  # session key: [host id, fingerprint that
 def host_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     params = query(request, *FILTERED_BY, "after")
     after = params.pop("after")
-    filters = HostFilters(params, host_groups.group_names(), environments.names(), hosts.teams(caller))
+    names = environments.names()
+    filters = HostFilters(params, host_groups.group_names(), names, hosts.teams(caller))
     pages = partial(hosts.hosts, caller, params, filters.selectors())
     if file := csv_lists.file(request, tables.HOSTS, pages, caller):
         return file
-    label_form = LabelChangeForm()
+    label_form, environment_form = LabelChangeForm(), EnvironmentChangeForm(names=names)
     context = {
         **params,
         "page": pages(after, page_size(request, PAGE, MAX_ROWS)),
         "filters": filters,
         "filtered_by": {name: value for name, value in params.items() if value},
         "most_at_once": MAX_COUNTED,
-        "ticked": ticked(request, label_form),
+        "ticked": ticked(request, label_form) or ticked(request, environment_form),
         "label_form": bring_back(request, label_form),
+        "environment_form": bring_back(request, environment_form) if names else None,
         "filtered": any(params.values()),
         "archived": params["state"] == hosts.ARCHIVED,
         "may_admin": caller.may("admin"),

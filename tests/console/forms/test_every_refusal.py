@@ -102,6 +102,7 @@ CASES = [
     Case("host_group", "/hosts/groups/GROUP/", "/hosts/groups/GROUP/", {"name": "x", "labels": "="}, "labels"),
     Case("host_group_delete", "/hosts/groups/", "/hosts/groups/999/delete/"),
     Case("change_labels", "/hosts/", "/hosts/labels/change/", {"host": "HOST", "add_labels": "="}, "add_labels"),
+    Case("change_environment", "/hosts/", "/hosts/environment/change/", {"host": "HOST", "into": "x"}, "into"),
     Case("environment_new", "/environments/new/", "/environments/new/", {"name": "", "colour": "red"}, "name"),
     Case("environment", "/environments/PLACE/", "/environments/PLACE/", {"name": "eu", "position": "-1"}, "position"),
     Case("environment_hosts", "/environments/PLACE/", "/environments/PLACE/hosts/", {"labels": "="}, "labels"),

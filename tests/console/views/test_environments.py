@@ -9,6 +9,7 @@ from asset.models import Asset, Environment, HostGroup
 from tests import factories
 
 from ..markup import markup
+from .matching import all_of
 from .test_labels import names
 
 pytestmark = pytest.mark.django_db
@@ -100,6 +101,41 @@ def test_who_approves_is_set_shown_and_kept(admin, two):
     assert (row.approvals, row.approvers, row.wait_hours, row.approve_reverts) == (0, None, 24, False)
     assert (row.tokens_deploy, row.default_strategy) == (False, {})
     assert "of what API tokens ask for" in markup(admin.get(PAGE))
+
+
+CHANGE = "/hosts/environment/change/"
+
+
+def test_ticked_hosts_and_all_that_match_come_into_one(admin, two):
+    hosts = factories.hosts(60)  # more than a page
+    staging = two[0]
+    assert "Change environment…" in markup(admin.get("/hosts/"))
+    sent = {"into": staging.name, "host": [hosts[0].pk, hosts[1].pk]}
+    assert "2 hosts came into staging &amp; co." in markup(admin.post(CHANGE, sent, follow=True))
+    assert list(staging.hosts.order_by("pk")) == hosts[:2]
+    sent = {"into": "production", "environment": "0", **all_of(Asset.objects.filter(environment=None))}
+    answer = admin.post(CHANGE, sent)
+    assert answer["Location"] == "/hosts/?environment=0" and two[1].hosts.count() == 58
+    sent = {"into": "0", "host": [hosts[0].pk]}
+    assert "1 host left its environment." in markup(admin.post(CHANGE, sent, follow=True))
+    assert Asset.objects.get(environment=None) == hosts[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"into": "nowhere", "host": "HOST"}, "nowhere is not one of the available choices"),
+        ({"host": "HOST"}, "This field is required"),
+        ({"into": "production"}, "select at least one host"),
+        ({"into": "production", "host": ["999999"]}, "There is no such host"),
+        ({"into": "production", "all": "58", "matching": "x"}, "The list has changed"),
+    ],
+)
+def test_what_no_one_chose_comes_into_none(admin, two, more, said):
+    host = factories.hosts(1)[0]
+    answer = admin.post(CHANGE, {**more, **({"host": [host.pk]} if more.get("host") == "HOST" else {})}, follow=True)
+    assert said in markup(answer), markup(answer)
+    assert not Asset.objects.exclude(environment=None).exists()
 
 
 def test_one_with_hosts_stays(admin, two):
