@@ -212,17 +212,7 @@ class ServiceForm(Form):
         (_("Hooks"), ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
         (_("User on hosts"), ("run_as", "private_releases")),
         (_("Environment and limits"), ("environment", "encoding", "steps", "keep_releases", "limits")),
-        (
-            _("Builds"),
-            (
-                "build_orig",
-                "build_url",
-                "build_username",
-                "build_command",
-                "build_refs",
-                "build_depth",
-            ),
-        ),
+        (_("Builds"), ("build_orig", "build_url", "build_username", "build_command", "build_refs", "build_depth")),
         (_("Automatic deployment"), ("auto_deploy_environment", "auto_deploy_tag", "auto_deploy_refs")),
     )
 
