@@ -69,6 +69,7 @@ _REFUSALS: dict[str, Text] = {
     "waits.freeze": Text(_("It waits for the end of a freeze, {until}: {names}.")),
     "waits.schedule": Text(_("It begins at {until}.")),
     "superseded": Text(_("Deployment {deployment}, of the newer {version}, took its place.")),
+    "could_not_begin": Text(_("It could not begin because of an error in the server, whose log says more.")),
     "waited_too_long": Text(_("It waited too long.")),
     "rejected_by": Text(_("Rejected by {who}: {comment}")),
     "must_be_in_future": Text(_("must be in the future")),

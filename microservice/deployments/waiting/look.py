@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import Error, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -61,8 +61,13 @@ def look_again(deployments: Iterable[int], skip_held: bool = False) -> int:
                 if advance.lock([number], skip_held):
                     look(number)
                     looked += 1
-        except Problem as problem:  # pragma: no cover - `look` takes each of them as a reason to wait or to end
-            log.warning("deployment %s could not be looked at: %s", number, problem.detail)
+        except Error:
+            raise
+        except Exception:  # an error of ours in one of them does not hold up the others
+            log.exception("deployment %s could not be looked at", number)
+            with transaction.atomic():
+                if advance.lock([number], skip_held):
+                    _put_off(number)
     return looked
 
 
@@ -94,6 +99,16 @@ def end(row: DeploymentRequest, message: Message) -> None:
     """End a wait as cancelled. Call in a transaction that has locked the deployment's row."""
     DeploymentRequest.objects.filter(pk=row.pk).update(look_at=None)
     notify.publish([advance.set_status(row.deployment, DeploymentStatus.CANCELLED, message)])
+
+
+def _put_off(number: int) -> None:
+    """Look at it again later; end it where it has waited too long."""
+    now = timezone.now()
+    row = facts.waiting().filter(deployment=number, deployment__status=DeploymentStatus.WAITING).first()
+    if row is not None and now < row.expires:
+        DeploymentRequest.objects.filter(pk=row.pk).update(look_at=now + PAUSE, looked_at=now)
+    elif row is not None:
+        end(row, Message("could_not_begin"))
 
 
 def _wait_on(row: DeploymentRequest, found: Iterable[Reason], now: datetime) -> None:

@@ -505,3 +505,15 @@ def test_looking_at_many_takes_a_fixed_number_of_queries(site, django_assert_max
     with django_assert_max_num_queries(6):
         found = facts.reasons_of(rows, timezone.now())
     assert len(found) == len(rows) and all(found.values())
+
+
+def test_an_error_of_ours_in_one_does_not_hold_up_the_others(site):
+    site.asks(approvals=0)
+    broken, sound = (site.ask(host=(host.pk,), when=LATER()) for host in site.hosts[:2])
+    DeploymentRequest.objects.update(start_at=None, look_at=timezone.now())
+    DeploymentRequest.objects.filter(deployment=broken).update(request={"kind": "of another version"})
+    look.sweep()
+    assert state(broken)[0] == WAITING and state(sound)[0] == QUEUED
+    DeploymentRequest.objects.filter(deployment=broken).update(expires=timezone.now())
+    look_later(broken)
+    assert state(broken) == (CANCELLED, "could_not_begin")
