@@ -22,6 +22,9 @@ class Failpoint(StrEnum):
     """Where a process of ours may die, and what has happened by then."""
 
     REQUESTED = "requested"  # web: rows are written, nothing is committed
+    HELD = "held"  # web: a request that has to wait is written, not committed
+    ANSWERED = "answered"  # web: a yes to what waits is written, not committed
+    RELEASED = "released"  # what waited has locked its hosts, not committed
     ACCEPTED = "accepted"  # web: committed; no worker was woken, the caller has no answer
     WAKING = "waking"  # before a wake-up message is sent
     CLAIMING = "claiming"  # worker: operations were taken, not committed

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from microservice.models import MicroService
 
 VERSIONS = ("1.0", "2.0")
+PEOPLE = 2  # who must say yes to what waits for approval
 
 
 @dataclass
@@ -52,24 +53,30 @@ def environment(folder: Path, size: Size, database_url: str, broker_url: str, po
 
 class Rows(NamedTuple):
     token: str
+    approvers: list[str]  # tokens of the people who say yes
     service: "MicroService"
     versions: dict[str, int]  # the id of each version, by its name
 
 
 def create_rows(places: list[Place]) -> Rows:
-    """Create a user with a token, the service with its versions and packages, and a host for each place."""
+    """Create users with tokens, the service with its versions and packages, and a host in production for each place."""
     from django.contrib.auth.models import User
     from django.core.files.base import ContentFile
     from django.core.files.storage import default_storage
 
     from access.tokens import make_token
-    from asset.models import Asset, Credential
+    from asset.models import Asset, Credential, Environment
     from microservice.models import MicroService, MicroServiceVersion
     from microservice.status import BuildStatus
     from tests.lab.fleet import package
 
     user = User.objects.create_superuser("storm", password=None)
     token = make_token(user, "storm", ["read", "publish", "deploy", "admin"])[1]
+    approvers = [
+        make_token(User.objects.create_superuser(f"approver{number}", password=None), "yes", ["read", "deploy"])[1]
+        for number in range(PEOPLE)
+    ]
+    production = Environment.objects.create(name="production", approve_reverts=True)
     service = MicroService.objects.create(name=SERVICE, **DEFINITION)
     versions = {}
     for name in VERSIONS:
@@ -95,5 +102,6 @@ def create_rows(places: list[Place]) -> Rows:
             credential=credential,
             host_key=place.sshd.host_key,
             base_path=str(place.root),
+            environment=production,
         ).pk
-    return Rows(token, service, versions)
+    return Rows(token, approvers, service, versions)

@@ -1,6 +1,7 @@
 """A storm over one database: `python -m tests.storm.one --database sqlite --seconds 50 --seed 1 --out tally.json`."""
 
 import argparse
+import itertools
 import json
 import random
 import shutil
@@ -10,10 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import faults
+from . import faults, holds
 from .checks import check_overlaps
 from .locks import Contest
 from .points import Points
+from .rides import ride
 from .rounds import OLD, Round, Weather, pick
 from .scene import Scene, Size
 from .tally import Tally
@@ -51,6 +53,7 @@ class Storm:
         self.began, self.end = began, began + options.seconds
         share = "1/1" if options.thorough else options.share
         self.weather = Weather(scene.chance, faults.possible(options.database, share))
+        self.holds = itertools.cycle([*holds.KINDS, ""])
 
     def run(self) -> None:
         scene, options = self.scene, self.options
@@ -70,6 +73,7 @@ class Storm:
                 self.storm()
         else:
             self.sample(points)
+        ride(scene)
         self.quiet()
         outlive(scene)
         reader.end(scene)
@@ -110,7 +114,8 @@ class Storm:
         for turn in turns:
             dress(scene, turn, chance)
         dealt = [(chance.uniform(0.5, 1.5), fault) for fault in kinds or []]
-        Round(scene, turns, dealt or self.weather.deal(chance.randint(3, 6))).play()
+        things = dealt or self.weather.deal(chance.randint(3, 6))
+        Round(scene, turns, things, hold=next(self.holds)).play()
 
     def quiet(self) -> None:
         """Run a last round without faults: everything still works."""

@@ -5,11 +5,14 @@ from collections import Counter
 
 from deployer.engine.failpoints import Failpoint
 
+from .holds import APPROVAL, SCHEDULE
 from .plan import Item, Turn, items
 from .rounds import Round, pick
 from .scene import Scene
 
 ACTIONS = ("install", "upgrade", "revert", "delete", "retry")
+NEVER = (Failpoint.ANSWERED, "retry")  # nobody is asked about it
+OF_WAITS = {Failpoint.HELD: SCHEDULE, Failpoint.RELEASED: SCHEDULE, Failpoint.ANSWERED: APPROVAL}
 # Points that are only met after another one was.
 FIRST = {Failpoint.TAKEN_OVER: Failpoint.CLAIMED, Failpoint.SWEPT: Failpoint.ACCEPTED}
 
@@ -20,7 +23,8 @@ class Points:
     def __init__(self, scene: Scene, thorough: bool, share: str = "1/1"):
         self.scene, self.thorough = scene, thorough
         self.on_hosts = items(retry=thorough)
-        self.in_processes = [(point, action) for action in (ACTIONS if thorough else ("any",)) for point in Failpoint]
+        actions = ACTIONS if thorough else ("any",)
+        self.in_processes = [(point, action) for action in actions for point in Failpoint if (point, action) != NEVER]
         # Two databases side by side have half each: of what dies on hosts, which know of no database; and in the short
         # form of what dies in processes.
         which, of = map(int, share.split("/"))
@@ -79,7 +83,8 @@ class Points:
                     scene.arm(one)
                     self._wanted.add(f"{one} × {action}")
         on_hosts = [turn for turn in turns if turn.item]
-        Round(scene, turns, []).play()
+        held = {OF_WAITS[point] for point in points if point in OF_WAITS}
+        Round(scene, turns, [], hold=APPROVAL if APPROVAL in held else "".join(held)).play()
         missed = scene.disarm()
         if missed and self.thorough:
             self._try_again([(point, action) for point in points if point in missed], self.in_processes)

@@ -46,7 +46,7 @@ def _waiting():
 
 
 def wait_for_ends(scene: Scene, remainders: Remainders) -> None:
-    """Return when nothing is open and nothing will begin, or with a failed check after LONGEST."""
+    """Return when nothing is open or waits, and nothing will begin, or with a failed check after LONGEST."""
     seen: dict[int, float] = {}
     while True:
         while left := scene.rows(open_deployments):
@@ -63,9 +63,9 @@ def wait_for_ends(scene: Scene, remainders: Remainders) -> None:
 
 def open_deployments() -> list[int]:
     from microservice.models import Deployment
-    from microservice.status import DEPLOYMENT_OPEN
+    from microservice.status import DEPLOYMENT_ENDED
 
-    return list(Deployment.objects.filter(status__in=DEPLOYMENT_OPEN).values_list("pk", flat=True))
+    return list(Deployment.objects.exclude(status__in=DEPLOYMENT_ENDED).values_list("pk", flat=True))
 
 
 def stuck(scene: Scene) -> list:

@@ -11,6 +11,7 @@ from deployer.engine.failpoints import Failpoint
 
 from . import faults
 from .checks import check_round
+from .holds import Hold
 from .installation import VERSIONS
 from .plan import Item, Turn
 from .quiet import Remainders, wait_for_ends
@@ -29,6 +30,7 @@ class Round:
         turns: list[Turn],
         things: list[tuple[float, faults.Fault]],
         stops: tuple[Failpoint, ...] = (),
+        hold: str = "",
     ):
         self.scene, self.turns, self.things = scene, turns, sorted(things, key=lambda thing: thing[0])
         self.stops = stops  # one worker after the other stands still at these points
@@ -37,6 +39,7 @@ class Round:
         self.kinds: set[str] = set()
         self.ids: list[int] = []
         self.remainders = Remainders(scene)
+        self.hold = Hold(scene, hold)
 
     def play(self) -> None:
         scene = self.scene
@@ -45,6 +48,7 @@ class Round:
         scene.tally.context = f"round {scene.tally.rounds} on {scene.tally.database}"
         for turn in self.turns:
             prepare(scene, turn)
+        self.hold.begin()
         began = time.monotonic()
         if self.stops:
             scene.arm(self.stops[0], "stop")
@@ -64,13 +68,15 @@ class Round:
             if turn.place.disarm() and turn.item:
                 turn.died = True
                 turn.notes.append("crash point met")
+        self.hold.end(self.turns)
         check_round(scene, self.turns, bool(self.kinds & BROKER), before)
         self._nothing_changed_afterwards()
         self.remainders.let_go()
         for turn in self.turns:
             turn.place.calm()
         took = f"{time.monotonic() - began:.1f} s"
-        scene.say(f"{scene.tally.context}: {len(self.turns)} hosts, {sorted(self.kinds)}, {took}")
+        what = f"{sorted(self.kinds)}, {self.hold.kind or 'begins at once'}"
+        scene.say(f"{scene.tally.context}: {len(self.turns)} hosts, {what}, {took}")
 
     def _inject(self, requests: list) -> None:
         began = time.monotonic()
@@ -91,11 +97,14 @@ class Round:
         action, old, new, _ = key
         scene = self.scene
         path, body = address(scene, action, old, new, turns)
-        status, answer = scene.client.send("POST", path, body)
+        status, answer = scene.client.send("POST", path, body | self.hold.more())
+        while status == 422 and "must_be_in_future" in str(answer):  # the web process was away until then
+            status, answer = scene.client.send("POST", path, body | self.hold.more())
         if status == 202:
             for turn in turns:
                 turn.deployment = answer["id"]
             self.ids.append(answer["id"])
+            self.hold.answer(answer, turns[0].cancel)
         elif status != 409:  # 409: the system itself tries a failed delete again
             scene.tally.wrong(f"{path} answered {status} {answer}")
 

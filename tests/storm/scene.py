@@ -88,6 +88,7 @@ class Scene:
         rows = create_rows(self.places)
         self.service, self.versions = rows.service, rows.versions
         self.client = Client(self.port, rows.token)
+        self.approvers = [Client(self.port, token) for token in rows.approvers]
         wait_for_port("127.0.0.1", self.port, 60)
         self.takeovers.start()
 

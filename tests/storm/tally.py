@@ -19,6 +19,8 @@ PROMISES = {
     19: "the swap is never seen half done",
     20: "a service outlives the connection that started it",
     21: "the same on SQLite and on PostgreSQL",
+    27: "what waits begins once, as it was approved",
+    28: "the stages of a train begin in order, each once",
 }
 ON_BOTH = tuple(range(1, 9))
 KINDS = (
@@ -44,6 +46,9 @@ KINDS = (
     "host rebooted",
     "step failed",
     "cancelled",
+    "waited for approval",
+    "waited in a freeze",
+    "waited for its time",
 )
 
 

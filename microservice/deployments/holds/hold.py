@@ -12,6 +12,7 @@ from access.callers import Caller
 from access.problems import invalid, refused
 from audit import events
 from audit.history import record
+from deployer.engine.failpoints import Failpoint, failpoint
 
 from ... import notify
 from ...models import Deployment, DeploymentRequest, OnFreeze
@@ -116,6 +117,7 @@ def hold(
             reason=deployment.note,
         )
         notify.publish([events.of_deployment(deployment, targets=len(plan.targets))])
+        failpoint(Failpoint.HELD)
     return deployment
 
 

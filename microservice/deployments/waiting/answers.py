@@ -13,6 +13,7 @@ from access.callers import Caller
 from access.problems import Problem, invalid, refused
 from audit import events
 from audit.history import record
+from deployer.engine.failpoints import Failpoint, failpoint
 from messages import Message
 
 from ... import notify
@@ -83,6 +84,7 @@ def approve(caller: Caller, deployment: Deployment, token: str, comment: str = "
         if _answer(caller, row, Verdict.YES, comment):
             _record(caller, "approve", row, comment)
             notify.publish([events.of_deployment(row.deployment)])
+            failpoint(Failpoint.ANSWERED)
         look.look(deployment.pk)
     return _reloaded(deployment)
 

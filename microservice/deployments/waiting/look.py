@@ -17,6 +17,7 @@ from access.callers import SYSTEM, Caller
 from access.problems import FieldError, Problem, refused
 from audit import events
 from audit.history import record
+from deployer.engine.failpoints import Failpoint, failpoint
 from messages import Message
 from messages.rendering import english
 
@@ -135,6 +136,7 @@ def _begin(row: DeploymentRequest, now: datetime) -> None:
             if start.begin(caller, prepared, row.shown) is None:
                 raise refused("nothing_to_do")
             DeploymentRequest.objects.filter(pk=row.pk).update(look_at=None)
+            failpoint(Failpoint.RELEASED)
     except Problem as problem:
         _not_now(row, problem, now)
 
