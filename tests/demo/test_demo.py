@@ -17,6 +17,7 @@ from demo import company, environments, images
 from demo.client import OPENER, Client, Refused
 from demo.environments import PRODUCTION, STAGING
 from demo.service import definition
+from demo.surroundings import APPROVER
 from tests.lab import docker, image_registry, processes
 from tests.lab.busy import within
 from tests.lab.network import wait_until
@@ -66,6 +67,17 @@ class Demo:
         answer = browser.open(urllib.request.Request(address, data, {"Referer": self.record["url"]}))
         assert answer.url.endswith(page), answer.url
         return answer.read().decode()
+
+    def token_of(self, username: str) -> str:
+        """Return a token of a user's own."""
+        files = {
+            f"{name}_FILE": str(self.var / f"demo.{name.lower()}") for name in ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS")
+        }
+        command = [sys.executable, "manage.py", "token", "tour", "--user", username, "--scopes", "read,deploy"]
+        environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(self.var), **files}
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     def end(self) -> int:
         if self.process.poll() is None:
@@ -237,6 +249,27 @@ def test_images_from_recipe_to_container(demo):
             command = ["docker", "--host", f"unix://{demo.var}/docker/s", "logs", name]
             logs = lambda run=command: subprocess.run(run, capture_output=True, text=True).stdout
             wait_until(lambda said=logs, words=greeting: words in said(), 10, name)
+
+
+def test_tour_of_the_readme(demo):
+    """Staging first; production once it ran there, when a second person has said yes. The minute is not waited for."""
+    assert demo.move("upgrade", NEWEST)["status"] == "succeeded"
+    [production] = [row for row in demo.client.all("environments/") if row["name"] == PRODUCTION]
+    demo.client.patch(f"environments/{production['id']}", {"soak_minutes": 0})
+    wanted = {"version": NEWEST, "host": "all", "environment": PRODUCTION}
+    waits = demo.client.post(f"services/{definition.NAME}/deploy", wanted)
+    path = f"deployments/{waits['id']}"
+    assert (waits["status"], [reason["kind"] for reason in waits["wait"]["reasons"]]) == ("waiting", ["approval"])
+    yes = {"plan_token": demo.client.get(f"{path}/plan")["plan_token"]}
+    with pytest.raises(Refused) as own:
+        demo.client.post(f"{path}/approve", yes)
+    assert own.value.status == 403, "who asked does not approve"
+    demo.client.with_token(demo.token_of(APPROVER)).post(f"{path}/approve", yes)
+    assert demo.client.get(f"{path}?wait=30")["status"] == "succeeded"
+    assert demo.versions() == {STAGING: {NEWEST}, PRODUCTION: {NEWEST}}
+    for environment in (PRODUCTION, STAGING):
+        assert demo.move("revert", definition.INSTALLED, environment)["status"] == "succeeded"
+    demo.client.patch(f"environments/{production['id']}", {"soak_minutes": production["soak_minutes"]})
 
 
 @pytest.mark.parametrize("words", ["celery -A deployer worker", "gunicorn", "valkey", "web-iad-1"])
