@@ -87,14 +87,20 @@ class Lab:
 
     def large_system(self, database: str) -> Product:
         """Return the product with very many rows (fill.py), no real host, and no worker that runs."""
-        name = f"large-{database}"
+        return self._filled(f"large-{database}", database, "bench.fill")
+
+    def many_environments(self) -> Product:
+        """Return the same with other rows: hosts are in environments (fill_environments.py)."""
+        return self._filled("environments", "sqlite", "bench.fill_environments")
+
+    def _filled(self, name: str, database: str, rows: str) -> Product:
         if self._made.get(name) is self._running and self._running is not None:
             self._running.stop_part("worker")
             return self._running
         settings = {"WEB_THREADS": str(WATCHERS + 16)}  # made as they are needed
         if database == "postgresql":
             settings["DATABASE_URL"] = self.postgres.url("postgres")
-        return self._make(name, Product(self.folder / name, settings, SIMULATED), "broker", "web", rows=True)
+        return self._make(name, Product(self.folder / name, settings, SIMULATED), "broker", "web", rows=rows)
 
     @cached_property
     def postgres(self) -> Postgres:
@@ -103,7 +109,7 @@ class Lab:
         server.start()
         return server
 
-    def _make(self, name: str, product: Product, *parts: str, rows: bool = False) -> Product:
+    def _make(self, name: str, product: Product, *parts: str, rows: str = "") -> Product:
         """Start the product after stopping the one before: nothing is measured beside another."""
         self.quiet()
         if name in self._made:
@@ -111,7 +117,7 @@ class Lab:
         else:
             product.prepare()
             if rows:
-                product.call("-m", "bench.fill", str(product.prepared))
+                product.call("-m", rows, str(product.prepared))
                 product.call("manage.py", "collectstatic", "--noinput")  # pages name their styles and scripts
             self._made[name] = product
         self._running = product

@@ -24,6 +24,11 @@ PAGES = {
     "pipelines, 1,000 services": "/pipelines/",
     "history": "/history/",
 }
+MATRIX = {
+    "fleet, 5 environments": "/",
+    "fleet, one of 5 environments": "/?environment=production",
+    "fleet, 5 environments, failed only": "/?state=failed",
+}
 LISTS = {
     "API: services": "services/?limit=500",
     "API: 5,000 versions": "services/big-versions/versions/?limit=500",
@@ -65,6 +70,13 @@ def measure(lab: Lab) -> Iterator[Figure]:
         yield from _cost(console, product.pids("web"), name, path, LARGEST_KB)
     for name, path in lists.items():
         yield from _cost(api, product.pids("web"), name, f"/api/v1/{path}", None)
+    product = lab.many_environments()
+    console = Browser(product.url)
+    console.sign_in(product.password)
+    name = "fleet, 5 environments: compressed, styles and scripts included"
+    yield Figure(name, _first_view(console) / 1000, "kB", LARGEST_KB)
+    for name, path in MATRIX.items():
+        yield from _cost(console, product.pids("web"), name, path, LARGEST_KB)
 
 
 def _first_view(console: Browser) -> int:

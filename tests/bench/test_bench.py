@@ -10,9 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from django.db.models import F
 
 from bench import __main__ as bench
-from bench import fill, report, simulated
+from bench import fill, fill_environments, report, simulated
 from bench.contestants import tools
 from bench.delayed_link import DelayedLink
 from bench.figure import Figure
@@ -167,6 +168,16 @@ def test_simulated_host_succeeds(db):
     events = JournalReader("abc").feed(simulated.journal(program.start(run).decode()))
     assert events[-1].kind is Kind.END and events[-1].result is Result.DONE
     assert [one.step for one in events if one.kind is Kind.DONE] == [step.name for step in atom.steps]
+
+
+def test_fills_environments(db, monkeypatch):
+    for name, value in {"SERVICES": 3, "HOSTS": 20}.items():
+        monkeypatch.setattr(fill_environments, name, value)
+    fill_environments.main()
+    assert MicroServiceInstance.objects.count() == 3 * fill_environments.ENVIRONMENTS * fill_environments.PER_CELL
+    assert Operation.objects.count() == 2 * MicroServiceInstance.objects.count()
+    assert not Operation.objects.exclude(deployment__microservice=F("dest_version__microservice")).exists()
+    assert not Operation.objects.exclude(deployment__environment=F("host__environment")).exists()
 
 
 def test_fills_large_system(db, monkeypatch, tmp_path, settings):
