@@ -181,6 +181,35 @@ ENVIRONMENTS = Table(
         "hosts": lambda row: row.count,
     },
 )
+FREEZES = Table(
+    "freezes",
+    {
+        "id": lambda row: row.freeze.pk,
+        "name": lambda row: row.freeze.name,
+        "reason": lambda row: row.freeze.reason,
+        "everywhere": lambda row: row.freeze.everywhere,
+        **_same("environments"),
+        "start": lambda row: row.freeze.start,
+        "end": lambda row: row.freeze.end,
+        "recurrence": lambda row: row.freeze.recurrence,
+        "time_zone": lambda row: row.freeze.time_zone,
+        "allow_reverts": lambda row: row.freeze.allow_reverts,
+        "in_force": lambda row: row.now,
+        "next_start": lambda row: row.next[0].start if row.next else None,
+        "next_end": lambda row: row.next[0].end if row.next else None,
+    },
+)
+CALENDAR = Table(
+    "calendar",
+    {
+        **_same("day"),
+        "start": lambda row: row.at,
+        **_same("end"),
+        "freeze": lambda row: row.freeze.name if row.freeze else "",
+        "deployment": lambda row: row.request.deployment_id if row.request else None,
+        "service": lambda row: row.request.deployment.microservice.name if row.request else "",
+    },
+)
 CREDENTIALS = Table(
     "credentials",
     {

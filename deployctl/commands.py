@@ -17,6 +17,7 @@ from . import (
     completion,
     deploying,
     environments,
+    freezes,
     images,
     output,
     removal,
@@ -29,7 +30,7 @@ from .exits import Ended, Exit
 from .patience import Patience
 
 # Imported for the commands that they register.
-PARTS = (approving, building, deploying, environments, output, images, removal, trains, completion)
+PARTS = (approving, building, deploying, environments, freezes, output, images, removal, trains, completion)
 DESCRIPTION = """\
 Publish versions, deploy them to hosts, and revert.
 

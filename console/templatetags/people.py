@@ -14,6 +14,7 @@ SETTINGS = (  # the name of each page is that of its address, and of its tab unl
     ("settings", "integrations", gettext_noop("Integrations")),
     ("callbacks", "callbacks", gettext_noop("Callbacks")),
     ("environments", "environments", gettext_noop("Environments")),
+    ("freezes", "freezes", gettext_noop("Freezes")),
     ("people", "people", gettext_noop("Users")),
     ("teams", "teams", gettext_noop("Teams")),
     ("workers", "workers", gettext_noop("Workers")),

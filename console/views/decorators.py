@@ -45,6 +45,7 @@ NAV_SECTIONS = {
     "environments": "settings",
     "favourites": "fleet",
     "fleet": "fleet",
+    "freezes": "settings",
     "history": "history",
     "host_groups": "hosts",
     "host_environments": "hosts",

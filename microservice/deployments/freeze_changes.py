@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -131,6 +132,14 @@ def _look_at_what_waits(everywhere: Iterable[bool], places: Iterable[Environment
     if numbers:
         waiting.update(look_at=timezone.now())
         transaction.on_commit(lambda: look_again(numbers[:MAX_A_SWEEP]), robust=True)
+
+
+def times_with(freeze: Freeze | None, values: Mapping[str, Any]) -> Times:
+    """Return when a freeze would hold with these values. Nothing is saved. Raise Problem as `change` does."""
+    row = copy(freeze) if freeze else Freeze()
+    missing = [FieldError(f"/{name}", "required") for name in REQUIRED if name not in values and not freeze]
+    _assign(row, values, missing)
+    return times_of(row)
 
 
 def shown(freeze: Freeze, places: Iterable[Environment] | None = None) -> dict[str, Any]:

@@ -154,6 +154,8 @@ FORMS = {
     "environments/<int:number>/": {"name": "new", "colour": "grey"},
     "environments/<int:number>/hosts/": {"labels": "zone=eu"},
     "trains/new/": {"name": "new", "on_failure": "hold"},
+    "freezes/new/": {**FREEZE, "everywhere": "on", "repeats": "once", "time_zone": "UTC"},
+    "freezes/<int:number>/": {**FREEZE, "everywhere": "on", "repeats": "once", "time_zone": "UTC"},
     "hosts/new/": {"hostname": "new", "ip": "127.0.0.2"},
     "tokens/": {"name": "new", "scopes": ["tokens"]},
     "people/": {"username": "new", "active": "on"},

@@ -23,6 +23,8 @@ LISTS = (
     List(tables.HOSTS, "/hosts/"),
     List(tables.HOST_GROUPS, "/hosts/groups/"),
     List(tables.ENVIRONMENTS, "/environments/"),
+    List(tables.FREEZES, "/freezes/"),
+    List(tables.CALENDAR, "/calendar/"),
     List(tables.CREDENTIALS, "/credentials/"),
     List(tables.TOKENS, "/tokens/"),
     List(tables.PEOPLE, "/people/"),
