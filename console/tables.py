@@ -23,6 +23,11 @@ def _same(*names: str) -> dict[str, Read]:
     return {name: attrgetter(name) for name in names}
 
 
+def _of_deployment(*names: str) -> dict[str, Read]:
+    """Return columns that are attributes of the row's deployment with the same name."""
+    return {name: attrgetter(f"deployment.{name}") for name in names}
+
+
 def _build_status(row: MicroServiceVersion | Build) -> str:
     return str(BuildStatus(row.status).label)
 
@@ -132,6 +137,20 @@ TRAINS = Table(
         "note": lambda row: row.train.note,
         "created": lambda row: row.train.created,
         "finished": lambda row: row.train.finished,
+    },
+)
+WAITING = Table(
+    "waiting",
+    {
+        "id": lambda row: row.pk,
+        "service": lambda row: row.deployment.microservice.name,
+        **_of_deployment("environment", "action", "from_version", "dest_version", "requested_by", "note", "created"),
+        "hosts": lambda row: row.targets,
+        "for_me": lambda row: row.mine,
+        "waits_for": lambda row: [render(reason.message) for reason in row.reasons],
+        "approved_by": lambda row: [one.name for one in row.said],
+        "start_at": lambda row: row.request.start_at,
+        "expires": lambda row: row.request.expires,
     },
 )
 OPERATIONS = Table(

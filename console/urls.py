@@ -37,6 +37,7 @@ from .views import (
     trains,
     version_change,
     versions,
+    waiting,
     workers,
 )
 
@@ -77,6 +78,7 @@ urlpatterns = [
     path("deployments/", deployments.deployment_list, name="deployments"),
     path("deployments/<int:number>/", deployments.deployment_detail, name="deployment"),
     path("deployments/<int:number>/note/", deployments.note, name="note"),
+    path("deployments/<int:number>/approve/", waiting.answer, name="answer"),
     path("deployments/<int:number>/revert/", deploy.revert, name="revert"),
     path("deployments/<int:number>/<str:what>/", deployments.control, name="act"),
     path("trains/", trains.train_list, name="trains"),
@@ -135,6 +137,8 @@ urlpatterns = [
     path("freezes/<int:number>/delete/", freezes.delete, name="freeze_delete"),
     path("calendar/", freezes.calendar, name="calendar"),
     path("pipelines/", pipelines.pipelines, name="pipelines"),
+    path("waiting/", waiting.waiting_list, name="waiting"),
+    path("waiting/count/", waiting.count, name="waiting_count"),
     path("workers/", workers.worker_list, name="workers"),
     path("people/", people.person_list, name="people"),
     path("people/<int:number>/", people.person_detail, name="person"),

@@ -150,6 +150,15 @@ class DeploymentFilters(Filters):
         self.order_fields(self.field_order)
 
 
+class WaitingFilters(Filters):
+    service = _name("service", _("Service"), _("All services"), **{"data-find": True})
+
+    def __init__(self, values: Mapping[str, str], environments: Iterable[str] = ()) -> None:
+        super().__init__(values)
+        if names := [(name, name) for name in environments]:
+            self.fields["environment"] = _choice(_("Environment"), _("All environments"), (), names)
+
+
 class BuildFilters(Filters):
     service = _name("service", _("Service"), _("All services"), **{"data-find": True})
     status = _choice(_("Status"), _("All statuses"), listing.STATUSES)

@@ -15,12 +15,14 @@ from microservice.deployments.default_strategy import default_strategy
 from microservice.deployments.installs import Installation
 from microservice.deployments.notes import MAX_NOTE
 from microservice.deployments.reverts import DeploymentRevert
+from microservice.deployments.timing import Timing
 from microservice.deployments.version_change import VersionChange
-from microservice.models import Deployment, MicroServiceVersion
+from microservice.models import Deployment, MicroServiceVersion, OnFreeze
 from microservice.status import Action
 
 from .strategy import StrategyFields, as_typed, number_field
 from .targets import TargetFields
+from .waiting import StartAt
 
 CAUTIOUS = Strategy(canary=1, batch_size="20%")  # proposed for many hosts of a service without a strategy
 MANY = 10  # hosts that change at the same moment: the dialog then proposes batches
@@ -37,6 +39,7 @@ class StrategyForm(StrategyFields):
     """
 
     DEFAULTS: dict[str, str] = {}
+    TIMING = ("start_at", "on_freeze")
 
     note = forms.CharField(
         label=_("Note"),
@@ -45,6 +48,12 @@ class StrategyForm(StrategyFields):
         widget=forms.TextInput({"data-note": True, "placeholder": _("Why? Shown with the deployment.")}),
     )
     shown = forms.CharField(required=False, widget=forms.HiddenInput())  # the dialog was, with all of its fields
+    start_at = StartAt(label=_("Begin at"), help_text=_("Empty: at once."))
+    on_freeze = forms.ChoiceField(
+        label=_("In a freeze"),
+        required=False,
+        choices=[(OnFreeze.WAIT.value, _("Wait for its end")), (OnFreeze.REFUSE.value, _("Refuse it"))],
+    )
     plan_token = forms.CharField(required=False, strip=False, widget=forms.HiddenInput())
 
     def __init__(self, data: QueryDict, **more: Any) -> None:
@@ -73,8 +82,21 @@ class StrategyForm(StrategyFields):
             "host",
             "environment",
             "note",
+            *self.TIMING,
             *(name for name in (*self.STRATEGY, *TargetFields.BY_LABEL) if name in self.fields),
         )
+
+    @property
+    def when(self) -> Timing:
+        """When a valid form's deployment is to begin."""
+        data = self.cleaned_data
+        return Timing(data["start_at"], OnFreeze(data["on_freeze"] or OnFreeze.WAIT))
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether something was said about when it begins: the fields of it are then unfolded."""
+        on_freeze = self["on_freeze"].value() or OnFreeze.WAIT.value
+        return bool(self["start_at"].value()) or on_freeze != OnFreeze.WAIT.value
 
     def choices(self) -> QueryDict:
         """Return the dialog's address: what is chosen so far, without what belongs to one page of it."""
@@ -166,6 +188,7 @@ class VersionChangeForm(ToVersionForm):
             mark_bad=reverts and data["mark_bad"],
             reason=data["reason"] if reverts else "",
             note=data["note"],
+            when=self.when,
             plan_token=data["plan_token"],
         )
 
@@ -188,6 +211,7 @@ class DeployForm(ToVersionForm):
             strategy=data["strategy"],
             allow_bad=data["allow_bad"],
             note=data["note"],
+            when=self.when,
             plan_token=data["plan_token"] or None,
         )
 
@@ -227,6 +251,7 @@ class RevertForm(TargetFields, StrategyForm):
             mark_bad=data["mark_bad"],
             reason=data["reason"] if data["mark_bad"] else "",
             note=data["note"],
+            when=self.when,
             plan_token=data["plan_token"] or None,
         )
 
@@ -268,5 +293,6 @@ class InstallForm(TargetFields, StrategyForm):
             host=self.targets.hosts or (),
             labels=self.targets.labels,
             environment=self.targets.environment,
+            when=self.when,
             **{name: data[name] for name in names},
         )

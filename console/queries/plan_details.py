@@ -51,6 +51,7 @@ def details(plan: Plan, position: Position) -> dict[str, Any]:
         "token": plan.token,
         "count": len(plan.targets),
         "batches": plan.batches,
+        "waits": plan.waits,
         "from_version": plan.deployment.from_version,
         "dest_version": plan.deployment.dest_version,
         "lists": plan_lists.lists(plan, position),

@@ -30,7 +30,14 @@ from ..returning import this_page
 from ..theme import theme_of
 
 MAX_BATCH_SIZES = 12  # shown in a plan
-UNLINKED = ("after", "rows", "seen", favourites.PARAMETER, "csv")  # parameters of this page that no link keeps
+UNLINKED = (
+    "after",
+    "rows",
+    "seen",
+    favourites.PARAMETER,
+    "csv",
+    "personal",
+)  # parameters of this page that no link keeps
 register = template.Library()
 register.simple_tag(copying.button, name="copy")
 register.simple_tag(copying.link, name="copy_link")

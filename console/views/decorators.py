@@ -65,6 +65,7 @@ NAV_SECTIONS = {
     "trains": "deployments",
     "version_change": "fleet",
     "versions": "fleet",
+    "waiting": "waiting",
     "workers": "settings",
 }
 
@@ -101,7 +102,8 @@ def page(
     """Wrap `view(request, caller, …)`: require a sign-in, the scope `look` to see it and `scope` to submit to it.
 
     A `Problem` that the view raises becomes the problem page with its HTTP status. `live`: the fragments that the
-    page's script fetches are shared by all callers with the same permissions; see fragment_cache.py. `back`: the page
+    page's script fetches are shared by all callers with the same permissions; see fragment_cache.py. A fragment that
+    says something of its reader has `data-personal` in its head: it is rendered for each of them. `back`: the page
     of the view's buttons, by its name and the names of its arguments: a refusal leads there (see refusals.py).
     """
     needs = PageNeeds(look, scope, methods, owners)
@@ -116,8 +118,9 @@ def page(
             try:
                 if request.method not in (*methods, "HEAD"):
                     raise refused("method_not_allowed.page", headers={"Allow": ", ".join((*methods, "HEAD"))})
-                shared = live and _is_refresh(request)
-                caller = (session_cache.caller_of if shared else caller_of)(request)
+                refreshes = live and _is_refresh(request)
+                shared = refreshes and "personal" not in request.GET
+                caller = (session_cache.caller_of if refreshes else caller_of)(request)
                 if caller is None or not caller.is_person:
                     return _redirect_to_sign_in(request)
                 sends = request.method not in ("GET", "HEAD")

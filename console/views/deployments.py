@@ -29,7 +29,7 @@ from .. import csv_lists, tables
 from ..forms.confirmations import NoteForm, RetryForm
 from ..forms.filters import DeploymentFilters
 from ..once import once
-from ..queries import deployments, environments, operations, progress, trains
+from ..queries import deployments, environments, operations, progress, trains, waiting
 from ..queries.advice import advice
 from ..queries.causes import causes
 from ..refused_forms import bring_back, keep
@@ -37,6 +37,7 @@ from . import tab
 from .controls import controls, segments, with_segments
 from .decorators import page, page_size, query, redirect_to, render_list, wants_next_rows
 from .maintenance import maintain
+from .waiting import of_row
 
 MAX_SKIPPED = 200  # skipped targets that the page lists
 CHUNK_SIZE = 65536  # bytes of output in one response
@@ -116,7 +117,15 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
         "may_deploy": may_deploy,
         "has_ended": deployment.status in DEPLOYMENT_ENDED,
         "paused": deployment.status == DeploymentStatus.PAUSED,
+        **_waits(request, caller, deployment),
     }
+
+
+def _waits(request: HttpRequest, caller: Caller, deployment: Deployment) -> dict[str, Any]:
+    """Return what the page shows of a deployment that waits, or what people said while it did."""
+    if row := waiting.one(caller, deployment):
+        return of_row(request, caller, row)
+    return {"said": waiting.said(deployment)}
 
 
 def _times(deployment: Deployment, by_status: dict[str, int], matrix: deployments.Matrix) -> dict[str, Any]:

@@ -26,17 +26,30 @@ def shown(request: HttpRequest, form: StrategyForm, plan: Plan) -> dict[str, Any
     return details | {"caution": caution, "query": form.choices().urlencode()}
 
 
+def of_waiting(request: HttpRequest, plan: Plan, address: str) -> dict[str, Any]:
+    """Return the same of a plan without a dialog. `address`: of the page that has the next rows of its lists."""
+    return plan_details.details(plan, _position(request)) | {"address": address, "query": "", "caution": {}}
+
+
+def rows_of(request: HttpRequest, plan: Plan, address: str) -> HttpResponse:
+    """Render the next rows of a list of such a plan."""
+    return _rows(request, plan, {"address": address, "query": ""})
+
+
 def next_rows(request: HttpRequest, form: StrategyForm, preview: Callable[[], Plan]) -> HttpResponse:
     """Render the next rows of one of the plan's lists. The plan is computed anew: its token decides whether it is the
     one that was shown."""
-    position = _position(request)
     if not form.is_valid():
         raise refused("not_found.page")
-    found = plan_lists.lists(preview(), position).find(position.name)
+    return _rows(request, preview(), {"query": form.choices().urlencode()})
+
+
+def _rows(request: HttpRequest, plan: Plan, shown: dict[str, Any]) -> HttpResponse:
+    position = _position(request)
+    found = plan_lists.lists(plan, position).find(position.name)
     if found is None:
         raise refused("not_found.page")
-    context = {"list": found, "plan": {"query": form.choices().urlencode()}}
-    return render(request, "change/plan_rows.html", context)
+    return render(request, "change/plan_rows.html", {"list": found, "plan": shown})
 
 
 def _position(request: HttpRequest) -> Position:

@@ -24,6 +24,7 @@
   let polling = null;
   let retrying = null;
   let background = null;
+  let counting = null;
   let spoken = "";
   let timer = null;
   const printed = new Set();
@@ -44,6 +45,7 @@
     const shown = root.querySelectorAll("[data-rows] > tr:not(:has(> .more), :has(> .inside))").length;
     url.searchParams.set("rows", shown);
     url.searchParams.set("seen", root.dataset.last);
+    if (head()?.dataset.personal) url.searchParams.set("personal", 1);
     if (root.dataset.favourites) url.searchParams.set("favourites", root.dataset.favourites);
     url.hash = "";
     return url;
@@ -143,11 +145,25 @@
       /* Something changed, whatever it was. */
     }
     if (root.dataset.service && data.service_id && String(data.service_id) !== root.dataset.service) return;
+    if (event.type === "deployment" && ["waiting", "queued", "cancelled"].includes(data.status)) countWaiting(data.status);
     const host = event.type === "host" ? data.id : data.host_id;
     if (root.dataset.host && host && String(host) !== root.dataset.host) return;
     if (event.type !== "output") return refreshSoon();
     printed.add(data.operation_id);
     printing ??= setTimeout(announcePrinted, Math.max(0, OUTPUT_INTERVAL - (Date.now() - lastPrinted)));
+  }
+
+  /* The head says how many deployments wait. Only one that begins to wait may change the number where there is none. */
+  function countWaiting(status) {
+    const shown = document.querySelectorAll("[data-waits]");
+    if (counting || (status !== "waiting" && ![...shown].some((place) => place.textContent.trim()))) return;
+    counting = setTimeout(async () => {
+      counting = null;
+      const answer = await fetch("/waiting/count/").catch(() => null);
+      if (!answer?.ok || answer.redirected) return;
+      const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const place of shown) place.replaceWith(found.getElementById(place.id) ?? place);
+    }, MAX_PAUSE);
   }
 
   function announcePrinted() {

@@ -17,6 +17,7 @@ LISTS = (
     List(tables.VERSIONS, "/services/shop/versions/"),
     List(tables.INSTANCES, "/services/shop/instances/"),
     List(tables.DEPLOYMENTS, "/deployments/"),
+    List(tables.WAITING, "/waiting/"),
     List(tables.OPERATIONS, "/deployments/{deployment}/"),
     List(tables.TRAINS, "/trains/"),
     List(tables.BUILDS, "/builds/"),

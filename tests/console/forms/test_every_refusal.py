@@ -3,20 +3,27 @@ refused is said on the page where the person was, at the form or button that was
 
 import html
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.urls import URLPattern
+from django.utils import timezone
 
 from access import service_accounts
+from access.callers import SYSTEM
 from access.models import Membership, Team
 from asset.models import Asset, Credential, Environment, HostGroup
 from builds.models import Build
 from callbacks.models import Callback
 from console.urls import urlpatterns
-from microservice.models import MicroServiceInstance, MicroServiceVersion, Train
-from microservice.status import TrainStatus
+from microservice.deployments import actions
+from microservice.deployments.timing import Timing
+from microservice.deployments.version_change import VersionChange
+from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Train
+from microservice.status import Action, TrainStatus
 from tests import factories
 from tests.console.markup import markup
 
@@ -87,6 +94,10 @@ CASES = [
     Case("change", "SHOP/versions/VERSION/upgrade/", "SHOP/versions/VERSION/upgrade/", {"where": "labels"}, "labels"),
     Case("revert", "/deployments/DEPLOYMENT/revert/", "/deployments/DEPLOYMENT/revert/", {"where": "group"}, "group"),
     Case("note", "/deployments/DEPLOYMENT/", "/deployments/DEPLOYMENT/note/", {"note": LONG}, "note"),
+    Case("answer", "WAITS/approve/", "WAITS/approve/", {"do": "reject", "comment": " "}, "comment"),
+    Case("answer", "WAITS/approve/", "WAITS/approve/", {"do": "override", "reason": LONG}, "reason"),
+    Case("answer", "WAITS/approve/", "WAITS/approve/", {"do": "reschedule", "start_at": "soon"}, "start_at"),
+    Case("answer", "/deployments/DEPLOYMENT/", "/deployments/DEPLOYMENT/approve/", {"do": "approve"}, gone=True),
     Case("act", "/deployments/DEPLOYMENT/", "/deployments/DEPLOYMENT/retry/", KEY),
     Case("act", "/deployments/DEPLOYMENT/", "/deployments/DEPLOYMENT/pause/", {"key": "of no form"}),
     Case("act", "/deployments/DEPLOYMENT/", "/deployments/DEPLOYMENT/retry/", {**KEY, "cause": "gone"}, gone=True),
@@ -161,6 +172,15 @@ NOTHING_IS_REFUSED = {
 }
 
 
+def _waits(person: User) -> Deployment:
+    """Return a deployment that waits for its time."""
+    old, new = factories.versions(factories.service("later"), 2)
+    factories.instances(old, factories.hosts(1, "later"))
+    later = Timing(timezone.now() + timedelta(days=1))
+    change = VersionChange(service=new.microservice, action=Action.DEPLOY, dest_version=new.pk, host="all", when=later)
+    return actions.deploy(replace(SYSTEM, user_id=person.pk), change)
+
+
 @pytest.fixture
 def places(admin):
     """Return the ids by the words of CASES."""
@@ -187,6 +207,7 @@ def places(admin):
         "UNBUILT": MicroServiceVersion.objects.create(microservice=service, version="9.9").pk,
         "VERSION": version.pk,
         "DEPLOYMENT": deployment.pk,
+        "WAITS": f"/deployments/{_waits(users.get(username='ada')).pk}",
         "OPERATION": operation.pk,
         "HOST": operation.host_id,
         "GROUP": HostGroup.objects.create(name="eu", labels={"zone": "eu"}).pk,

@@ -25,7 +25,16 @@ from console import csv_lists, tables
 from console.models import SavedFilter
 from console.queries import paging
 from integrations.models import Setting
-from microservice.models import Deployment, Heartbeat, MicroService, MicroServiceVersion, Operation, Train, TrainPart
+from microservice.models import (
+    Deployment,
+    DeploymentRequest,
+    Heartbeat,
+    MicroService,
+    MicroServiceVersion,
+    Operation,
+    Train,
+    TrainPart,
+)
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests import factories
 
@@ -34,7 +43,13 @@ from ..tables import LISTS, OF_A_VERSION, List
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[3]
-NAMELESS = ("deployments", "settings-history", "sessions", "sign-ins")  # their rows have a number, a time, a browser
+NAMELESS = (
+    "deployments",
+    "waiting",
+    "settings-history",
+    "sessions",
+    "sign-ins",
+)  # their rows have a number, a time, a browser
 NAMED = [one for one in LISTS if one.table.name not in NAMELESS and one != List(tables.BUILDS, OF_A_VERSION)]
 
 
@@ -79,6 +94,8 @@ def fill(turn: int) -> None:
         copy.save()
     Operation.objects.filter(deployment=deployment).update(finished=now)
     Deployment.objects.filter(pk=deployment.pk).update(finished=now, note="why")
+    waits = Deployment.objects.create(microservice=service, action="deploy", dest_version=new, status="waiting")
+    DeploymentRequest.objects.create(deployment=waits, request={}, expires=now)
     build = build_requests.Build.objects.create(version=new, microservice=service, origin="git", requested_by="ada")
     train = Train.objects.create(name=f"train-{turn}")
     TrainPart.objects.create(train=train, stage=0, position=0, service=service, version=new)
