@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from integrations.models import Setting
 from microservice.models import (
     Deployment,
     DeploymentRequest,
+    Freeze,
     Heartbeat,
     MicroService,
     MicroServiceVersion,
@@ -44,6 +46,7 @@ from ..tables import LISTS, OF_A_VERSION, List
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[3]
 NAMELESS = (
+    "calendar",
     "deployments",
     "waiting",
     "settings-history",
@@ -101,6 +104,8 @@ def fill(turn: int) -> None:
     TrainPart.objects.create(train=train, stage=0, position=0, service=service, version=new)
     Credential.objects.create(name=f"key-{turn}", secret=Secret("x"))
     Environment.objects.create(name=f"environment-{turn}")
+    hour = {"start": timezone.now(), "end": timezone.now() + timedelta(hours=1)}
+    Freeze.objects.create(name=f"freeze-{turn}", reason="moving", everywhere=True, **hour)
     HostGroup.objects.create(name=f"group-{turn}", labels={"zone": str(turn)})
     user = get_user_model().objects.create_user(f"person-{turn}")
     team = Team.objects.create(name=f"team-{turn}")
