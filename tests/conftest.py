@@ -52,6 +52,7 @@ ONCE = (
 
 
 BROWSER, ATTACKS = "tests/console/browser/", "tests/attacks/"
+WALKS = ("tests/console/browser/test_demo.py", "tests/console/browser/test_languages.py")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -65,19 +66,20 @@ def pytest_collection_modifyitems(items):
             continue
         if item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.rows)
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: next((at for at, long in enumerate(LONG) if item.nodeid.startswith(long)), len(LONG)))
 
 
-# What takes long although it is few tests comes first: at the end it would go on alone.
+# What takes long although it is few tests comes first, in this order: at the end it would go on alone.
 LONG = (
+    *WALKS,
+    BROWSER,
+    "tests/access/test_every_right.py",
+    ATTACKS,
     "tests/worker/test_execution.py",
     "tests/worker/test_broker_messages.py",
     "tests/engine/test_jump_cache.py",
     "tests/engine/test_jump_cache_failures.py",
     "tests/console/views/test_many_tabs.py",
-    "tests/access/test_every_right.py",
-    BROWSER,
-    ATTACKS,
     "tests/builds/test_worker.py",
     "tests/demo",
     "tests/worker/test_broker_away.py",
@@ -91,9 +93,12 @@ LONG = (
 
 class Files(LoadScopeScheduling):
     """Which tests run in one process: those of a file, and those of a folder that shares what takes long to start: the
-    demo and a browser, or the instance that is attacked."""
+    demo and a browser, or the instance that is attacked. The walks through every page, which take as long as all other
+    tests with a browser, have a demo and a browser of their own."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(WALKS):
+            return "walks"
         return next((each for each in (BROWSER, ATTACKS) if nodeid.startswith(each)), nodeid.partition("::")[0])
 
 

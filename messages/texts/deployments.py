@@ -63,7 +63,7 @@ _REFUSALS: dict[str, Text] = {
     "frozen": Text(
         _("No new deployments until {until}: {names}."), _("Ask again then, or let it wait with on_freeze: “wait”.")
     ),
-    "instance_locked.others": Text(_("Another deployment holds some of the hosts.")),
+    "instance_locked.others": Text(_("Another deployment holds some of the hosts."), _("Wait for its end.")),
     "waits.approval": Text(_("It waits for approval: {have} of {need} so far.")),
     "waits.approval_of_team": Text(_("It waits for approval by {team}: {have} of {need} so far.")),
     "waits.freeze": Text(_("It waits for the end of a freeze, {until}: {names}.")),

@@ -11,6 +11,7 @@ from django.utils import timezone
 from access.authentication import rights_of
 from access.callers import Caller
 from access.problems import Problem, invalid, refused
+from access.service_accounts import is_service
 from audit import events
 from audit.history import record
 from deployer.engine.failpoints import Failpoint, failpoint
@@ -61,6 +62,8 @@ def refusal(caller: Caller, row: DeploymentRequest) -> Message | None:
             return Message("forbidden.deploy", {"caller": caller.name, "service": deployment.microservice.name})
         if environment and not environment.tokens_deploy:
             return Message("forbidden.approve_by_token", {"environment": environment.name})
+    if is_service(user):  # which is nobody
+        return Message("forbidden.approve", names)
     if user.pk == row.user_id and not facts.may_confirm_own(row):
         return Message("forbidden.approve_own", names)
     if facts.may_say_yes(row, user.pk, rights_of(user), facts.teams_of([user.pk])[user.pk]):
@@ -80,6 +83,8 @@ def approve(caller: Caller, deployment: Deployment, token: str, comment: str = "
     with transaction.atomic():
         row = _waiting(deployment)
         _require_answer(caller, row)
+        if look.prepare(row)[1].is_held():  # what it will be after that is not known yet
+            raise refused("instance_locked.others")
         _go_to_round_of(row, token)
         if _answer(caller, row, Verdict.YES, comment):
             _record(caller, "approve", row, comment)

@@ -22,7 +22,7 @@ from messages import Message
 from messages.rendering import english
 
 from ... import notify
-from ...models import Deployment, DeploymentRequest
+from ...models import Approval, Deployment, DeploymentRequest
 from ...status import DeploymentStatus
 from .. import advance, start
 from ..holds import facts
@@ -126,7 +126,7 @@ def _begin(row: DeploymentRequest, now: datetime) -> None:
     try:
         with transaction.atomic():
             caller, prepared = prepare(row)
-            if prepared.is_held():
+            if prepared.is_held() and not _is_overridden(row):  # which begins what was shown, without the others
                 raise refused("instance_locked.others")
             _become(prepared.deployment, row.deployment)
             if not Deployment.objects.filter(pk=row.deployment_id, status=DeploymentStatus.WAITING).update(
@@ -139,6 +139,11 @@ def _begin(row: DeploymentRequest, now: datetime) -> None:
             failpoint(Failpoint.RELEASED)
     except Problem as problem:
         _not_now(row, problem, now)
+
+
+def _is_overridden(row: DeploymentRequest) -> bool:
+    answers = Approval.objects.filter(request=row, round=row.round)
+    return answers.filter(verdict=Approval.Verdict.OVERRIDE).exists()
 
 
 def _not_now(row: DeploymentRequest, problem: Problem, now: datetime) -> None:

@@ -22,7 +22,7 @@ from console.urls import urlpatterns
 from microservice.deployments import actions
 from microservice.deployments.timing import Timing
 from microservice.deployments.version_change import VersionChange
-from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Train
+from microservice.models import Deployment, Freeze, MicroServiceInstance, MicroServiceVersion, Train
 from microservice.status import Action, TrainStatus
 from tests import factories
 from tests.console.markup import markup
@@ -118,6 +118,9 @@ CASES = [
     Case("environment", "/environments/PLACE/", "/environments/PLACE/", {"name": "eu", "position": "-1"}, "position"),
     Case("environment_hosts", "/environments/PLACE/", "/environments/PLACE/hosts/", {"labels": "="}, "labels"),
     Case("environment_delete", "/environments/PLACE/", "/environments/PLACE/delete/"),
+    Case("freeze_new", "/freezes/new/", "/freezes/new/", {"name": ""}, "name"),
+    Case("freeze", "/freezes/FREEZE/", "/freezes/FREEZE/", {"name": ""}, "name"),
+    Case("freeze_delete", "/freezes/", "/freezes/999/delete/"),
     Case("train_new", "/trains/new/", "/trains/new/", {"name": "", "on_failure": "hold"}, "name"),
     Case("train_act", "/trains/TRAIN/", "/trains/TRAIN/resume/"),
     Case("host_new", "/hosts/new/", "/hosts/new/", {**HOST, "hostname": "no good;"}, "hostname"),
@@ -199,6 +202,7 @@ def places(admin):
     credential = Credential.objects.create(name="key", kind="password")
     place = Environment.objects.create(name="production")
     Asset.objects.filter(pk=operation.host_id).update(credential=credential, environment=place)
+    tomorrow = timezone.now() + timedelta(days=1)
     team = Team.objects.create(name="red")
     Membership.objects.create(team=team, user=person, role="viewer")
     return {
@@ -212,6 +216,7 @@ def places(admin):
         "HOST": operation.host_id,
         "GROUP": HostGroup.objects.create(name="eu", labels={"zone": "eu"}).pk,
         "PLACE": place.pk,
+        "FREEZE": Freeze.objects.create(name="night", everywhere=True, start=tomorrow, end=tomorrow + timedelta(hours=1)).pk,
         "TRAIN": Train.objects.create(name="autumn", status=TrainStatus.CANCELLED).pk,
         "CREDENTIAL": credential.pk,
         "PERSON": person.pk,

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from access import service_accounts
 from access.authentication import acting_as
 from access.callers import Caller
 from access.models import Membership, Team, Token
@@ -517,3 +518,20 @@ def test_an_error_of_ours_in_one_does_not_hold_up_the_others(site):
     DeploymentRequest.objects.filter(deployment=broken).update(expires=timezone.now())
     look_later(broken)
     assert state(broken) == (CANCELLED, "could_not_begin")
+
+
+def test_a_yes_waits_for_the_end_of_what_holds_its_hosts(site):
+    waits = site.ask()
+    other = factories.deployment(site.instances[:1], site.versions[2])
+    MicroServiceInstance.objects.filter(host=site.hosts[0]).update(locked=True, lock_deployment=other)
+    assert refused(site.approve, waits, 1).code == "instance_locked" and not Approval.objects.exists()
+    actions.override(acting_as(site.admin, None), waits, plan(waits).token, "outage")
+    assert state(waits)[0] == QUEUED and waits.operations.count() == 2, "an administrator takes those that are free"
+
+
+def test_a_machine_is_nobody_who_approves(site):
+    waits, robot = site.ask(), User.objects.create_user("robot")
+    Membership.objects.create(team=site.team, user=robot, role="deployer")
+    service_accounts.mark(robot, "root")
+    problem = refused(actions.approve, acting_as(robot, None), waits, plan(waits).token)
+    assert problem.message.code == "forbidden.approve"

@@ -114,9 +114,12 @@ class History:
                 return "schedule"
             if Freeze.objects.filter(start__lte=self.clock.now, end__gt=self.clock.now).exists():
                 return "freeze"
-        if MicroServiceInstance.objects.filter(lock_deployment=self.site.other).exists():
-            return "lock"
+            if self.is_held():
+                return "lock"
         return ""
+
+    def is_held(self) -> bool:
+        return MicroServiceInstance.objects.filter(lock_deployment=self.site.other).exists()
 
     # ---- what happens ----
 
@@ -166,6 +169,9 @@ class History:
         if own or not self.may_deploy(person):
             assert self.refused(person, token) == "forbidden"
             return
+        if self.is_held():
+            assert self.refused(person, token) == "instance_locked"
+            return
         actions.approve(self.caller(person), self.deployment(), token)
         if new_round != self.round:
             self.round, self.shown = new_round, plan
@@ -174,7 +180,7 @@ class History:
     def approve_what_is_gone(self) -> None:
         gone = [token for token, plan in self.tokens if self.plan() and plan != self.plan()]
         able = [one for one in (1, 2, 3) if self.may_deploy(one)]
-        if gone and able:
+        if gone and able and not self.is_held():
             before = Approval.objects.count()
             assert self.refused(self.chance.choice(able), self.chance.choice(gone)) == "plan_changed"
             assert Approval.objects.count() == before
