@@ -5,7 +5,7 @@ computed with clock times: input becomes a moment in UTC at once, and a moment b
 with its offset where it is ambiguous.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from django.utils import timezone
@@ -34,6 +34,17 @@ def clock_time(moment: datetime) -> str:
     """Return the value of a datetime-local field, in the user's zone."""
     local = timezone.localtime(moment)
     return local.replace(tzinfo=None).isoformat(timespec="seconds" if local.second else "minutes")
+
+
+def day_of(moment: datetime) -> date:
+    """Return the day on which it is, in the user's zone."""
+    return timezone.localtime(moment).date()
+
+
+def midnight(day: date) -> datetime:
+    """Return the moment, in UTC, at which a day begins in the user's zone; where that clock time does not exist, the
+    earlier of the two that it could mean."""
+    return min(_candidates(datetime(day.year, day.month, day.day)))  # noqa: DTZ001 - a clock time
 
 
 def exact(moment: datetime) -> str:

@@ -158,7 +158,7 @@ class CauseList(Schema):
     code: int = 0
 
 
-def deployment(row: Deployment, counts: Mapping[str, int], wait: Wait | None) -> DeploymentOut:
+def deployment(row: Deployment, counts: Mapping[str, int], wait: Wait | None = None) -> DeploymentOut:
     """Return a deployment. Load the service, the environment and both versions first."""
     same = (
         "id",

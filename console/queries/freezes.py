@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
 
-from django.utils import timezone
-
 from access.callers import Caller
 from microservice.catalog import visibility
 from microservice.deployments.freezes import times_of
 from microservice.deployments.recurrences import Span, Times, spans
 from microservice.models import DeploymentRequest, Freeze
+
+from .. import moments
 
 NEXT = 3  # times that are shown
 DAYS = 31  # on a page of the calendar
@@ -68,8 +68,8 @@ def calendar(caller: Caller, first: date) -> list[Day]:
     """Return the days from `first` on, in the user's zone, with what is on each. Three queries."""
     days = {one: Day(one) for one in (first + timedelta(days=number) for number in range(DAYS))}
     since, until = (
-        _midnight(first),
-        _midnight(first + timedelta(days=DAYS)),
+        moments.midnight(first),
+        moments.midnight(first + timedelta(days=DAYS)),
     )
     for entry in [*_frozen(since, until), *_scheduled(caller, since, until)]:
         if entry.day in days:
@@ -93,9 +93,9 @@ def _frozen(since: datetime, until: datetime) -> Iterable[Entry]:
 
 def _parts(freeze: Freeze, span: Span, since: datetime, until: datetime) -> Iterable[Entry]:
     """Yield the part of a freeze that is on each day."""
-    day = timezone.localtime(max(span.start, since)).date()
-    while (begin := _midnight(day)) < min(span.end, until):
-        after = _midnight(day + timedelta(days=1))
+    day = moments.day_of(max(span.start, since))
+    while (begin := moments.midnight(day)) < min(span.end, until):
+        after = moments.midnight(day + timedelta(days=1))
         yield Entry(day, span.start, freeze, span.end, begins=span.start >= begin, ends=span.end <= after)
         day += timedelta(days=1)
 
@@ -109,8 +109,4 @@ def _scheduled(caller: Caller, since: datetime, until: datetime) -> Iterable[Ent
     )
     for row in rows:
         if row.start_at:
-            yield Entry(timezone.localtime(row.start_at).date(), row.start_at, request=row)
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime(day.year, day.month, day.day))  # noqa: DTZ001 - a clock time
+            yield Entry(moments.day_of(row.start_at), row.start_at, request=row)

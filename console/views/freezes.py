@@ -13,7 +13,7 @@ from microservice.deployments import freeze_changes
 from microservice.deployments.recurrences import YEARS
 from microservice.models import Freeze
 
-from .. import csv_lists, tables
+from .. import csv_lists, moments, tables
 from ..forms.freezes import FreezeForm
 from ..queries import freezes as queries
 from ..queries.paging import Page
@@ -51,7 +51,7 @@ def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 @page(section="deployments")
 def calendar(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Show 31 days from `from` on, by default from today."""
-    today = timezone.localdate()
+    today = moments.day_of(timezone.now())
     first = _day(query(request, "from")["from"]) or today
     days = queries.calendar(caller, first)
     if file := csv_lists.file(request, tables.CALENDAR, lambda **_: Page(queries.entries(days)), caller):

@@ -156,6 +156,7 @@ FORMS = {
     "trains/new/": {"name": "new", "on_failure": "hold"},
     "freezes/new/": {**FREEZE, "everywhere": "on", "repeats": "once", "time_zone": "UTC"},
     "freezes/<int:number>/": {**FREEZE, "everywhere": "on", "repeats": "once", "time_zone": "UTC"},
+    "deployments/<int:number>/approve/": {"do": "approve", "plan_token": "x"},
     "hosts/new/": {"hostname": "new", "ip": "127.0.0.2"},
     "tokens/": {"name": "new", "scopes": ["tokens"]},
     "people/": {"username": "new", "active": "on"},

@@ -216,7 +216,9 @@ def places(admin):
         "HOST": operation.host_id,
         "GROUP": HostGroup.objects.create(name="eu", labels={"zone": "eu"}).pk,
         "PLACE": place.pk,
-        "FREEZE": Freeze.objects.create(name="night", everywhere=True, start=tomorrow, end=tomorrow + timedelta(hours=1)).pk,
+        "FREEZE": Freeze.objects.create(
+            name="night", everywhere=True, start=tomorrow, end=tomorrow + timedelta(hours=1)
+        ).pk,
         "TRAIN": Train.objects.create(name="autumn", status=TrainStatus.CANCELLED).pk,
         "CREDENTIAL": credential.pk,
         "PERSON": person.pk,

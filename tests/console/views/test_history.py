@@ -156,7 +156,7 @@ def test_version_changes(admin, cost):
     assert "web4" not in text, "an upgrade that was undone moved nothing"
     assert "6 instances" not in text and "ada" in text
     assert "2 instances changed" in markup(admin.get(f"{address}&service=till"))
-    assert cost(admin, address) <= 4
+    assert cost(admin, address) <= 5
     late = f"since={typed(NOON + timedelta(hours=1))}&until={typed(NOON + timedelta(hours=2))}"
     assert "1 instance changed" in markup(admin.get(f"/history/moves/?{late}"))
     assert "No versions changed in this period" in markup(admin.get("/history/moves/"))
