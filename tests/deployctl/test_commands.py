@@ -168,7 +168,7 @@ def alone(*words: str, **more: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ([], ["build", "builds", "cancel"]),
+        ([], ["approve", "build", "builds"]),
         (["ver"], ["versions"]),
         (["versions", ""], ["attempts", "delete", "list", "name", "publish"]),
         (["--json", "versions", "n"], ["name"]),
