@@ -90,10 +90,15 @@ def differences(
     return errors or [FieldError("/plan_token", "plan_changed.targets")]
 
 
+def definition(deployment: Deployment) -> str:
+    """Return how the service of a deployment is deployed, as a text: equal texts, equal definitions."""
+    return json.dumps(deployment.spec, sort_keys=True, default=str)
+
+
 def _frame(deployment: Deployment, adopt: bool) -> str:
     content = [deployment.spec, str(deployment.action), deployment.dest_version_id, deployment.strategy, adopt]
     content.append(deployment.environment_id)
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _texts(targets: Iterable[tuple[TargetRow, Move]]) -> dict[int, bytes]:

@@ -114,8 +114,12 @@ def _is_spared(asked: Asked) -> bool:
 
 def expires(environment: Environment | None, asked_at: datetime, found: Iterable[Reason]) -> datetime:
     """Return when it has waited too long: so many hours after it was asked for, or after it could have begun."""
+    found = list(found)
     hours = environment.wait_hours if environment else DEFAULT_HOURS
-    return max([asked_at, *(one.until for one in found if one.until)]) + timedelta(hours=hours)
+    # While somebody is to approve it, a freeze is no time to wait for: one that comes again would have no end.
+    kinds = {one.kind for one in found}
+    untils = [one.until for one in found if one.until and (one.kind == Kind.SCHEDULE or Kind.APPROVAL not in kinds)]
+    return max([asked_at, *untils]) + timedelta(hours=hours)
 
 
 def next_look(found: Iterable[Reason], expiry: datetime) -> datetime:

@@ -28,6 +28,8 @@ class Migration(migrations.Migration):
                 ('by_token', models.BooleanField(default=False)),
                 ('automatic', models.BooleanField(default=False)),
                 ('goes_back', models.BooleanField(default=False)),
+                ('repeats', models.BooleanField(default=False)),
+                ('runs_nothing', models.BooleanField(default=False)),
                 ('start_at', models.DateTimeField(help_text='Not before this time', null=True)),
                 ('round', models.PositiveIntegerField(default=1)),
                 ('shown', models.JSONField(default=dict)),

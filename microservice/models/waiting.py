@@ -27,7 +27,10 @@ class DeploymentRequest(models.Model):
     token = models.ForeignKey(Token, null=True, on_delete=models.SET_NULL, related_name="+")
     by_token = models.BooleanField(default=False)  # also when that token is gone
     automatic = models.BooleanField(default=False)  # nobody asked: a rule of the service's did
-    goes_back = models.BooleanField(default=False)  # only to older versions
+    # Of this round's plan: holds/facts.py.
+    goes_back = models.BooleanField(default=False)
+    repeats = models.BooleanField(default=False)
+    runs_nothing = models.BooleanField(default=False)
     start_at = models.DateTimeField(null=True, help_text="Not before this time")
     # Rises whenever the plan is no longer the one that was shown: what was said to an older one does not count.
     round = models.PositiveIntegerField(default=1)

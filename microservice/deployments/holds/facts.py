@@ -11,10 +11,12 @@ from access.authentication import rights_of_all
 from access.callers import Caller
 from access.models import Membership
 from access.permissions import Rights
+from runtime.sql import among
 
-from ...models import Approval, Deployment, DeploymentRequest, MicroService
-from ...status import Action, DeploymentStatus
-from .. import freezes
+from ...models import Approval, Deployment, DeploymentRequest, MicroService, MicroServiceInstance, Operation
+from ...status import Action, DeploymentStatus, OperationStatus
+from .. import freezes, plan_token
+from ..plan import Plan
 from ..prepared import Prepared
 from ..timing import Timing
 from ..wait_reasons import Asked, Frozen, Reason, needed, reasons
@@ -49,26 +51,60 @@ def waiting() -> QuerySet[DeploymentRequest]:
 
 
 def asked_now(caller: Caller, prepared: Prepared, when: Timing) -> Asked:
-    """Return what decides about a request that comes in now. Without whether it only goes back: that needs its plan."""
-    action = prepared.deployment.action
-    return Asked(
-        goes_back=action == Action.REVERT,
-        repeats=action == Action.RETRY,
-        runs_nothing=prepared.adopt,
-        by_token=caller.token_id is not None or caller.user_id is None,  # neither is automation a person
-        start_at=when.start_at,
-    )
+    """Return what decides about a request that comes in now, as far as it can be said without its plan: `with_plan`."""
+    by_token = caller.token_id is not None or caller.user_id is None
+    return Asked(runs_nothing=prepared.adopt, by_token=by_token, start_at=when.start_at)
 
 
 def asked_before(request: DeploymentRequest, overridden: bool = False) -> Asked:
     """Return the same of a request that waits."""
     return Asked(
         goes_back=request.goes_back,
-        repeats=request.deployment.action == Action.RETRY,
+        repeats=request.repeats,
+        runs_nothing=request.runs_nothing,
         by_token=request.by_token,
         start_at=request.start_at,
         moved=request.round > 1,
         overridden=overridden,
+    )
+
+
+def with_plan(asked: Asked, plan: Plan) -> Asked:
+    """Return the same with what its plan says: whether it only goes back to what ran in this environment before, or
+    repeats what began in it, as the service is still defined. An older version that never ran there is a new one.
+
+    Two queries at most.
+    """
+    deployment, moves = plan.deployment, set(plan.moves)
+    if deployment.action == Action.RETRY:
+        return replace(asked, repeats=_began_alike(plan))
+    versions = {move[2] for move in moves}
+    goes_back = all(move[0] == Action.REVERT for move in moves) and _ran_there(deployment, versions)
+    return replace(asked, goes_back=goes_back)
+
+
+def _ran_there(deployment: Deployment, versions: Collection[int | None]) -> bool:
+    brought = Operation.objects.filter(
+        deployment__microservice=deployment.microservice_id,
+        host__environment=deployment.environment_id,
+        dest_version__in=[one for one in versions if one is not None],
+        status=OperationStatus.SUCCEEDED,
+    )
+    return brought.order_by().values("dest_version").distinct().count() == len(versions)
+
+
+def _began_alike(plan: Plan) -> bool:
+    """Return whether the deployments that a retry repeats were in the same environment, of the same definition."""
+    deployment = plan.deployment
+    if deployment.origin:
+        origins = [deployment.origin]
+    else:
+        rows = MicroServiceInstance.objects.filter(pk__in=among([row.instance_id or 0 for row, _plan in plan.targets]))
+        last = Operation.objects.filter(pk__in=rows.values("last_operation"))
+        origins = list(Deployment.objects.filter(pk__in=last.order_by().values("deployment")))
+    same = plan_token.definition(deployment)
+    return all(
+        one.environment_id == deployment.environment_id and plan_token.definition(one) == same for one in origins
     )
 
 

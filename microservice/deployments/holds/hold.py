@@ -16,7 +16,7 @@ from deployer.engine.failpoints import Failpoint, failpoint
 
 from ... import notify
 from ...models import Deployment, DeploymentRequest, OnFreeze
-from ...status import Action, DeploymentStatus
+from ...status import DeploymentStatus
 from .. import plan_token
 from ..create import save_request
 from ..plan import Plan
@@ -51,9 +51,8 @@ def what_holds_up(caller: Caller, request: Request, prepared: Prepared) -> Waits
     if not found:
         return None
     plan = prepared.plan()
-    if deployment.action == Action.DEPLOY and all(move[0] == Action.REVERT for move in plan.moves):
-        asked = replace(asked, goes_back=True)
-        found = facts.reasons_now(deployment, asked, now)
+    asked = facts.with_plan(asked, plan)
+    found = facts.reasons_now(deployment, asked, now)
     for one in found:
         if one.kind == Kind.FREEZE and request.when.on_freeze == OnFreeze.REFUSE:
             raise refused("frozen", **one.message.params)
@@ -95,6 +94,8 @@ def hold(
             by_token=waits.asked.by_token,
             automatic=caller.user_id is None,
             goes_back=waits.asked.goes_back,
+            repeats=waits.asked.repeats,
+            runs_nothing=waits.asked.runs_nothing,
             start_at=request.when.start_at,
             shown=digest,
             look_at=min(now + FIRST_LOOK, next_look(waits.reasons, expiry)),

@@ -183,7 +183,7 @@ def _go_to_round_of(row: DeploymentRequest, token: str) -> None:
     plan_token.check(shown, plan.deployment, zip(rows, plan.moves, strict=True), plan.adopt)
     if not plan_token.is_same(row.shown, digest):
         moved = plan_token.differences(row.shown, plan.deployment, zip(rows, plan.moves, strict=True), plan.adopt)
-        look.move_on(row, digest, moved)
+        look.move_on(row, plan, moved)
 
 
 def _answer(caller: Caller, row: DeploymentRequest, verdict: Approval.Verdict, comment: str) -> bool:

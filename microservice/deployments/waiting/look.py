@@ -7,9 +7,8 @@ a freeze that is lifted at the same time, one begins it.
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.db import Error, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -27,6 +26,7 @@ from ...status import DeploymentStatus
 from .. import advance, start
 from ..holds import facts
 from ..holds.values import Gone
+from ..plan import Plan
 from ..prepared import Prepared
 from ..wait_reasons import Reason, expires, next_look
 from . import kinds
@@ -62,7 +62,7 @@ def look_again(deployments: Iterable[int], skip_held: bool = False) -> int:
                 if advance.lock([number], skip_held):
                     look(number)
                     looked += 1
-        except Error:
+        except (OperationalError, InterfaceError):  # the database is away, or the row is held
             raise
         except Exception:  # an error of ours in one of them does not hold up the others
             log.exception("deployment %s could not be looked at", number)
@@ -149,11 +149,11 @@ def _is_overridden(row: DeploymentRequest) -> bool:
 def _not_now(row: DeploymentRequest, problem: Problem, now: datetime) -> None:
     if problem.code == "plan_changed":
         try:
-            digest = prepare(row)[1].plan().digest()
+            plan = prepare(row)[1].plan()
         except Problem as other:
             end(row, other.message)
         else:
-            move_on(row, digest, problem.field_errors)
+            move_on(row, plan, problem.field_errors)
             look(row.deployment_id)
     elif problem.code in PASSES and now < row.expires:
         row.look_at, row.looked_at = now + PAUSE, now
@@ -162,11 +162,17 @@ def _not_now(row: DeploymentRequest, problem: Problem, now: datetime) -> None:
         end(row, problem.message)
 
 
-def move_on(row: DeploymentRequest, digest: dict[str, Any], moved: Sequence[FieldError]) -> None:
-    """Begin the next round: the plan is another one, and nobody has said anything to it. `moved`: what differs."""
-    row.round, row.shown = row.round + 1, digest
+def move_on(row: DeploymentRequest, plan: Plan, moved: Sequence[FieldError]) -> None:
+    """Begin the next round: the plan is another one, and nobody has said anything to it. `moved`: what differs.
+
+    What holds it up from now on is what holds up this plan, in the environment where its hosts are by now.
+    """
+    asked = facts.with_plan(facts.asked_before(row), plan)
+    row.round, row.shown, row.goes_back, row.repeats = row.round + 1, plan.digest(), asked.goes_back, asked.repeats
+    row.deployment.environment = plan.deployment.environment
+    row.deployment.save(update_fields=["environment"])
     row.moved = [error.reason.as_json() for error in moved[:MAX_MOVED]]
-    row.save(update_fields=["round", "shown", "moved"])
+    row.save(update_fields=["round", "shown", "moved", "goes_back", "repeats"])
     record(
         SYSTEM,
         "move",

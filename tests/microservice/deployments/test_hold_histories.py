@@ -64,6 +64,7 @@ class History:
             user_id=AUTHOR,
             by_token=chance.random() < 0.3,
             goes_back=deployment.action == Action.REVERT,
+            repeats=deployment.action == Action.RETRY,
             start_at=self.some_time() if chance.random() < 0.3 else None,
         )
         self.deploys = {one: chance.random() < 0.8 for one in PEOPLE}

@@ -86,7 +86,9 @@ def test_it_ends_so_long_after_it_was_asked_or_could_have_begun():
     hours = timedelta(hours=24)
     assert expires(TWO, NOW, reasons(TWO, Asked(), [], 0, NOW)) == NOW + hours
     found = reasons(TWO, Asked(start_at=LATER), [STOP], 0, NOW)
-    assert expires(TWO, NOW, found) == STOP.until + hours
+    assert expires(TWO, NOW, found) == LATER + hours, "people can approve it in a freeze"
+    found = reasons(FREE, Asked(start_at=LATER), [STOP], 0, NOW)
+    assert expires(FREE, NOW, found) == STOP.until + hours
     assert expires(Environment(wait_hours=1), NOW, found) == STOP.until + timedelta(hours=1)
     assert expires(None, NOW, ()) == NOW + hours
     assert next_look(found, STOP.until + hours) == LATER, "at the first time that passes"

@@ -16,6 +16,7 @@ from asset.models import Asset, Environment
 from asset.strategy import Strategy
 from audit.models import History
 from callbacks.models import Callback, Delivery
+from microservice import atoms
 from microservice.deployments import actions
 from microservice.deployments.holds import facts
 from microservice.deployments.installs import Installation
@@ -378,12 +379,77 @@ def test_in_a_freeze_it_waits_or_is_refused(site):
 
 def test_in_a_freeze_what_goes_back_goes_on_unless_it_says_otherwise(site):
     site.asks(approvals=0)
+    ran_before(site)
     row = freeze(site)
     assert site.ask(to=0).status == QUEUED
     MicroServiceInstance.objects.update(locked=False, lock_deployment=None, status=InstanceStatus.RUNNING)
     row.allow_reverts = False
     row.save()
     assert site.ask(to=0).status == WAITING
+
+
+def ran_before(site) -> None:
+    """Let the oldest version have run in production."""
+    done = factories.deployment(site.instances, site.versions[0], DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED)
+    assert done.operations.count() == 3
+
+
+def test_an_older_version_that_never_ran_there_does_not_go_back(site):
+    """It was built before what runs: that makes it no less new to production."""
+    freeze(site)
+    waits = site.ask(to=0)
+    kinds = [one.kind for one in facts.reasons_of([request_of(waits)], timezone.now())[waits.pk]]
+    assert waits.status == WAITING and kinds == ["approval", "freeze"]
+    Freeze.objects.all().delete()
+    ran_before(site)
+    assert site.ask(site.caller(1), to=0).status == QUEUED
+
+
+def test_what_waits_is_asked_of_where_its_hosts_are_when_it_begins(site):
+    staging = Environment.objects.create(name="staging")
+    Asset.objects.update(environment=staging)
+    waits = site.ask(when=LATER())
+    Asset.objects.update(environment=site.production)
+    freeze(site, allow_reverts=False)
+    DeploymentRequest.objects.update(start_at=timezone.now() - timedelta(seconds=1))
+    look_later(waits)
+    waits.refresh_from_db()
+    assert waits.status == WAITING and waits.environment == site.production
+    kinds = [one.kind for one in facts.reasons_of([request_of(waits)], timezone.now())[waits.pk]]
+    assert kinds == ["approval", "freeze"]
+    assert refused(site.approve, waits, 0).message.code == "forbidden.approve_own"
+    assert site.approve(waits, 1).status == WAITING
+
+
+def test_what_went_back_when_it_was_asked_may_go_forward_when_it_begins(site):
+    MicroServiceInstance.objects.update(version=site.versions[3])
+    done = factories.deployment(site.instances, site.versions[2], DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED)
+    waits = site.ask(to=2, when=LATER())
+    assert request_of(waits).goes_back and done
+    MicroServiceInstance.objects.update(version=site.versions[1])
+    DeploymentRequest.objects.update(start_at=timezone.now() - timedelta(seconds=1))
+    look_later(waits)
+    assert state(waits)[0] == WAITING and not request_of(waits).goes_back
+    assert refused(site.approve, waits, 0).message.code == "forbidden.approve_own"
+    assert site.approve(waits, 1).status == QUEUED
+
+
+def test_a_retry_repeats_only_what_began_there_as_the_service_is_defined(site):
+    origin = ended(site)
+    for change in ("environment", "definition"):
+        fresh = atoms.spec_of(site.service)
+        Deployment.objects.filter(pk=origin.pk).update(environment=site.production, spec=fresh)
+        origin.refresh_from_db()
+        if change == "environment":
+            Deployment.objects.filter(pk=origin.pk).update(environment=Environment.objects.create(name="staging"))
+        else:
+            site.service.start_command = "other"
+            site.service.save()
+        origin.refresh_from_db()
+        assert actions.retry(site.caller(), origin).status == WAITING, change
+    Deployment.objects.filter(pk=origin.pk).update(environment=site.production, spec=atoms.spec_of(site.service))
+    origin.refresh_from_db()
+    assert actions.retry(site.caller(1), origin).status == QUEUED
 
 
 # --- override ---------------------------------------------------------------------------------------------------------
