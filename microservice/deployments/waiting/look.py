@@ -74,7 +74,7 @@ def look_again(deployments: Iterable[int], skip_held: bool = False) -> int:
 
 def look(number: int) -> None:
     """Look at a deployment that may wait. Call in a transaction that has locked its row."""
-    row = facts.waiting().filter(deployment=number, deployment__status=DeploymentStatus.WAITING).first()
+    row = _find(number)
     if row is None:
         return
     now = timezone.now()
@@ -83,6 +83,11 @@ def look(number: int) -> None:
         _wait_on(row, found, now)
     else:
         _begin(row, now)
+
+
+def _find(number: int) -> DeploymentRequest | None:
+    """Return the request of a deployment that waits."""
+    return facts.waiting().filter(deployment=number, deployment__status=DeploymentStatus.WAITING).first()
 
 
 def prepare(row: DeploymentRequest) -> tuple[Caller, Prepared]:
@@ -105,7 +110,7 @@ def end(row: DeploymentRequest, message: Message) -> None:
 def _put_off(number: int) -> None:
     """Look at it again later; end it where it has waited too long."""
     now = timezone.now()
-    row = facts.waiting().filter(deployment=number, deployment__status=DeploymentStatus.WAITING).first()
+    row = _find(number)
     if row is not None and now < row.expires:
         DeploymentRequest.objects.filter(pk=row.pk).update(look_at=now + PAUSE, looked_at=now)
     elif row is not None:
@@ -168,7 +173,8 @@ def move_on(row: DeploymentRequest, plan: Plan, moved: Sequence[FieldError]) -> 
     What holds it up from now on is what holds up this plan, in the environment where its hosts are by now.
     """
     asked = facts.with_plan(facts.asked_before(row), plan)
-    row.round, row.shown, row.goes_back, row.repeats = row.round + 1, plan.digest(), asked.goes_back, asked.repeats
+    row.round, row.shown = row.round + 1, plan.digest()
+    row.goes_back, row.repeats = asked.goes_back, asked.repeats
     row.deployment.environment = plan.deployment.environment
     row.deployment.save(update_fields=["environment"])
     row.moved = [error.reason.as_json() for error in moved[:MAX_MOVED]]
