@@ -35,10 +35,10 @@ def deploy(caller: Caller, change: VersionChange, *, joins: bool = True) -> Depl
     """Take every selected instance to one version, each by its own action; None where all of them run it already.
 
     Where one deployment takes all of them there already, return that one: a job that is run again waits for it. Not
-    without `joins`: then they are locked.
+    without `joins`: then they are locked, and what waits for the same is another one.
     """
     try:
-        return start(caller, change, prepare(caller, change))
+        return start(caller, change, prepare(caller, change), joins)
     except Problem as problem:
         if not joins or problem.code not in ("nothing_to_do", "instance_locked"):
             raise

@@ -242,10 +242,11 @@ def _number(name: str, text: str, least: int, most: int) -> int:
 
 def _numbers(name: str, text: str) -> tuple[int, ...]:
     most = _NUMBERS[name][1]
-    sign = "" if name == "BYMONTH" else "[+-]?"
+    signed = name != "BYMONTH"
     values = text.split(",")
     for value in values:
-        if not re.fullmatch(rf"{sign}\d{{1,3}}", value, re.ASCII) or not 1 <= abs(int(value)) <= most:
+        digits = re.sub("^[+-]", "", value) if signed else value
+        if not re.fullmatch(r"\d{1,3}", digits, re.ASCII) or not 1 <= int(digits) <= most:
             raise InvalidValue("recurrence_number", part=name, min=1 if name == "BYMONTH" else -most, max=most)
     return tuple(dict.fromkeys(int(value) for value in values))
 

@@ -15,8 +15,10 @@ from .prepared import Prepared
 from .timing import Request
 
 
-def start(caller: Caller, request: Request, prepared: Prepared) -> Deployment | None:
+def start(caller: Caller, request: Request, prepared: Prepared, joins: bool = True) -> Deployment | None:
     """Begin what is requested, or let it wait where something holds it up; None where all targets are there already.
+
+    `joins`: where the same person waits for exactly that already, return that one.
 
     Raise Problem 409 `frozen` where it would wait for the end of a freeze, and the request says not to.
     """
@@ -24,7 +26,7 @@ def start(caller: Caller, request: Request, prepared: Prepared) -> Deployment | 
     waits = hold.what_holds_up(caller, request, prepared)
     if waits is None:
         return begin(caller, prepared, shown)
-    return hold.hold(caller, request, prepared, waits, shown)
+    return hold.hold(caller, request, prepared, waits, shown, joins)
 
 
 def begin(caller: Caller, prepared: Prepared, shown: Mapping[str, Any] | None = None) -> Deployment | None:

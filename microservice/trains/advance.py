@@ -4,10 +4,11 @@ Each call locks the train's row first, so that of two that decide at once the se
 the unique constraints of TrainStart say the same in the database. A stage begins whole, or not at all.
 """
 
+import logging
 from dataclasses import replace
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -25,6 +26,8 @@ from ..models import Deployment, Train, TrainPart, TrainStart
 from ..status import DEPLOYMENT_ENDED, TRAIN_ENDED, TRAIN_MOVING, TRAIN_TRANSITIONS, Action, TrainStatus, may_become
 from .decisions import NOTHING, Decision, decide
 from .rows import Rows, load, services_of, snapshot
+
+log = logging.getLogger(__name__)
 
 LOCK_PAUSE = timedelta(seconds=5)  # before a stage whose instances are locked is tried again
 MAX_A_SWEEP = 100
@@ -73,7 +76,12 @@ def sweep() -> None:
     )
     due = Q(look_at__lte=timezone.now()) | Q(look_at=None) & ~Exists(open_one)
     for number in list(Train.objects.filter(due, status__in=TRAIN_MOVING).values_list("pk", flat=True)[:MAX_A_SWEEP]):
-        look_again(number)
+        try:
+            look_again(number)
+        except (OperationalError, InterfaceError):  # the database is away, or a row is held
+            raise
+        except Exception:  # an error of ours in one of them does not hold up the others
+            log.exception("train %s could not be looked at", number)
 
 
 def advance(train: Train, caller: Caller | None = None, strict: bool = False) -> None:

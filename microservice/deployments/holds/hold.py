@@ -66,9 +66,15 @@ def preview(caller: Caller, request: Request, prepared: Prepared) -> Plan:
 
 
 def hold(
-    caller: Caller, request: Request, prepared: Prepared, waits: Waits, shown: Mapping[str, Any] | None
+    caller: Caller,
+    request: Request,
+    prepared: Prepared,
+    waits: Waits,
+    shown: Mapping[str, Any] | None,
+    joins: bool = True,
 ) -> Deployment:
-    """Let a request wait. Return its deployment; where the same person waits for exactly that already, return that one.
+    """Let a request wait. Return its deployment; where the same person waits for exactly that already,
+    return that one, if the request `joins` it.
 
     `shown`: the digest of the plan that was shown to who asks. Raise Problem 409 `plan_changed` where it differs.
     """
@@ -78,7 +84,7 @@ def hold(
         rows = [row for row, _plan in plan.targets]
         plan_token.check(shown, deployment, zip(rows, plan.moves, strict=True), prepared.adopt)
     value = values.to_json(request)
-    if before := _same(caller, deployment, value, digest):
+    if joins and (before := _same(caller, deployment, value, digest)):
         return before
     now = timezone.now()
     with transaction.atomic():

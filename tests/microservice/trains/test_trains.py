@@ -250,3 +250,11 @@ def test_who_asked_for_the_train_does_not_approve_its_stages(release):
     with pytest.raises(Problem) as caught:
         actions.reject(release.caller, Deployment.objects.get(), "mine")
     assert caught.value.status == 403
+
+
+def test_a_train_waits_for_a_deployment_of_its_own(release):
+    """Not for that of another train, or of its user, for the same: cancelling it would cancel that one too."""
+    release.environment.approvals = 1
+    release.environment.save()
+    first, second = release.start("api"), release.start("api")
+    assert first.pk != second.pk and Deployment.objects.filter(status=DeploymentStatus.WAITING).count() == 2
