@@ -25,6 +25,8 @@ def ride(scene: Scene) -> None:
     stages = [[{"service": SERVICE, "version": version}] for version in (new, old)]
     body = {"name": "storm", "environment": "production", "stages": stages}
     status, answer = scene.client.send("POST", "/trains/", body)
+    if status == 409 and answer["code"] == "nothing_to_do":
+        return  # an install that the storm made fail is in the way: it can only be retried or deleted
     if not tally.check(28, status == 201, f"a train was answered with {status} {answer}"):
         return
     for fault in FAULTS:
