@@ -89,7 +89,7 @@ def ids(address: str, things: Things, thing: str) -> dict:
         "action": "upgrade",
         "kind": "service",
         "word": "good",
-        "what": "pause" if first == "deployments" else "remove",
+        "what": {"deployments": "pause", "trains": "cancel"}.get(first, "remove"),
     }
 
 
