@@ -126,4 +126,9 @@ class Caller:
         return f"token:{self.token_id}" if self.token_id else f"user:{self.user_id}"
 
 
+def automation(name: str) -> Caller:
+    """Return the caller of an automatic rule, which nobody asked for at that moment."""
+    return Caller(name=name, scopes=frozenset({"read", "deploy"}))
+
+
 SYSTEM = Caller(name="system", scopes=frozenset(SCOPES))

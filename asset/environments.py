@@ -30,9 +30,7 @@ NONE = "0"  # in filters, addresses and requests: no environment
 
 
 def _name(value: Any) -> str:
-    text = validation.text(value, 64, 1)
-    if text != text.strip():
-        raise InvalidValue("surrounding_blanks")
+    text = validation.name(value, 64)
     if text.isdigit():  # requests name an environment by its name or its id
         raise InvalidValue("all_digits")
     return text
@@ -146,6 +144,12 @@ def shown(environment: Environment) -> dict[str, Any]:
     """Return the fields; the team of the approvers by its name."""
     team = environment.approvers
     return {name: getattr(environment, name) for name in FIELDS} | {"approvers": team.name if team else None}
+
+
+def by_name_or_id() -> dict[str, Environment]:
+    """Return all environments by what may name them; a name is never all digits. One query."""
+    rows = list(Environment.objects.all())
+    return {str(row.pk): row for row in rows} | {row.name: row for row in rows}
 
 
 def find(named: int | str) -> Environment | None:

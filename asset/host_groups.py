@@ -80,10 +80,7 @@ def _assign(group: HostGroup, values: Mapping[str, Any], errors: list[FieldError
 def _checked(name: str, value: Any) -> Any:
     if name == "labels":
         return dict(labels.check(value))
-    text = validation.text(value, 64 if name == "name" else 256, 1 if name == "name" else 0)
-    if name == "name" and text != text.strip():
-        raise InvalidValue("surrounding_blanks")
-    return text
+    return validation.name(value, 64) if name == "name" else validation.text(value, 256)
 
 
 def _save(group: HostGroup, **options: Any) -> None:

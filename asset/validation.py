@@ -35,6 +35,14 @@ def text(value: Any, longest: int, least: int = 0) -> str:
     return value
 
 
+def name(value: Any, longest: int) -> str:
+    """Check what something is called: as `text`, not empty, and without blanks around it."""
+    found = text(value, longest, 1)
+    if found != found.strip():
+        raise InvalidValue("surrounding_blanks")
+    return found
+
+
 def number(value: Any, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InvalidValue("number_range", min=least, max=most)

@@ -21,7 +21,7 @@ from audit import chain
 from callbacks import request_callbacks
 from deployer.engine.failpoints import Failpoint, failpoint
 from microservice import notify
-from microservice.deployments import advance, retries
+from microservice.deployments import advance, delete_retries
 from microservice.deployments.waiting import look
 from microservice.models import Deployment, Heartbeat, Operation
 from microservice.output import expiry
@@ -96,7 +96,7 @@ def tidy() -> None:
     _run_parts(
         _close_finished_deployments,
         look.sweep,
-        retries.retry_failed_deletes,
+        delete_retries.retry_failed_deletes,
         trains.sweep,
         expiry.run_if_due,
         chain.seal,

@@ -13,7 +13,7 @@ from asset import reachability
 from audit import events
 from audit.models import Event
 from messages import Message
-from microservice.deployments import advance, deferred_installs, retries
+from microservice.deployments import advance, deferred_installs, delete_retries
 from microservice.models import MicroServiceInstance, Operation
 from microservice.operation_errors import set_error
 from microservice.status import (
@@ -151,7 +151,7 @@ def _release_instances(ended: list[Operation]) -> None:
             deferred_installs.start_deferred(operations)
             continue
         if status == InstanceStatus.DELETE_FAILED:
-            retries.schedule_delete_retry(instances, {one.instance_id: one for one in operations if one.instance_id})
+            delete_retries.schedule(instances, {one.instance_id: one for one in operations if one.instance_id})
         changes = {"status": status, "last_operation": Subquery(own.values("pk")[:1]), "updated": Now()}
         if what == "changed":
             changes |= {"previous_version": F("version"), "version": Subquery(own.values("dest_version")[:1])}

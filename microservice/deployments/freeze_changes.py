@@ -33,16 +33,6 @@ MAX_DAYS = 366  # of a freeze that recurs
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
 
-def _line(longest: int) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        text = validation.text(value, longest, 1)
-        if text != text.strip():
-            raise InvalidValue("surrounding_blanks")
-        return text
-
-    return check
-
-
 def _recurrence(value: Any) -> str:
     """Check a rule of RFC 5545, or "" for none. Return it in capitals."""
     text = validation.text(value, 255).strip().upper().removeprefix("RRULE:")
@@ -58,8 +48,8 @@ def _zone(value: Any) -> str:
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
-    "name": _line(64),
-    "reason": _line(500),
+    "name": lambda value: validation.name(value, 64),
+    "reason": lambda value: validation.name(value, 500),
     "everywhere": validation.flag,
     "allow_reverts": validation.flag,
     "recurrence": _recurrence,
@@ -128,9 +118,10 @@ def _look_at_what_waits(everywhere: Iterable[bool], places: Iterable[Environment
     if not any(everywhere):
         where = Q(deployment__environment__in=among([place.pk for place in places]))
     waiting = DeploymentRequest.objects.filter(where, look_at__isnull=False)
-    numbers = list(waiting.order_by("look_at").values_list("deployment", flat=True))
+    # Locked in one order: another change of a freeze takes the same rows.
+    numbers = list(waiting.order_by("pk").select_for_update(no_key=True).values_list("deployment", flat=True))
     if numbers:
-        waiting.update(look_at=timezone.now())
+        DeploymentRequest.objects.filter(deployment__in=among(numbers)).update(look_at=timezone.now())
         transaction.on_commit(lambda: look_again(numbers[:MAX_A_SWEEP]), robust=True)
 
 
@@ -186,9 +177,10 @@ def _places(freeze: Freeze, values: Mapping[str, Any], errors: list[FieldError])
         errors.append(FieldError("/environments", "not_environments", max=MAX_ENVIRONMENTS))
         return None
     places: dict[int, Environment] = {}
+    by_name = environments.by_name_or_id()
     for place, one in enumerate(named):
         is_name = isinstance(one, int | str) and not isinstance(one, bool)
-        environment = environments.find(one) if is_name else None
+        environment = by_name.get(str(one)) if is_name else None
         if environment is None:
             errors.append(FieldError(f"/environments/{place}", "no_such_environment"))
         else:

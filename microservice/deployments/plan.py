@@ -1,10 +1,10 @@
 """What a deployment would do to each of its targets, and a token that says what was shown of it."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from access.problems import invalid
+from access.problems import FieldError, invalid
 from asset.strategy import Strategy
 from deployer.engine.atom import Target
 
@@ -48,8 +48,14 @@ class Plan:
 
     def digest(self) -> dict[str, Any]:
         """Return what identifies this plan."""
-        rows = (row for row, _plan in self.targets)
-        return plan_token.digest(self.deployment, zip(rows, self.moves, strict=True), self.adopt)
+        return plan_token.digest(self.deployment, self._moved(), self.adopt)
+
+    def differences(self, shown: Mapping[str, Any]) -> list[FieldError]:
+        """Return what differs from a plan that was shown (its digest); [] where it is the same. Two queries at most."""
+        return plan_token.differences(shown, self.deployment, self._moved(), self.adopt)
+
+    def _moved(self) -> Iterable[tuple[TargetRow, Move]]:
+        return zip((row for row, _plan in self.targets), self.moves, strict=True)
 
     @property
     def token(self) -> str:

@@ -1,28 +1,23 @@
-"""Retries: repeat exactly what failed, on request, or by the sweep where it was a delete."""
+"""Retries: repeat exactly what failed, on request. Deletes are retried by the sweep: delete_retries.py."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import ClassVar, TypedDict, Unpack
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Count, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from access.callers import SYSTEM, Caller
-from access.problems import Problem, invalid
+from access.callers import Caller
+from access.problems import invalid
 from asset.strategy import Strategy
-from audit.history import record, record_rows, row_of
-from callbacks import outbox
-from callbacks.models import EventType
+from audit.history import record
 
 from .. import wake
 from ..catalog.removal import refuse_deleted
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
-from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, InstanceStatus, OperationStatus
+from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, OperationStatus
 from . import enqueue, environments, notes, placement, promotion
 from .create import check_right, require_finished
 from .destinations import check_bad, marked_bad
@@ -32,9 +27,6 @@ from .start import start
 from .target_rows import Move, TargetRow
 from .targets import TargetSelection, has_operation
 from .timing import NOW, Timing
-
-MIN_DELETE_PAUSE, MAX_DELETE_PAUSE = 30, 3600  # seconds between two tries of a delete
-MAX_DELETES_A_SWEEP = 500
 
 
 class Options(TypedDict, total=False):
@@ -243,80 +235,3 @@ def _contact_now(caller: Caller, origin: Deployment, unknown: QuerySet[Operation
         record(caller, "retry", "deployment", origin, service=origin.microservice, after={"unreachable_hosts": due})
         wake.workers(due)
     return origin
-
-
-def schedule_delete_retry(instances: QuerySet[MicroServiceInstance], failed: Mapping[int, Operation]) -> None:
-    """Schedule the next try of deletes that failed, with growing pauses; the sweep carries it out.
-
-    After MAX_DELETE_ATTEMPTS it is not tried again by itself; callbacks and the history say so. The instance stays
-    `delete_failed` meanwhile. `failed`: the operation that failed, by its instance's id.
-    """
-    now = timezone.now()
-    pauses = [min(MAX_DELETE_PAUSE, MIN_DELETE_PAUSE * 2**count) for count in range(8)]
-    after = [
-        When(delete_attempts=tries, then=Value(now + timedelta(seconds=pause))) for tries, pause in enumerate(pauses)
-    ]
-    instances.update(
-        retry_at=Case(
-            When(delete_attempts__gte=settings.MAX_DELETE_ATTEMPTS - 1, then=Value(None)),
-            *after,
-            default=Value(now + timedelta(seconds=MAX_DELETE_PAUSE)),
-            output_field=DateTimeField(),
-        ),
-        delete_attempts=F("delete_attempts") + 1,
-    )
-    _report_given_up(list(instances.filter(retry_at=None).select_related("microservice", "host")), failed)
-
-
-def _report_given_up(rows: list[MicroServiceInstance], failed: Mapping[int, Operation]) -> None:
-    outbox.enqueue_each(
-        EventType.DELETE_GIVEN_UP,
-        {
-            f"delete.given_up:{failed[row.pk].pk}": {
-                "instance": {
-                    "id": row.pk,
-                    "host": str(row.host),
-                    "host_id": row.host_id,
-                    "service": row.microservice.name,
-                    "service_id": row.microservice_id,
-                },
-                "delete_attempts": row.delete_attempts,
-                "error": failed[row.pk].error[:2000],
-                "operation_id": failed[row.pk].pk,
-                "url": f"{settings.PUBLIC_URL}/services/{row.microservice.name}/instances/",
-            }
-            for row in rows
-        },
-    )
-    record_rows(
-        row_of(
-            SYSTEM,
-            "give_up",
-            "instance",
-            row,
-            {"delete_attempts": row.delete_attempts},
-            None,
-            failed[row.pk].error,
-            row.microservice,
-        )
-        for row in rows
-    )
-
-
-def retry_failed_deletes() -> int:
-    """Retry deletes whose pause is over. Return how many. Of two sweeps at the same time only one locks an instance."""
-    retried = 0
-    due = MicroServiceInstance.objects.filter(
-        retry_at__lte=timezone.now(), status=InstanceStatus.DELETE_FAILED, locked=False
-    ).select_related("microservice", "host")
-    together: dict[tuple[MicroService, int | None], list[int]] = {}  # of one service, in one environment
-    for row in due[:MAX_DELETES_A_SWEEP]:
-        together.setdefault((row.microservice, row.host.environment_id), []).append(row.pk)
-    for (service, _), ids in together.items():
-        try:
-            with transaction.atomic():
-                retry_instances(SYSTEM, service, tuple(ids), force=True)  # it was asked for before
-            retried += len(ids)
-        except Problem:  # another sweep or a person locked one of them first: next time
-            continue
-    return retried

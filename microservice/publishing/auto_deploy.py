@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from access.callers import Caller
+from access.callers import automation
 from access.problems import Problem
 from asset.strategy import Strategy
 
@@ -94,7 +94,7 @@ def _deploy(version: MicroServiceVersion, **where: Any) -> None:
         strategy=Strategy.from_row(service.auto_deploy_strategy) if service.auto_deploy_strategy else None,
         upgrades_only=True,
     )
-    caller = Caller(name="auto_deploy", scopes=frozenset({"read", "deploy"}))
+    caller = automation("auto_deploy")
     try:
         with transaction.atomic():
             made = actions.deploy(caller, change, joins=False)

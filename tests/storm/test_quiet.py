@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from access.callers import SYSTEM
 from asset.models import Asset
-from microservice.deployments import actions, retries
+from microservice.deployments import actions, delete_retries
 from microservice.models import MicroServiceInstance, Operation, Output
 from microservice.status import OperationStatus
 from tests import factories
@@ -74,7 +74,7 @@ def test_repeated_delete_is_not_a_duplicate(scene, batch):
     turn = delete(scene)
     carry_out(scene, batch)
     MicroServiceInstance.objects.update(retry_at=timezone.now())  # half a minute later, in a slow round
-    assert retries.retry_failed_deletes() == 1
+    assert delete_retries.retry_failed_deletes() == 1
     carry_out(scene, batch)
     check_round(scene, [turn], broker=False)
     assert scene.tally.failures == [] and scene.tally.checked[3] == 2, "both of them were looked at"
@@ -107,6 +107,6 @@ def test_compares_without_repeating_deletes(scene, batch):
 
     MicroServiceInstance.objects.update(retry_at=timezone.now())
     assert remainders.hold(), "a sweep may have seen that it is due: so the storm looks once more"
-    assert not remainders.hold() and retries.retry_failed_deletes() == 0
+    assert not remainders.hold() and delete_retries.retry_failed_deletes() == 0
     remainders.let_go()
-    assert retries.retry_failed_deletes() == 1
+    assert delete_retries.retry_failed_deletes() == 1

@@ -102,7 +102,7 @@ def test_sweep_is_more_frequent_without_broker(settings, monkeypatch):
 
 
 @pytest.mark.found("away")
-@pytest.mark.parametrize("broken", ["terminate_stuck_sessions", "retries.retry_failed_deletes"])
+@pytest.mark.parametrize("broken", ["terminate_stuck_sessions", "delete_retries.retry_failed_deletes"])
 def test_sweep_parts_fail_independently(batch, monkeypatch, broken):
     """A store that is away, a right that the database's role has not: what was lost is found all the same."""
     done = []
@@ -115,7 +115,7 @@ def test_sweep_parts_fail_independently(batch, monkeypatch, broken):
         )
 
     monkeypatch.setattr(
-        recovery if broken == "terminate_stuck_sessions" else recovery.retries, broken.rpartition(".")[2], fails
+        recovery if broken == "terminate_stuck_sessions" else recovery.delete_retries, broken.rpartition(".")[2], fails
     )
     upgrade(2)
     monkeypatch.setattr(recovery.chain, "seal", lambda: done.append("sealed"))

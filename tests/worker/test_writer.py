@@ -11,7 +11,7 @@ from django.utils import timezone
 from access.callers import SYSTEM
 from audit.models import Event
 from deployer.engine.journal import Kind
-from microservice.deployments import actions, retries
+from microservice.deployments import actions, delete_retries
 from microservice.models import MicroServiceInstance, Operation, Output, Step
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
 from tests.microservice.deployments.requests import other
@@ -206,9 +206,9 @@ def test_failed_delete_is_retried(writers):
             tries,
             False,
         )
-        assert instance.retry_at > timezone.now() and retries.retry_failed_deletes() == 0
+        assert instance.retry_at > timezone.now() and delete_retries.retry_failed_deletes() == 0
         MicroServiceInstance.objects.update(retry_at=timezone.now())
-        assert retries.retry_failed_deletes() == 1 and retries.retry_failed_deletes() == 0
+        assert delete_retries.retry_failed_deletes() == 1 and delete_retries.retry_failed_deletes() == 0
     batch.finish(done(batch.claim()))
     assert not MicroServiceInstance.objects.exists()
 

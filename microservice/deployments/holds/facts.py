@@ -45,9 +45,7 @@ def waits_of(deployments: Collection[int], now: datetime) -> dict[int, Wait]:
 
 def waiting() -> QuerySet[DeploymentRequest]:
     """Return requests with all that their reasons need."""
-    return DeploymentRequest.objects.select_related(
-        "deployment__microservice", "deployment__environment__approvers", "user", "token"
-    )
+    return DeploymentRequest.objects.select_related("deployment__microservice", "deployment__environment__approvers")
 
 
 def asked_now(caller: Caller, prepared: Prepared, when: Timing) -> Asked:

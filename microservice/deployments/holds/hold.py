@@ -21,6 +21,7 @@ from .. import plan_token
 from ..create import save_request
 from ..plan import Plan
 from ..prepared import Prepared
+from ..refusals import refused_targets
 from ..timing import Request
 from ..wait_reasons import Asked, Kind, Reason, expires, next_look
 from . import facts, values
@@ -73,16 +74,15 @@ def hold(
     shown: Mapping[str, Any] | None,
     joins: bool = True,
 ) -> Deployment:
-    """Let a request wait. Return its deployment; where the same person waits for exactly that already,
-    return that one, if the request `joins` it.
+    """Let a request wait. Return its deployment; with `joins`, the one that waits for exactly that already if the same
+    person asked for it.
 
     `shown`: the digest of the plan that was shown to who asks. Raise Problem 409 `plan_changed` where it differs.
     """
     deployment, plan = prepared.deployment, waits.plan
     digest = plan.digest()
-    if shown is not None and not plan_token.is_same(shown, digest):
-        rows = [row for row, _plan in plan.targets]
-        plan_token.check(shown, deployment, zip(rows, plan.moves, strict=True), prepared.adopt)
+    if shown is not None and (errors := plan.differences(shown)):
+        raise refused_targets(errors)
     value = values.to_json(request)
     if joins and (before := _same(caller, deployment, value, digest)):
         return before

@@ -24,6 +24,7 @@ from .. import advance, plan_token
 from ..create import check_right
 from ..holds import facts, hold
 from ..plan import Plan
+from ..refusals import refused_targets
 from ..wait_reasons import expires
 from . import look
 
@@ -178,11 +179,9 @@ def _go_to_round_of(row: DeploymentRequest, token: str) -> None:
     Raise Problem 409 `plan_changed` where it is not what was shown.
     """
     shown, plan = plan_token.read(token), plan_of(row)
-    digest = plan.digest()
-    rows = [target for target, _plan in plan.targets]
-    plan_token.check(shown, plan.deployment, zip(rows, plan.moves, strict=True), plan.adopt)
-    if not plan_token.is_same(row.shown, digest):
-        moved = plan_token.differences(row.shown, plan.deployment, zip(rows, plan.moves, strict=True), plan.adopt)
+    if errors := plan.differences(shown):
+        raise refused_targets(errors)
+    if moved := plan.differences(row.shown):
         look.move_on(row, plan, moved)
 
 

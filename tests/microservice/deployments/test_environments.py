@@ -11,8 +11,8 @@ from asset import environments
 from asset.models import Asset, Environment
 from asset.strategy import ALL_AT_ONCE, OnFailure, Strategy
 from microservice.deployments import actions, create
+from microservice.deployments.delete_retries import retry_failed_deletes
 from microservice.deployments.installs import Installation
-from microservice.deployments.retries import retry_failed_deletes
 from microservice.deployments.reverts import DeploymentRevert, auto_revert
 from microservice.deployments.version_change import VersionChange
 from microservice.models import Deployment, MicroServiceInstance, Operation

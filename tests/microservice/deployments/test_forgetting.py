@@ -10,7 +10,7 @@ from asset.models import Asset, Credential
 from audit.models import History
 from callbacks.models import Callback, Delivery, EventType
 from deployer.engine.codes import Code
-from microservice.deployments import actions, retries
+from microservice.deployments import actions, delete_retries, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
@@ -144,11 +144,11 @@ def test_delete_is_given_up(shop, batch, settings):
         assert (row.delete_attempts, row.status) == (tries, InstanceStatus.DELETE_FAILED) and row.retry_at
         assert not Delivery.objects.filter(event=EventType.DELETE_GIVEN_UP).exists()
         MicroServiceInstance.objects.filter(pk=one.pk).update(retry_at=timezone.now())
-        assert retries.retry_failed_deletes() == 1
+        assert delete_retries.retry_failed_deletes() == 1
         fail_delete(batch)
     row = MicroServiceInstance.objects.get(pk=one.pk)
     assert (row.delete_attempts, row.retry_at, row.status) == (3, None, InstanceStatus.DELETE_FAILED)
-    assert retries.retry_failed_deletes() == 0
+    assert delete_retries.retry_failed_deletes() == 0
     delivery = Delivery.objects.get(event=EventType.DELETE_GIVEN_UP)
     assert '"delete_attempts": 3' in delivery.body and "cannot be reached" in delivery.body
     assert History.objects.get(action="give_up").subject_id == one.pk
