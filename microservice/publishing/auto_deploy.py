@@ -77,10 +77,10 @@ def _tagged(version: MicroServiceVersion) -> dict[int | None, tuple[int, ...]]:
         status__in=MAY_CHANGE_VERSION,
         version__lt=version.pk,
     ).exclude(on_closed_host(service))
-    together: dict[int | None, tuple[int, ...]] = {}
+    together: dict[int | None, list[int]] = {}
     for number, environment in rows.order_by("pk").values_list("pk", "host__environment"):
-        together[environment] = (*together.get(environment, ()), number)
-    return together
+        together.setdefault(environment, []).append(number)
+    return {environment: tuple(numbers) for environment, numbers in together.items()}
 
 
 def _deploy(version: MicroServiceVersion, **where: Any) -> None:
