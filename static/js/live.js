@@ -155,7 +155,7 @@
 
   /* The head says how many deployments wait. Only one that begins to wait may change the number where there is none. */
   function countWaiting(status) {
-    const shown = document.querySelectorAll("[data-waits]");
+    const shown = document.querySelectorAll("[data-waiting]");
     if (counting || (status !== "waiting" && ![...shown].some((place) => place.textContent.trim()))) return;
     counting = setTimeout(async () => {
       counting = null;
