@@ -33,37 +33,33 @@ def drop_if_none(form: forms.Form, name: str) -> None:
         del form.fields[name]
 
 
+def _number(label: Any, hint: Any, least: int, most: int) -> forms.IntegerField:
+    return forms.IntegerField(label=label, help_text=hint, min_value=least, max_value=most, required=False)
+
+
 class EnvironmentForm(Form):
     name = forms.CharField(label=_("Name"), max_length=64)
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
     colour = forms.ChoiceField(
         label=_("Colour"), choices=[(word, lazy(term, str)(word)) for word in Environment.Colour.values]
     )
-    position = forms.IntegerField(
-        label=_("Position"),
-        min_value=0,
-        max_value=MAX_POSITION,
-        required=False,
-        help_text=_("Environments are listed by it, the least first. Leave empty to add it as the last."),
+    position = _number(
+        _("Position"),
+        _("Environments are listed by it, the least first. Leave empty to add it as the last."),
+        0,
+        MAX_POSITION,
     )
     requires_id = EnvironmentField(
         label=_("Requires"),
         empty_label=pgettext_lazy("environment", "none"),
         help_text=_("A version must have run well in that environment before it is deployed to this one."),
     )
-    soak_minutes = forms.IntegerField(
-        label=_("Soak time (minutes)"),
-        min_value=0,
-        max_value=MAX_SOAK,
-        required=False,
-        help_text=_("How long it must have run there. Empty: no time."),
-    )
-    approvals = forms.IntegerField(
-        label=_("Required approvals"),
-        min_value=0,
-        max_value=MAX_APPROVALS,
-        required=False,
-        help_text=_("How many people other than the one who asks must approve a deployment. Empty: none."),
+    soak_minutes = _number(_("Soak time (minutes)"), _("How long it must have run there. Empty: no time."), 0, MAX_SOAK)
+    approvals = _number(
+        _("Required approvals"),
+        _("How many people other than the one who asks must approve a deployment. Empty: none."),
+        0,
+        MAX_APPROVALS,
     )
     approvers = Chooser(
         "team",
@@ -72,12 +68,8 @@ class EnvironmentForm(Form):
         placeholder=_("everyone who may deploy the service"),
         help_text=_("The team whose members approve."),
     )
-    wait_hours = forms.IntegerField(
-        label=_("Longest wait (hours)"),
-        min_value=1,
-        max_value=MAX_WAIT,
-        required=False,
-        help_text=_("A deployment that still waits then is cancelled. Empty: 24 hours."),
+    wait_hours = _number(
+        _("Longest wait (hours)"), _("A deployment that still waits then is cancelled. Empty: 24 hours."), 1, MAX_WAIT
     )
     approve_reverts = forms.BooleanField(
         label=_("Reverts wait for approval too"),
