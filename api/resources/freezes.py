@@ -128,7 +128,7 @@ def change_freeze(request: HttpRequest, id: base.PathId, body: FreezeUpdate) -> 
 @router.delete("/freezes/{id}", response={204: None}, summary="Delete a freeze")
 @needs("admin")
 def delete_freeze(request: HttpRequest, id: base.PathId) -> Status[None]:
-    """Delete a freeze. What waits for its end alone begins."""
+    """Delete a freeze. What waits only for its end begins."""
     freeze_changes.delete(caller(request), _find(id))
     return Status(204, None)
 

@@ -40,7 +40,7 @@ def callback_new(request: HttpRequest, caller: Caller) -> HttpResponse:
         with errors_on(form):
             row, secret = subscriptions.create(caller, form.values())
             return _page(request, callbacks.callback(row.pk), secret=secret)
-    context = {"form": form, "tab": "callbacks"}
+    context = {"form": form, "title": _("Add a callback"), "tab": "callbacks"}
     return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
 
 
@@ -64,7 +64,7 @@ def callback_edit(request: HttpRequest, caller: Caller, number: int) -> HttpResp
             flash(request, _("{url} was saved.").format(url=row.url))
             return redirect_to("callback", number)
         row = callbacks.callback(number)
-    context = {"form": form, "callback": row, "tab": "callbacks"}
+    context = {"form": form, "saved": row, "title": _("Edit a callback"), "tab": "callbacks"}
     return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
 
 

@@ -35,7 +35,7 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
             made = environments.create(caller, form.values() | {"default_strategy": strategy.value})
             flash(request, _("%(name)s was added. Now choose its hosts.") % {"name": made.name})
             return redirect_to("environment", made.pk)
-    context = {"form": form, "strategy": strategy}
+    context = {"title": _("Add an environment"), "form": form, "strategy": strategy}
     return render(request, "environments/page.html", context, status=422 if form.errors or strategy.errors else 200)
 
 
@@ -98,6 +98,7 @@ def _page(
     form, strategy = forms
     context = {
         "environment": environment,
+        "title": environment.name,
         "form": form,
         "strategy": strategy,
         "hosts_form": hosts_form,

@@ -85,7 +85,9 @@ def _edit(request: HttpRequest, caller: Caller, freeze: Freeze | None) -> HttpRe
                 return redirect_to("freeze", made.pk)
     elif freeze and request.method == "GET":
         times = queries.row_of(freeze, now).next
-    context = {"freeze": _find(freeze.pk) if freeze else None, "form": form, "times": times}
+    saved = _find(freeze.pk) if freeze else None
+    title = saved.name if saved else _("Add a freeze")
+    context = {"saved": saved, "title": title, "form": form, "times": times}
     return render(request, "freezes/page.html", context, status=422 if form.errors else 200)
 
 

@@ -42,7 +42,8 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
             group = host_groups.create(caller, form.cleaned_data)
             flash(request, _("%(name)s was added.") % {"name": group.name})
             return redirect_to("host_groups")
-    return render(request, "host/group.html", {"form": form}, status=422 if form.errors else 200)
+    context = {"form": form, "title": _("Add a host group")}
+    return render(request, "host/group.html", context, status=422 if form.errors else 200)
 
 
 @page("admin", ("GET", "POST"), look="admin")
@@ -55,7 +56,7 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
             host_groups.change(caller, group, form.cleaned_data)
             flash(request, _("%(name)s was saved.") % {"name": group.name})
             return redirect_to("host_groups")
-    context = {"form": form, "group": group, "name": saved["name"]}
+    context = {"form": form, "saved": group, "title": saved["name"]}
     return render(request, "host/group.html", context, status=422 if form.errors else 200)
 
 

@@ -79,7 +79,8 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
             return added(request, host, host.hostname, says, "host", host.pk)
     if in_dialog(request):
         return form_alone(request, form, _("Add a host"), _("Add host"))
-    return render(request, "host/edit.html", {"form": form}, status=422 if form.errors else 200)
+    context = {"form": form, "title": _("Add a host")}
+    return render(request, "host/edit.html", context, status=422 if form.errors else 200)
 
 
 @page("admin", ("GET", "POST"))
@@ -96,7 +97,8 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
             if form.fingerprint or moved:
                 _check(request, caller, host, form.fingerprint)
             return redirect_to("host", host.pk)
-    return render(request, "host/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
+    context = {"form": form, "saved": host, "title": _("Edit %(host)s") % {"host": host.hostname}}
+    return render(request, "host/edit.html", context, status=422 if form.errors else 200)
 
 
 @page("admin", ("GET", "POST"), look="admin")

@@ -189,7 +189,9 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
             )
     if in_dialog(request):
         return form_alone(request, form, _("Add a service"), _("Add service"))
-    return render(request, "service/new.html", {"form": form}, status=422 if form.errors else 200)
+    return render(
+        request, "service/new.html", {"form": form, "title": _("Add a service")}, status=422 if form.errors else 200
+    )
 
 
 @page("admin", ("POST",), owners=True, back=("service_settings", "name"))

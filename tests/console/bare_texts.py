@@ -10,7 +10,7 @@ from django.template.base import DebugLexer, TokenType
 _SEEN = re.compile(r'\s(?:aria-label|placeholder|title|alt|data-(?:name|waits|empty|none|says))="([^"]*)"')
 _TAG = re.compile(r"""<!--.*?-->|<(?:[^<>"']|"[^"]*"|'[^']*')*>""", re.DOTALL)
 _CODE = re.compile(r"<(code|kbd|pre|script|style)\b.*?</\1>", re.DOTALL)
-ATTRIBUTES = {"width", "spacing", "events", "kinds", "concerns"}  # blocks of the frames that are no text
+ATTRIBUTES = {"width", "layout", "spacing", "events", "kinds", "concerns"}  # blocks of the frames that are no text
 _WORD = re.compile(r"[A-Za-z]{2,}")
 # Names, which are the same in every language.
 _NAMES = re.compile(
