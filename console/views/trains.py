@@ -1,6 +1,5 @@
 """Release trains: the list, one with all its stages, the form that starts one, and the buttons of its page."""
 
-import uuid
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -37,7 +36,7 @@ def train_list(request: HttpRequest, caller: Caller) -> HttpResponse:
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Show the form, with the plan of all stages once it is filled in, and start the train that was shown."""
     form = WholeForm(post_data(request), caller)
-    context: dict[str, Any] = {"form": form, "key": str(uuid.uuid4())}
+    context: dict[str, Any] = {"form": form}
     adds = "more" in request.POST
     status = 422 if request.method == "POST" and not adds else 200
     if request.method == "POST" and not adds and form.is_valid():
