@@ -1,6 +1,7 @@
 """Upgrades, reverts and deploys: what a VersionChange is looked up to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.db.models import Q
 
@@ -31,14 +32,16 @@ def change_version(caller: Caller, change: VersionChange) -> Deployment:
     return deployment
 
 
-def deploy(caller: Caller, change: VersionChange, *, joins: bool = True) -> Deployment | None:
+def deploy(
+    caller: Caller, change: VersionChange, *, joins: bool = True, shown: Mapping[str, Any] | None = None
+) -> Deployment | None:
     """Take every selected instance to one version, each by its own action; None where all of them run it already.
 
     Where one deployment takes all of them there already, return that one: a job that is run again waits for it. Not
-    without `joins`: then they are locked, and what waits for the same is another one.
+    without `joins`: then they are locked, and what waits for the same is another one. `shown`: as start.start.
     """
     try:
-        return start(caller, change, prepare(caller, change), joins)
+        return start(caller, change, prepare(caller, change), joins, shown)
     except Problem as problem:
         if not joins or problem.code not in ("nothing_to_do", "instance_locked"):
             raise

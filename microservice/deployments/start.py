@@ -15,14 +15,22 @@ from .prepared import Prepared
 from .timing import Request
 
 
-def start(caller: Caller, request: Request, prepared: Prepared, joins: bool = True) -> Deployment | None:
+def start(
+    caller: Caller,
+    request: Request,
+    prepared: Prepared,
+    joins: bool = True,
+    shown: Mapping[str, Any] | None = None,
+) -> Deployment | None:
     """Begin what is requested, or let it wait where something holds it up; None where all targets are there already.
 
-    `joins`: where the same person waits for exactly that already, return that one.
+    `joins`: where the same person waits for exactly that already, return that one. `shown`: the digest of the plan that
+    was shown, where the request has no token of it.
 
     Raise Problem 409 `frozen` where it would wait for the end of a freeze, and the request says not to.
     """
-    shown = plan_token.read(request.plan_token) if request.plan_token is not None else None
+    if request.plan_token is not None:
+        shown = plan_token.read(request.plan_token)
     waits = hold.what_holds_up(caller, request, prepared)
     if waits is None:
         return begin(caller, prepared, shown)

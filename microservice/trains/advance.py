@@ -19,7 +19,7 @@ from audit.models import Event
 from messages import Message
 
 from .. import notify
-from ..deployments import changes, reverts
+from ..deployments import changes, plan_token, reverts
 from ..deployments.refusals import family
 from ..deployments.version_change import OnLocked, VersionChange
 from ..models import Deployment, Train, TrainPart, TrainStart
@@ -46,6 +46,12 @@ class Refused(Exception):
         """Whether only locks are in the way: they end."""
         codes = {self.problem.code} | {family(error.reason) for error in self.problem.field_errors}
         return self.problem.code in ("instance_locked", "nothing_to_do") and "instance_locked" in codes
+
+    @property
+    def plan_differs(self) -> bool:
+        """Whether it is not what was shown, or what was shown cannot be read any more."""
+        pointers = [error.pointer for error in self.problem.field_errors]
+        return self.problem.code == "plan_changed" or "/plan_token" in pointers
 
 
 def on_deployment_ended(number: int, **_: object) -> None:
@@ -106,6 +112,8 @@ def advance(train: Train, caller: Caller | None = None, strict: bool = False) ->
             why = {"stage": refusal.part.stage + 1, "service": refusal.part.service.name}
             code = "train_stage_refused" if decision.begin is not None else "train_revert_refused"
             set_status(train, TrainStatus.HELD, Message(code, {**why, "reason": refusal.problem.message}))
+            if refusal.plan_differs:  # who resumes it has read that, and confirms what the stage does by then
+                train.parts.filter(stage=refusal.part.stage).update(plan_token="")
 
 
 def set_status(train: Train, status: TrainStatus, reason: Message | None = None) -> None:
@@ -143,12 +151,16 @@ def _begin(rows: Rows, number: int, caller: Caller | None) -> None:
     train = rows.train
     stage = [part for part in rows.stages[number] if rows.forward(part) is None]
     who = caller or caller_later(train.user_id, train.token_id, train.by_token)
+    first = TrainPart.objects.filter(pk__in=[part.pk for part in stage if part.attempt == 1])
+    tokens = dict(first.values_list("pk", "plan_token"))
     for part in stage:
+        token = tokens.get(part.pk, "")
         try:
             if who is None:
                 raise refused("forbidden.train_caller", who=train.requested_by)
-            deployment = changes.deploy(who, _change(train, part), joins=False)
-            if deployment and part.attempt == 1 and part.plan_token == NOTHING_SHOWN:
+            shown = plan_token.read(token, of_any_age=True) if token not in ("", NOTHING_SHOWN) else None
+            deployment = changes.deploy(who, _change(train, part), joins=False, shown=shown)
+            if deployment and token == NOTHING_SHOWN:
                 raise refused("plan_changed.train")
         except Problem as problem:
             raise Refused(part, problem) from problem
@@ -157,7 +169,6 @@ def _begin(rows: Rows, number: int, caller: Caller | None) -> None:
 
 
 def _change(train: Train, part: TrainPart) -> VersionChange:
-    shown = part.plan_token if part.attempt == 1 and part.plan_token != NOTHING_SHOWN else ""
     if train.environment_name and train.environment_id is None:
         raise refused("not_found.train_environment", environment=train.environment_name)
     return VersionChange(
@@ -168,7 +179,6 @@ def _change(train: Train, part: TrainPart) -> VersionChange:
         environment=train.environment_id or "",
         on_locked=OnLocked.REFUSE,
         note=train.note,
-        plan_token=shown or None,
     )
 
 

@@ -13,7 +13,7 @@ from asset.models import Environment
 
 from .. import notify
 from ..catalog import find_service
-from ..deployments import environments, notes
+from ..deployments import environments, notes, plan_token
 from ..deployments.changes import preview
 from ..deployments.destinations import find_destination
 from ..deployments.plan import Plan
@@ -126,9 +126,7 @@ def start_train(caller: Caller, request: TrainRequest) -> Train:
     """Start a train: its first stage begins at once, unless only locks are in the way."""
     plan = preview_train(caller, request)
     train, parts = plan.train, plan.parts
-    tokens = [""] * len(parts) if request.plan_token is None else request.plan_token.split(TOKENS_APART)
-    if len(tokens) != len(parts) or (request.plan_token is not None and not all(tokens)):
-        raise invalid("/plan_token", "not_a_plan_token")
+    tokens = [""] * len(parts) if request.plan_token is None else _tokens(request.plan_token, len(parts))
     seen: set[int] = set()
     for one, token in zip(parts, tokens, strict=True):
         # What a service runs when it comes again is what an earlier stage brought, and was not there to be shown.
@@ -150,6 +148,17 @@ def start_train(caller: Caller, request: TrainRequest) -> Train:
             stage, position = refusal.part.stage, refusal.part.position
             raise _pointing_at(refusal.problem, Entry.at(stage, position)) from refusal
     return train
+
+
+def _tokens(text: str, parts: int) -> list[str]:
+    """Return the plan token of each part. Raise the Problems of reading them: later stages begin when they are old."""
+    tokens = text.split(TOKENS_APART)
+    if len(tokens) != parts:
+        raise invalid("/plan_token", "not_a_plan_token")
+    for token in tokens:
+        if token != advance.NOTHING_SHOWN:
+            plan_token.read(token)
+    return tokens
 
 
 def _plan(caller: Caller, part: TrainPart, entry: Entry, pointer: str) -> PartPlan:

@@ -52,7 +52,7 @@ class Rows:
 
 def load(train: Train) -> Rows:
     """Load a train's rows: two queries, or five while it goes back."""
-    parts = list(train.parts.select_related("service", "version").order_by("stage", "position"))
+    parts = list(train.parts.select_related("service", "version").defer("plan_token").order_by("stage", "position"))
     starts: dict[int, list[TrainStart]] = {}
     for row in starts_of(TrainStart.objects.filter(part__train=train)):
         starts.setdefault(row.part_id, []).append(row)

@@ -14,11 +14,12 @@ from access.problems import Problem
 from audit.models import Event, History
 from messages.rendering import render
 from microservice.catalog import mark_bad
-from microservice.deployments import actions
-from microservice.models import Deployment, MicroService, MicroServiceInstance, Train, TrainStart
+from microservice.deployments import actions, plan_token
+from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Train, TrainStart
 from microservice.status import DeploymentStatus, OperationStatus, TrainPartStatus, TrainStatus
 from microservice.trains import advance, control
 from microservice.trains.overview import overview
+from microservice.trains.requests import preview_train
 from tests.microservice.deployments.requests import end_all
 from tests.microservice.trains.conftest import again, end_each, names
 
@@ -192,6 +193,47 @@ def test_what_a_stage_may_not_do_by_then_holds_it(release, end):
     train.refresh_from_db()
     assert train.status == TrainStatus.HELD and "Stage 2 cannot begin: shop" in render(train.reason)
     assert names(train) == ["deploy api"]
+
+
+@pytest.mark.parametrize("ran", ["1.0", "2.0"], ids=["other targets", "targets where none were"])
+def test_stage_whose_plan_changed_holds_and_who_resumes_it_confirms(release, end, ran):
+    MicroServiceInstance.objects.filter(microservice__name="web", version__version="1.0").update(
+        version=next(one for one in release.versions["web"] if one.version == ran)
+    )
+    shown = preview_train(release.caller, release.request("api", "shop web")).token
+    train = release.start("api", "shop web", plan_token=shown)
+    MicroServiceInstance.objects.filter(microservice__name="web").update(version=release.versions["web"][2])
+    end()
+    train.refresh_from_db()
+    assert train.status == TrainStatus.HELD and names(train) == ["deploy api"]
+    assert train.reason.code == "train_stage_refused" and "hanged" in render(train.reason)
+    control.resume(release.caller, train)
+    assert names(train) == ["deploy api", "deploy shop", "deploy web"]
+    end()
+    assert again(train).status == TrainStatus.SUCCEEDED
+
+
+def test_what_is_refused_for_another_reason_is_still_held_to_its_plan(release, end):
+    shown = preview_train(release.caller, release.request("api", "shop")).token
+    train = release.start("api", "shop", plan_token=shown)
+    mark_bad(release.caller, release.versions["shop"][1], "leaks")
+    end()
+    MicroServiceVersion.objects.update(bad=False)
+    MicroServiceInstance.objects.filter(microservice__name="shop").update(weight=7)
+    control.resume(release.caller, again(train))
+    train.refresh_from_db()
+    assert train.status == TrainStatus.HELD and "The plan has changed" in render(train.reason)
+
+
+def test_plan_that_was_new_when_the_train_started_does_not_grow_old(release, end, monkeypatch):
+    shown = preview_train(release.caller, release.request("api", "shop")).token
+    train = release.start("api", "shop", plan_token=shown)
+    monkeypatch.setattr(plan_token, "MAX_AGE", -1)  # every token is too old from now on
+    end()
+    assert names(train) == ["deploy api", "deploy shop"]
+    with pytest.raises(Problem) as caught:
+        release.start("web", plan_token=preview_train(release.caller, release.request("web")).token)
+    assert caught.value.message.code == "plan_changed.expired"
 
 
 @pytest.mark.parametrize("lost", ["account", "right", "environment"])
