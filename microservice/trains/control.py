@@ -15,7 +15,7 @@ from ..deployments import control
 from ..deployments.advance import lock as lock_deployments
 from ..deployments.create import check_right
 from ..models import Deployment, Train, TrainPart
-from ..status import TRAIN_ENDED, TRAIN_MOVING, TRAIN_REVERTIBLE, DeploymentStatus, TrainStatus
+from ..status import TRAIN_MOVING, TRAIN_REVERTIBLE, DeploymentStatus, TrainStatus
 from . import advance
 from .rows import Rows, load, services_of, snapshot
 
@@ -29,7 +29,7 @@ def resume(caller: Caller, train: Train) -> Train:
         row, rows = _locked(caller, train)
         if row.status in (TrainStatus.RUNNING, TrainStatus.REVERTING):
             return row
-        if row.status != TrainStatus.HELD:
+        if not may_resume(row):
             _refuse(row, "cannot_resume")
         if not row.reverts:
             stages = zip(rows.stages, snapshot(rows).stages, strict=True)
@@ -50,7 +50,7 @@ def cancel(caller: Caller, train: Train) -> Train:
         row, rows = _locked(caller, train)
         if row.status in (TrainStatus.CANCELLING, TrainStatus.CANCELLED):
             return row
-        if row.status in TRAIN_ENDED:
+        if not may_cancel(row):
             _refuse(row, "cannot_cancel")
         advance.set_status(row, TrainStatus.CANCELLING, Message("cancelled_by", {"who": caller.name}))
         record_each(caller, "cancel", row, rows)
@@ -65,7 +65,7 @@ def revert(caller: Caller, train: Train) -> Train:
         row, rows = _locked(caller, train)
         if row.status == TrainStatus.REVERTING:
             return row
-        if row.status not in TRAIN_REVERTIBLE:
+        if not may_revert(row):
             _refuse(row, "cannot_revert")
         _act_for(row, caller)
         advance.set_status(row, TrainStatus.REVERTING, Message("train_reverted_by", {"who": caller.name}))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..models import Deployment, Train, TrainPart, TrainStart
 from ..status import DeploymentStatus, TrainPartStatus
-from .rows import Rows, is_under_way, starts_of
+from .rows import Rows, is_under_way, starts_of, succeeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,10 @@ def _status(rows: Rows, part: TrainPart) -> TrainPartStatus:
     if back:
         if any(map(is_under_way, back)):
             return TrainPartStatus.REVERTING
-        whole = all(one.status == DeploymentStatus.SUCCEEDED for one in back)
-        return TrainPartStatus.REVERTED if whole else TrainPartStatus.FAILED
+        return TrainPartStatus.REVERTED if all(map(succeeded, back)) else TrainPartStatus.FAILED
     if begun is None:
         return TrainPartStatus.PENDING
     if begun.deployment is not None and is_under_way(begun.deployment):
         waits = begun.deployment.status == DeploymentStatus.WAITING
         return TrainPartStatus.WAITING if waits else TrainPartStatus.RUNNING
-    succeeded = begun.deployment is None or begun.deployment.status == DeploymentStatus.SUCCEEDED
-    return TrainPartStatus.SUCCEEDED if succeeded else TrainPartStatus.FAILED
+    return TrainPartStatus.SUCCEEDED if succeeded(begun.deployment) else TrainPartStatus.FAILED

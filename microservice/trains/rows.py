@@ -116,13 +116,13 @@ def _part(rows: Rows, part: TrainPart) -> Part:
         part.service.name,
         begun=begun is not None,
         under_way=any(map(is_under_way, every)),
-        succeeded=begun is not None and _succeeded(begun.deployment),
+        succeeded=begun is not None and succeeded(begun.deployment),
         left=len(rows.to_revert(part)),
-        revert_failed=any(not is_under_way(one) and not _succeeded(one) for one in back),
+        revert_failed=any(not is_under_way(one) and not succeeded(one) for one in back),
     )
 
 
-def _succeeded(deployment: Deployment | None) -> bool:
+def succeeded(deployment: Deployment | None) -> bool:
     """Return whether a deployment succeeded. None: there was nothing to do."""
     return deployment is None or deployment.status == DeploymentStatus.SUCCEEDED
 
